@@ -1,0 +1,212 @@
+import type { Duplex } from "node:stream";
+import type {
+  ContainerConfig,
+  ContainerInspectResponse,
+  ContainerSummary,
+  ContainerTopResponse,
+  ContainerUpdateResponse,
+  EventMessage,
+  HostConfig,
+  ImageHistoryResponseItem,
+  ImageInspect,
+  ImageSummary,
+  Network,
+  NetworkingConfig,
+  SystemInfo,
+  SystemVersion,
+  Volume,
+  VolumeCreateOptions,
+} from "../spec/engine-api.ts";
+
+/** Filters as clients send them: key → values. */
+export type Filters = Record<string, string[]>;
+
+/** One line of a progress stream (`application/json`, one object a line). Errors end the stream as `{errorDetail, error}`. */
+export type Progress = { [key: string]: unknown };
+
+/** Body of `POST /containers/create`. */
+export type CreateBody = ContainerConfig & { HostConfig?: HostConfig; NetworkingConfig?: NetworkingConfig };
+
+/** What an attach, and an exec's start, streams. */
+export interface AttachOptions {
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  /** Follow the live streams. */
+  stream: boolean;
+  /** First, what is in the log already. */
+  logs: boolean;
+  detachKeys?: string;
+}
+
+/** `since`/`until` in milliseconds since 1970 (fractions allowed); `tail` undefined: all. */
+export interface LogsOptions {
+  stdout: boolean;
+  stderr: boolean;
+  follow: boolean;
+  timestamps: boolean;
+  since?: number;
+  until?: number;
+  tail?: number;
+  signal: AbortSignal;
+}
+
+/** The options of `GET /containers/json`. */
+export interface ListOptions {
+  all: boolean;
+  size: boolean;
+  limit?: number;
+  filters: Filters;
+}
+
+/** Router `container`. Every `id` is a name, id or unique prefix; unknown ones throw `not-found` "No such container: x". */
+export interface ContainerBackend {
+  list(options: ListOptions): Promise<ContainerSummary[]>;
+  create(
+    name: string | undefined,
+    body: CreateBody,
+    options: { platform?: string },
+  ): Promise<{ Id: string; Warnings: string[] }>;
+  inspect(id: string, options: { size: boolean }): Promise<ContainerInspectResponse>;
+  /** Throws `not-modified` where it runs already. */
+  start(id: string, options: { detachKeys?: string }): Promise<void>;
+  stop(id: string, options: { signal?: string; timeout?: number }): Promise<void>;
+  restart(id: string, options: { signal?: string; timeout?: number }): Promise<void>;
+  kill(id: string, options: { signal?: string }): Promise<void>;
+  rename(id: string, name: string): Promise<void>;
+  /** `ready` is called when the wait is registered, before it resolves: the API sends its headers then. */
+  wait(
+    id: string,
+    options: { condition: "not-running" | "next-exit" | "removed"; signal: AbortSignal; ready: () => void },
+  ): Promise<{ StatusCode: number; Error?: { Message: string } }>;
+  remove(id: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void>;
+  /** A stream in attach framing (raw with tty, else stdcopy). `tty` tells the content type. */
+  logs(id: string, options: LogsOptions): Promise<{ tty: boolean; stream: AsyncIterable<Uint8Array> }>;
+  /** Takes over `client`, resolves when the attach has ended and everything was flushed. `ready(tty)` is called once the request is known to be good: the API sends the upgrade answer then, and before any byte. */
+  attach(id: string, options: AttachOptions, ready: (tty: boolean) => Duplex): Promise<void>;
+  resize(id: string, size: { rows: number; cols: number }): Promise<void>;
+  top(id: string, psArgs: string): Promise<ContainerTopResponse>;
+  update(id: string, changes: HostConfig): Promise<ContainerUpdateResponse>;
+  prune(filters: Filters): Promise<{ ContainersDeleted: string[]; SpaceReclaimed: number }>;
+  /** One sample (`stream` false) or one a second, in the shape of ContainerStatsResponse. */
+  stats(
+    id: string,
+    options: { stream: boolean; oneShot: boolean; signal: AbortSignal },
+  ): Promise<AsyncIterable<object>>;
+}
+
+/** Body of `POST /containers/{id}/exec`. */
+export interface ExecCreateBody {
+  AttachStdin?: boolean;
+  AttachStdout?: boolean;
+  AttachStderr?: boolean;
+  ConsoleSize?: number[] | null;
+  DetachKeys?: string;
+  Tty?: boolean;
+  Env?: string[];
+  Cmd?: string[];
+  Privileged?: boolean;
+  User?: string;
+  WorkingDir?: string;
+}
+
+/** Router `exec`. */
+export interface ExecBackend {
+  create(containerId: string, body: ExecCreateBody): Promise<{ Id: string }>;
+  /** As ContainerBackend.attach; with `detach` it answers when the process runs. */
+  start(
+    id: string,
+    options: { detach: boolean; tty: boolean; consoleSize?: { rows: number; cols: number } },
+    ready: (tty: boolean) => Duplex,
+  ): Promise<void>;
+  resize(id: string, size: { rows: number; cols: number }): Promise<void>;
+  /** `GET /exec/{id}/json`, in the specification's shape. */
+  inspect(id: string): Promise<object>;
+}
+
+/** Router `image`. */
+export interface ImageBackend {
+  list(options: { all: boolean; filters: Filters }): Promise<ImageSummary[]>;
+  inspect(name: string): Promise<ImageInspect>;
+  history(name: string): Promise<ImageHistoryResponseItem[]>;
+  tag(name: string, repo: string, tag: string): Promise<void>;
+  remove(
+    name: string,
+    options: { force: boolean; noprune: boolean },
+  ): Promise<({ Untagged: string } | { Deleted: string })[]>;
+  load(archive: AsyncIterable<Uint8Array>, options: { quiet: boolean; platform?: string }): AsyncIterable<Progress>;
+  import(
+    source: { url: string } | { tar: AsyncIterable<Uint8Array> },
+    options: { repo?: string; tag?: string; message?: string; changes: string[]; platform?: string },
+  ): AsyncIterable<Progress>;
+  /** Until the registry client exists: throws `not-implemented` with the ways to get an image. */
+  pull(reference: string, options: { platform?: string }): AsyncIterable<Progress>;
+  prune(
+    filters: Filters,
+  ): Promise<{ ImagesDeleted: ({ Untagged: string } | { Deleted: string })[]; SpaceReclaimed: number }>;
+  /** Berth's own `POST /berth/bootstrap`: a base image from a distribution's signed mirror. */
+  bootstrap(
+    reference: string,
+    options: { mirror?: string; include: string[]; signal: AbortSignal },
+  ): AsyncIterable<Progress>;
+}
+
+/** Router `build`: Docker's classic builder. */
+export interface BuildBackend {
+  build(
+    context: AsyncIterable<Uint8Array>,
+    options: {
+      dockerfile: string;
+      tags: string[];
+      buildArgs: Record<string, string | null>;
+      labels: Record<string, string>;
+      target?: string;
+      noCache: boolean;
+      network?: string;
+      platform?: string;
+      quiet: boolean;
+      signal: AbortSignal;
+    },
+  ): AsyncIterable<Progress>;
+  prune(options: { all: boolean; filters: Filters }): Promise<{ CachesDeleted: string[]; SpaceReclaimed: number }>;
+}
+
+/** Router `network`. */
+export interface NetworkBackend {
+  list(filters: Filters): Promise<Network[]>;
+  inspect(id: string): Promise<Network>;
+}
+
+/** Router `volume`. */
+export interface VolumeBackend {
+  list(filters: Filters): Promise<{ Volumes: Volume[]; Warnings: string[] }>;
+  create(body: VolumeCreateOptions): Promise<Volume>;
+  inspect(name: string): Promise<Volume>;
+  remove(name: string, options: { force: boolean }): Promise<void>;
+  prune(filters: Filters): Promise<{ VolumesDeleted: string[]; SpaceReclaimed: number }>;
+}
+
+/** Router `system`. */
+export interface SystemBackend {
+  info(): Promise<SystemInfo>;
+  version(): Promise<SystemVersion>;
+  /** Past events since `since`, then live ones until `until` or the signal. Times in milliseconds since 1970. */
+  events(options: {
+    since?: number;
+    until?: number;
+    filters: Filters;
+    signal: AbortSignal;
+  }): AsyncIterable<EventMessage>;
+  diskUsage(types: string[]): Promise<object>;
+}
+
+/** All routers' backends, wired in `daemon`. */
+export interface Backend {
+  container: ContainerBackend;
+  exec: ExecBackend;
+  image: ImageBackend;
+  build: BuildBackend;
+  network: NetworkBackend;
+  volume: VolumeBackend;
+  system: SystemBackend;
+}

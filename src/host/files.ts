@@ -1,0 +1,41 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** Syncs a file or folder to disk. */
+export function fsyncPath(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Replaces `path` whole: after a crash it has the old bytes or the new ones. With `durable` both file and folder are synced. */
+export function writeAtomic(
+  path: string,
+  data: string | Uint8Array,
+  options: { mode?: number; durable?: boolean } = {},
+): void {
+  const tmp = `${path}.${process.pid}.tmp`;
+  const fd = openSync(tmp, "w", options.mode ?? 0o644);
+  try {
+    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+    if (options.durable) fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(tmp, path);
+  if (options.durable) fsyncPath(dirname(path));
+}
+
+/** Makes a folder with its parents; an existing one is fine. */
+export function ensureDir(path: string, mode = 0o755): void {
+  mkdirSync(path, { recursive: true, mode });
+}
+
+/** Removes a tree; a missing one is fine. */
+export function removeTree(path: string): void {
+  rmSync(path, { recursive: true, force: true });
+}

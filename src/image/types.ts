@@ -1,0 +1,89 @@
+import type { ChainId } from "../layer/types.ts";
+import type { Digest } from "../spec/digest.ts";
+import type { ImageHistoryResponseItem, ImageInspect, ImageSummary } from "../spec/engine-api.ts";
+import type { History, ImageConfigFile, ImageRunConfig } from "../spec/oci.ts";
+
+/** One image in the store. The id is the digest of its config blob. Times in milliseconds since 1970. */
+export interface ImageRecord {
+  id: Digest;
+  /** The manifest blob that it was loaded with or that Berth wrote. */
+  manifest: Digest;
+  /** Top of its stack; undefined for an image without layers. */
+  top?: ChainId;
+  /** Sum of its layers' unpacked sizes in bytes. */
+  size: number;
+  /** When it came into this store. */
+  added: number;
+  /** The last time a tag was put on it; 0: never. */
+  tagged: number;
+  /** The image it was built from here, if any. */
+  parent?: Digest;
+}
+
+/** An image with its config. A read-only view. */
+export interface Image extends ImageRecord {
+  readonly config: ImageConfigFile;
+  /** Familiar names, `busybox:latest`. */
+  readonly tags: string[];
+  /** Familiar names with digest, `busybox@sha256:…`. */
+  readonly digests: string[];
+}
+
+/** A message of `load`, `import` or `bootstrap`, in the shape of Docker's JSON stream. */
+export interface ImageProgress {
+  status?: string;
+  stream?: string;
+  id?: string;
+  progressDetail?: { current?: number; total?: number };
+}
+
+/** What a new image is made of (build, commit, import, bootstrap). `history` has one entry for each step, those with layers first to last as in `layers`. */
+export interface NewImage {
+  parent?: Digest;
+  top?: ChainId;
+  run: ImageRunConfig;
+  history: History[];
+  created: string;
+  author?: string;
+  platform?: { os: string; architecture: string; variant?: string };
+}
+
+/** Filters of `list`, as in Docker: dangling, label, before, since, reference, until. */
+export type Filters = Record<string, string[]>;
+
+/** What `remove` did, in order. */
+export type RemovedItem = { Untagged: string } | { Deleted: string };
+
+/** Images by id, tag, digest. All names that come in are as a person writes them. */
+export interface ImageStore {
+  /** By id (`sha256:…`, 64 hex, a unique prefix), `name[:tag]`, `name@digest`. Throws `not-found` ("No such image: x:latest") or `invalid-argument` where a prefix is ambiguous. */
+  resolve(name: string): Image;
+  get(id: Digest): Image | undefined;
+  list(options: { all: boolean; filters: Filters }): ImageSummary[];
+  inspect(name: string): ImageInspect;
+  history(name: string): ImageHistoryResponseItem[];
+  tag(source: string, target: string): void;
+  /** Docker's rules: untag first; delete when the last name goes; conflicts name the container. `users` are containers with the image ids they use. */
+  remove(name: string, options: { force: boolean; prune: boolean; users: ImageUser[] }): Promise<RemovedItem[]>;
+  /** docker-archive or OCI layout, uncompressed or gzip, bzip2, xz or zstd (detected). Yields progress; the last messages are `Loaded image: x`. */
+  load(
+    archive: AsyncIterable<Uint8Array>,
+    options: { quiet: boolean; platform?: string },
+  ): AsyncIterable<ImageProgress>;
+  /** A root file system tar (same compressions) as a new one-layer image. Returns its id. `changes` are Dockerfile instructions already folded into `run`. */
+  importTar(
+    tar: AsyncIterable<Uint8Array>,
+    options: { reference?: string; message?: string; run: ImageRunConfig; platform?: string },
+  ): Promise<Digest>;
+  /** Writes config and manifest blobs and the record, in that order; puts `reference` on it. */
+  create(image: NewImage, reference?: string): Promise<Image>;
+  /** Sweeps blobs and layers that no image, container (`keep`) or lease needs. Returns bytes freed. */
+  gc(keep: { chains: ChainId[]; blobs: Digest[] }): Promise<number>;
+}
+
+/** A container that uses an image, for conflict messages. */
+export interface ImageUser {
+  containerId: string;
+  image: Digest;
+  running: boolean;
+}

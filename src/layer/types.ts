@@ -1,0 +1,80 @@
+import type { OverlayMount } from "../host/monitor-types.ts";
+import type { Digest } from "../spec/digest.ts";
+
+/** The identity of a stack of layers (OCI image-spec, config.md, "Layer ChainID"). */
+export type ChainId = Digest;
+
+/** An unpacked layer. `short` is its folder's name below the layer root; `size` the sum of its regular files' bytes. */
+export interface LayerRecord {
+  chainId: ChainId;
+  diffId: Digest;
+  parent?: ChainId;
+  short: string;
+  size: number;
+  /** The compressed blob it came from, where there was one. */
+  blob?: Digest;
+}
+
+/** One entry of a merged view. Sizes in bytes, times in milliseconds since 1970. */
+export interface ViewEntry {
+  type: "file" | "dir" | "symlink" | "char" | "block" | "fifo";
+  mode: number;
+  uid: number;
+  gid: number;
+  size: number;
+  mtimeMs: number;
+  link?: string;
+  rdev?: number;
+  /** Where the bytes are on the host. Opened only through the view's own functions. */
+  hostPath: string;
+}
+
+/** A read-only merged view of layers (and a container's upper folder), without mounting. Symbolic links resolve inside the root, as in a chroot. */
+export interface RootView {
+  /** The entry itself (no following of the last component), or undefined. `path` is absolute inside the root. */
+  lstat(path: string): ViewEntry | undefined;
+  /** `path` with all symbolic links followed inside the root; the missing tail is kept as it is. */
+  resolve(path: string): string;
+  /** The whole of a regular file, at most `limit` bytes (default 1 MiB); undefined where there is none. */
+  readFile(path: string, limit?: number): Buffer | undefined;
+  readdir(path: string): string[];
+}
+
+/** Progress of one layer: bytes of the compressed source so far. */
+export type LayerProgress = (done: number, total: number | undefined) => void;
+
+/** Options of `apply`. */
+export interface ApplyOptions {
+  parent?: ChainId;
+  /** Refused with `invalid-argument` where the uncompressed stream's digest differs. */
+  diffId?: Digest;
+  /** The blob to remember as the layer's source. */
+  blob?: Digest;
+  progress?: LayerProgress;
+}
+
+/**
+ * Layers by chain id, each unpacked once into `<root>/<short>/diff`. A layer is either whole, verified and recorded, or absent:
+ * unpacking happens in `<root>/tmp`, is synced, renamed, then recorded. A kill anywhere leaves only `tmp` and unrecorded folders, which
+ * `open` removes.
+ */
+export interface LayerStore {
+  /** Unpacks a tar (none, gzip or zstd, detected by its magic) from a file, in a worker process; returns the existing record where the chain is there already. */
+  applyFile(path: string, options: ApplyOptions): Promise<LayerRecord>;
+  /** The same from a stream of tar bytes (uncompressed), in this process: for small layers (COPY, init). */
+  applyStream(tar: AsyncIterable<Uint8Array>, options: ApplyOptions): Promise<LayerRecord>;
+  /** Takes an overlay upper folder as a new layer on `parent`: moves it where `move` is true and the file system allows, else copies. The diff id is that of `diff`'s tar. */
+  commit(upper: string, options: { parent?: ChainId; move: boolean }): Promise<LayerRecord>;
+  get(chainId: ChainId): LayerRecord | undefined;
+  list(): LayerRecord[];
+  /** The stack from top to bottom. */
+  chain(top: ChainId): LayerRecord[];
+  /** What the monitor mounts. Without `rw` the mount is read-only. `top` undefined: an empty image (scratch). */
+  mount(top: ChainId | undefined, rw?: { upper: string; work: string }): OverlayMount;
+  /** `upper` (a container's or build step's) over the stack. */
+  view(top: ChainId | undefined, upper?: string): RootView;
+  /** The layer's tar, uncompressed, byte-identical to its diff id where it was committed here; whiteouts in OCI form, names sorted. */
+  diff(chainId: ChainId): AsyncIterable<Uint8Array>;
+  /** Removes one layer that nothing references; callers hold no mount of it. */
+  remove(chainId: ChainId): Promise<void>;
+}

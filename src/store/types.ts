@@ -1,0 +1,64 @@
+import type { Digest } from "../spec/digest.ts";
+
+/** A collection of JSON documents by key, in one SQLite table. Reads come from memory after the first; writes join the open transaction or make their own. */
+export interface Table<T> {
+  get(key: string): T | undefined;
+  put(key: string, value: T): void;
+  delete(key: string): void;
+  entries(): [string, T][];
+}
+
+/** All of Berth's records: SQLite, WAL, synchronous=FULL, one transaction per state change. A newer schema than ours is refused. */
+export interface Records {
+  table<T>(name: TableName): Table<T>;
+  /** All or nothing, also in memory: a throw inside rolls both back. Not nested, not async. */
+  transaction<R>(body: () => R): R;
+  close(): void;
+}
+
+/** The tables of schema version 1. */
+export type TableName =
+  | "containers"
+  | "images"
+  | "tags"
+  | "layers"
+  | "networks"
+  | "endpoints"
+  | "volumes"
+  | "buildcache"
+  | "leases"
+  | "meta";
+
+/** A finished blob. `size` in bytes. */
+export interface BlobInfo {
+  digest: Digest;
+  size: number;
+}
+
+/**
+ * Content by digest in OCI layout, `<root>/blobs/sha256/<hex>`. A blob is whole and verified, or absent: ingest streams into `tmp/`, hashes on the
+ * way, compares, syncs, renames, syncs the folder.
+ */
+export interface BlobStore {
+  has(digest: Digest): boolean;
+  /** Absolute path, whether it exists or not. */
+  path(digest: Digest): string;
+  size(digest: Digest): number | undefined;
+  /** Throws `invalid-argument` where digest or size differ from what was expected; nothing is left then. */
+  ingest(source: AsyncIterable<Uint8Array>, expected?: { digest?: Digest; size?: number }): Promise<BlobInfo>;
+  ingestBytes(bytes: Uint8Array): Promise<BlobInfo>;
+  /** The whole blob, at most `limit` bytes (default 4 MiB; more throws). */
+  read(digest: Digest, limit?: number): Promise<Buffer>;
+  list(): Digest[];
+  remove(digest: Digest): void;
+}
+
+/** Protects what is in flight from GC: blobs and chain ids named in it are kept until released. A dead daemon's leases go at start-up. */
+export interface Leases {
+  acquire(): Lease;
+}
+
+/** One lease. `await using` releases it. */
+export interface Lease extends AsyncDisposable {
+  add(id: Digest): void;
+}
