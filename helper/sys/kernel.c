@@ -1,0 +1,93 @@
+/* Mounts, namespaces, process descriptors; and the module's entry. */
+#define _GNU_SOURCE
+#include "call.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* (source, target, type, flags, data) */
+static napi_value mount_binding(napi_env env, napi_callback_info info)
+{
+	struct call c = call_begin(env, info);
+	struct path source, target, type, data;
+	arg_path(&c, 0, &source);
+	arg_path(&c, 1, &target);
+	arg_path(&c, 2, &type);
+	unsigned long flags = arg_int(&c, 3);
+	arg_path(&c, 4, &data);
+	if (c.failed)
+		return NULL;
+	return call_result(&c, mount(source.s, target.s, type.s[0] ? type.s : NULL, flags, data.s[0] ? data.s : NULL), "mount",
+			   target.s);
+}
+
+static napi_value umount2_binding(napi_env env, napi_callback_info info)
+{
+	struct call c = call_begin(env, info);
+	struct path target;
+	arg_path(&c, 0, &target);
+	int flags = arg_int(&c, 1);
+	if (c.failed)
+		return NULL;
+	return call_result(&c, umount2(target.s, flags), "umount2", target.s);
+}
+
+static napi_value setns_binding(napi_env env, napi_callback_info info)
+{
+	struct call c = call_begin(env, info);
+	int fd = arg_int(&c, 0), type = arg_int(&c, 1);
+	if (c.failed)
+		return NULL;
+	return call_result(&c, setns(fd, type), "setns", NULL);
+}
+
+static napi_value unshare_binding(napi_env env, napi_callback_info info)
+{
+	struct call c = call_begin(env, info);
+	int flags = arg_int(&c, 0);
+	if (c.failed)
+		return NULL;
+	return call_result(&c, unshare(flags), "unshare", NULL);
+}
+
+static napi_value pidfd_open_binding(napi_env env, napi_callback_info info)
+{
+	struct call c = call_begin(env, info);
+	int pid = arg_int(&c, 0);
+	if (c.failed)
+		return NULL;
+	return call_result(&c, syscall(SYS_pidfd_open, pid, 0), "pidfd_open", NULL);
+}
+
+static napi_value pidfd_send_signal_binding(napi_env env, napi_callback_info info)
+{
+	struct call c = call_begin(env, info);
+	int fd = arg_int(&c, 0), signal = arg_int(&c, 1);
+	if (c.failed)
+		return NULL;
+	return call_result(&c, syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0), "pidfd_send_signal", NULL);
+}
+
+const struct binding kernel_bindings[] = {
+	{ "mount", mount_binding },	      { "umount2", umount2_binding },
+	{ "setns", setns_binding },	      { "unshare", unshare_binding },
+	{ "pidfdOpen", pidfd_open_binding },  { "pidfdSendSignal", pidfd_send_signal_binding },
+	{ NULL, NULL },
+};
+
+NAPI_MODULE_INIT()
+{
+	const struct binding *groups[] = { fs_bindings, xattr_bindings, kernel_bindings };
+	for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
+		for (const struct binding *b = groups[g]; b->name; b++) {
+			napi_value fn;
+			if (napi_create_function(env, b->name, NAPI_AUTO_LENGTH, b->fn, NULL, &fn) != napi_ok)
+				return NULL;
+			set_prop(env, exports, b->name, fn);
+		}
+	return exports;
+}
