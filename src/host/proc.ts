@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { errnoOf } from "../spec/errors.ts";
 
 /** What a process does with signals: bit n-1 is signal n. From /proc/PID/status (proc_pid_status(5)). */
 export interface SignalMasks {
@@ -23,6 +24,16 @@ export function startTime(pid: number): number | undefined {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const START_TIME_FIELD = 22;
   return Number(fields[START_TIME_FIELD - 3]);
+}
+
+/** Sends SIGKILL. False where the process has ended already. */
+export function killHard(pid: number): boolean {
+  try {
+    return process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (errnoOf(error) === "ESRCH") return false;
+    throw error;
+  }
 }
 
 function readProc(pid: number, file: string): string | undefined {

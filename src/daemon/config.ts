@@ -1,0 +1,254 @@
+import { existsSync, readFileSync } from "node:fs";
+import { Command, InvalidArgumentError } from "commander";
+import { BerthError, messageOf } from "../spec/errors.ts";
+
+/** The levels of the daemon's own log, least to most severe. */
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+
+/** One of LOG_LEVELS. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** A daemon's settings, from flags and daemon.json, defaults filled in. Paths are absolute. */
+export interface DaemonConfig {
+  hosts: string[];
+  dataRoot: string;
+  execRoot: string;
+  pidfile?: string;
+  bridge: string;
+  bip?: string;
+  mtu?: number;
+  logLevel: LogLevel;
+  defaultRuntime?: string;
+  runtimes: Record<string, { path: string; runtimeArgs?: string[] }>;
+  labels: string[];
+  logDriver: string;
+  logOpts: Record<string, string>;
+  init: boolean;
+  initPath?: string;
+  dns: string[];
+  dnsSearch: string[];
+  dnsOpts: string[];
+  defaultUlimits: Record<string, { Name: string; Soft: number; Hard: number }>;
+  /** Started by a command that found no daemon: leaves after this many idle milliseconds; 0: never. */
+  idleExit: number;
+}
+
+/** Where Berth is when nothing says otherwise. */
+export const DEFAULTS = {
+  dataRoot: "/var/lib/berth",
+  execRoot: "/run/berth",
+  configFile: "/etc/berth/daemon.json",
+  bridge: "berth0",
+} as const;
+
+/** The daemon.json keys that Berth knows (dockerd's names) and the flag that each is. Others are refused, as dockerd does. */
+const KEYS: Record<string, string> = {
+  hosts: "host",
+  "data-root": "dataRoot",
+  "exec-root": "execRoot",
+  pidfile: "pidfile",
+  bridge: "bridge",
+  bip: "bip",
+  mtu: "mtu",
+  "log-level": "logLevel",
+  debug: "debug",
+  "default-runtime": "defaultRuntime",
+  runtimes: "addRuntime",
+  labels: "label",
+  "log-driver": "logDriver",
+  "log-opts": "logOpt",
+  init: "init",
+  "init-path": "initPath",
+  dns: "dns",
+  "dns-search": "dnsSearch",
+  "dns-opts": "dnsOpt",
+  "default-ulimits": "defaultUlimit",
+};
+/** Keys of dockerd that ask for what Berth does anyway, or that concern parts it does not have: taken without effect. */
+const WITHOUT_EFFECT = new Set([
+  "live-restore",
+  "storage-driver",
+  "iptables",
+  "ip-forward",
+  "ip-masq",
+  "userland-proxy",
+  "features",
+  "experimental",
+  "exec-opts",
+  "shutdown-timeout",
+  "containerd",
+  "group",
+  "builder",
+  "max-concurrent-downloads",
+  "registry-mirrors",
+  "insecure-registries",
+]);
+
+type Settings = Record<string, unknown>;
+
+/** The flags of `berth daemon`: dockerd's where they apply. */
+export function daemonCommand(): Command {
+  return new Command("berth daemon")
+    .description("Run the engine in the foreground")
+    .option("-H, --host <list>", "Daemon sockets to listen on (unix://PATH or tcp://HOST:PORT)", collect)
+    .option("--data-root <dir>", `Root of everything persistent (default "${DEFAULTS.dataRoot}")`)
+    .option("--exec-root <dir>", `Root of everything that ends with the machine (default "${DEFAULTS.execRoot}")`)
+    .option("-p, --pidfile <file>", "File for the daemon's pid")
+    .option("--config-file <file>", `Configuration file (default "${DEFAULTS.configFile}")`)
+    .option(
+      "-b, --bridge <name>",
+      `Bridge of the default network; "none" for no networking (default "${DEFAULTS.bridge}")`,
+    )
+    .option("--bip <cidr>", "Address and prefix of the default bridge")
+    .option("--mtu <bytes>", "MTU of the default network (default: the default route's)", integer)
+    .option("-l, --log-level <level>", `Logging level: ${LOG_LEVELS.join(", ")} (default "info")`)
+    .option("-D, --debug", "Same as --log-level debug")
+    .option("--default-runtime <name>", "OCI runtime for containers that name none (default: crun, else runc)")
+    .option("--add-runtime <name=path>", "Register a further OCI runtime", collect)
+    .option("--label <list>", "Labels of the daemon", collect)
+    .option("--log-driver <driver>", 'Default log driver: json-file or none (default "json-file")')
+    .option("--log-opt <key=value>", "Default log options", collect)
+    .option("--init", "Run an init in each container that does not say otherwise")
+    .option("--init-path <file>", "Path of the init (default: docker-init, tini or catatonit)")
+    .option("--dns <list>", "DNS servers for containers", collect)
+    .option("--dns-search <list>", "DNS search domains for containers", collect)
+    .option("--dns-opt <list>", "DNS options for containers", collect)
+    .option("--default-ulimit <name=soft:hard>", "Default ulimits of containers", collect)
+    .option(
+      "--idle-exit <seconds>",
+      "Leave after this long without work (what an automatically started daemon does)",
+      integer,
+    )
+    .exitOverride();
+}
+
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+function integer(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("a whole number is wanted");
+  return Number(text);
+}
+
+/** Reads flags and file. Throws `invalid-argument` for what is unknown, doubled or malformed. */
+export function loadConfig(argv: readonly string[]): DaemonConfig {
+  const command = daemonCommand().parse([...argv], { from: "user" });
+  if (command.args.length > 0)
+    throw new BerthError("invalid-argument", `berth daemon accepts no arguments, got "${command.args[0]}"`);
+  const flags = command.opts() as Settings;
+  const file = readConfigFile(flags["configFile"] as string | undefined);
+  const doubled = Object.keys(file).filter((key) => flags[KEYS[key] ?? ""] !== undefined);
+  if (doubled.length > 0) {
+    throw new BerthError(
+      "invalid-argument",
+      `specified both as a flag and in the configuration file: ${doubled.join(", ")}`,
+      { hint: "keep one of the two" },
+    );
+  }
+  const settings: Settings = { ...flags };
+  for (const [key, value] of Object.entries(file)) settings[KEYS[key] ?? ""] = value;
+  return toConfig(settings);
+}
+
+function readConfigFile(given: string | undefined): Settings {
+  const path = given ?? DEFAULTS.configFile;
+  if (!existsSync(path)) {
+    if (given === undefined) return {};
+    throw new BerthError("not-found", `unable to configure the daemon with file ${path}: no such file`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, "utf8"));
+  } catch (cause) {
+    throw new BerthError("invalid-argument", `unable to configure the daemon with file ${path}: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new BerthError("invalid-argument", `unable to configure the daemon with file ${path}: want a JSON object`);
+  }
+  const entries = Object.entries(value).filter(([key]) => !WITHOUT_EFFECT.has(key));
+  const unknown = entries.map(([key]) => key).filter((key) => !(key in KEYS));
+  if (unknown.length > 0) {
+    throw new BerthError(
+      "invalid-argument",
+      `${path}: the following directives don't match any configuration option: ${unknown.join(", ")}`,
+    );
+  }
+  return Object.fromEntries(entries);
+}
+
+function toConfig(s: Settings): DaemonConfig {
+  const execRoot = text(s, "execRoot") ?? DEFAULTS.execRoot;
+  const level = s["debug"] === true ? "debug" : (text(s, "logLevel") ?? "info");
+  const logLevel = LOG_LEVELS.find((l) => l === level);
+  if (!logLevel)
+    throw new BerthError("invalid-argument", `unable to parse logging level: ${level}`, {
+      hint: `one of ${LOG_LEVELS.join(", ")}`,
+    });
+  const hosts = list(s, "host");
+  const bip = text(s, "bip");
+  const initPath = text(s, "initPath");
+  const pidfile = text(s, "pidfile");
+  const defaultRuntime = text(s, "defaultRuntime");
+  return {
+    hosts: hosts.length > 0 ? hosts : [`unix://${execRoot}/berth.sock`],
+    dataRoot: text(s, "dataRoot") ?? DEFAULTS.dataRoot,
+    execRoot,
+    ...(pidfile ? { pidfile } : {}),
+    bridge: text(s, "bridge") ?? DEFAULTS.bridge,
+    ...(bip ? { bip } : {}),
+    ...(typeof s["mtu"] === "number" && s["mtu"] > 0 ? { mtu: s["mtu"] } : {}),
+    logLevel,
+    ...(defaultRuntime ? { defaultRuntime } : {}),
+    runtimes: runtimesOf(s["addRuntime"]),
+    labels: list(s, "label"),
+    logDriver: text(s, "logDriver") ?? "json-file",
+    logOpts: pairs(s["logOpt"]),
+    init: s["init"] === true,
+    ...(initPath ? { initPath } : {}),
+    dns: list(s, "dns"),
+    dnsSearch: list(s, "dnsSearch"),
+    dnsOpts: list(s, "dnsOpt"),
+    defaultUlimits: ulimitsOf(s["defaultUlimit"]),
+    idleExit: typeof s["idleExit"] === "number" ? s["idleExit"] * 1000 : 0,
+  };
+}
+
+function text(s: Settings, key: string): string | undefined {
+  const value = s[key];
+  if (value === undefined || typeof value === "string") return value;
+  throw new BerthError("invalid-argument", `daemon configuration: ${key} wants a string`);
+}
+
+function list(s: Settings, key: string): string[] {
+  const value = s[key] ?? [];
+  if (Array.isArray(value) && value.every((v): v is string => typeof v === "string")) return value;
+  throw new BerthError("invalid-argument", `daemon configuration: ${key} wants a list of strings`);
+}
+
+/** `["a=b"]` from flags, `{"a":"b"}` from the file. */
+function pairs(value: unknown): Record<string, string> {
+  if (Array.isArray(value)) {
+    return Object.fromEntries(value.map((p: string) => [p.split("=")[0] ?? "", p.slice(p.indexOf("=") + 1)]));
+  }
+  return typeof value === "object" && value !== null ? (value as Record<string, string>) : {};
+}
+
+function runtimesOf(value: unknown): DaemonConfig["runtimes"] {
+  if (Array.isArray(value))
+    return Object.fromEntries(Object.entries(pairs(value)).map(([name, path]) => [name, { path }]));
+  return typeof value === "object" && value !== null ? (value as DaemonConfig["runtimes"]) : {};
+}
+
+function ulimitsOf(value: unknown): DaemonConfig["defaultUlimits"] {
+  if (!Array.isArray(value))
+    return typeof value === "object" && value !== null ? (value as DaemonConfig["defaultUlimits"]) : {};
+  return Object.fromEntries(
+    Object.entries(pairs(value)).map(([Name, range]) => {
+      const [soft = "0", hard = soft] = range.split(":");
+      return [Name, { Name, Soft: Number(soft), Hard: Number(hard) }];
+    }),
+  );
+}

@@ -1,0 +1,145 @@
+import type { HostConfig } from "../spec/engine-api.ts";
+import { BerthError } from "../spec/errors.ts";
+import { hostPlatform } from "../spec/platform.ts";
+import type { Linux, Process, RuntimeSpec, Seccomp } from "../spec/runtime-spec.ts";
+import { capabilitySet } from "./capabilities.ts";
+import { deviceNumbers, deviceSetup } from "./devices.ts";
+import { type OwnLimits, rlimits } from "./limits.ts";
+import { maskedPaths, mergeMounts, readonlyPaths, systemMounts } from "./mounts.ts";
+import { linuxResources } from "./resources.ts";
+import { customSeccomp, defaultSeccomp } from "./seccomp.ts";
+import type { ExecRequest, LaunchRequest } from "./types.ts";
+
+/** What this engine itself may do and has; what it lacks no container gets. */
+export interface HostFacts {
+  /** Effective capabilities of this process, as a mask. */
+  held: bigint;
+  limits: OwnLimits;
+  seccomp: boolean;
+  /** The engine's own oom_score_adj: lower ones need CAP_SYS_RESOURCE. */
+  oomScoreAdj: number;
+}
+
+/** The bundle's config.json for a container (OCI runtime-spec 1.2, config.md). */
+export function containerSpec(request: LaunchRequest, facts: HostFacts): RuntimeSpec {
+  const host = request.hostConfig;
+  const capabilities = capabilitiesOf(host, host.Privileged === true, facts);
+  const sharesUts = host.UTSMode === "host";
+  return {
+    ociVersion: "1.0.2",
+    process: processOf(request, { capabilities, tty: request.config.Tty === true }, facts),
+    root: { path: "rootfs", readonly: host.ReadonlyRootfs === true },
+    ...(sharesUts ? {} : { hostname: request.hostname }),
+    ...(!sharesUts && request.config.Domainname ? { domainname: request.config.Domainname } : {}),
+    mounts: mergeMounts(systemMounts(host), request.mounts),
+    ...(host.Annotations ? { annotations: host.Annotations } : {}),
+    linux: linuxOf(request, capabilities, facts),
+  };
+}
+
+/** process.json of an exec (config.md, "process"). */
+export function execProcess(request: ExecRequest, facts: HostFacts): Process {
+  const privileged = request.privileged || request.hostConfig.Privileged === true;
+  return processOf(
+    request,
+    { capabilities: capabilitiesOf(request.hostConfig, privileged, facts), tty: request.tty },
+    facts,
+  );
+}
+
+/** Where a container's cgroup is: `<cgroup-parent>/<id>`, `/berth/<id>` by default. */
+export function cgroupPath(id: string, host: HostConfig): string {
+  const parent = (host.CgroupParent || "berth").split("/").filter((part) => part && part !== "." && part !== "..");
+  return `/${[...parent, id].join("/")}`;
+}
+
+function capabilitiesOf(host: HostConfig, privileged: boolean, facts: HostFacts): string[] {
+  return capabilitySet({ add: host.CapAdd ?? [], drop: host.CapDrop ?? [], privileged, held: facts.held });
+}
+
+function processOf(
+  request: LaunchRequest | ExecRequest,
+  how: { capabilities: string[]; tty: boolean },
+  facts: HostFacts,
+): Process {
+  const host = request.hostConfig;
+  const { uid, gid, additionalGids } = request.user;
+  // As execve(2) has it: another user than root starts without effective and permitted capabilities.
+  const own = uid === 0 ? how.capabilities : [];
+  const adjust = host.OomScoreAdj ?? 0;
+  return {
+    terminal: how.tty,
+    ...(how.tty && request.consoleSize
+      ? { consoleSize: { height: request.consoleSize.rows, width: request.consoleSize.cols } }
+      : {}),
+    user: { uid, gid, ...(additionalGids.length > 0 ? { additionalGids } : {}) },
+    args: request.args,
+    env: request.env,
+    cwd: request.cwd,
+    capabilities: { bounding: how.capabilities, effective: own, permitted: own, inheritable: [], ambient: [] },
+    rlimits: rlimits(host, facts.limits),
+    noNewPrivileges: securityOption(host, "no-new-privileges") === "true",
+    ...(adjust !== 0 && (facts.limits.canRaise || adjust >= facts.oomScoreAdj) ? { oomScoreAdj: adjust } : {}),
+  };
+}
+
+function linuxOf(request: LaunchRequest, capabilities: string[], facts: HostFacts): Linux {
+  const host = request.hostConfig;
+  const { devices, rules } = deviceSetup(host);
+  const seccomp = seccompOf(host, capabilities, facts);
+  return {
+    namespaces: namespacesOf(request),
+    devices,
+    cgroupsPath: cgroupPath(request.id, host),
+    resources: { ...linuxResources(host, deviceNumbers), devices: rules },
+    ...(seccomp ? { seccomp } : {}),
+    ...(request.mounts.some((m) => m.options?.some((o) => /^r?(shared|slave)$/.test(o)))
+      ? { rootfsPropagation: "rslave" }
+      : {}),
+    sysctl: sysctlsOf(request),
+    maskedPaths: maskedPaths(host),
+    readonlyPaths: readonlyPaths(host),
+  };
+}
+
+function namespacesOf(request: LaunchRequest): Linux["namespaces"] {
+  const host = request.hostConfig;
+  const unshared = (mode: string | undefined): boolean => {
+    if (mode?.startsWith("container:")) {
+      throw new BerthError(
+        "not-implemented",
+        `sharing a namespace with another container ("${mode}") is not supported yet`,
+      );
+    }
+    return mode !== "host";
+  };
+  return [
+    { type: "mount" },
+    ...(request.netns ? [{ type: "network" as const, path: request.netns }] : []),
+    ...(unshared(host.UTSMode) ? [{ type: "uts" as const }] : []),
+    ...(unshared(host.PidMode) ? [{ type: "pid" as const }] : []),
+    ...(unshared(host.IpcMode) ? [{ type: "ipc" as const }] : []),
+    ...(host.CgroupnsMode !== "host" ? [{ type: "cgroup" as const }] : []),
+  ];
+}
+
+function sysctlsOf(request: LaunchRequest): Record<string, string> {
+  // A namespace of its own is the container's to use: low ports and ping need no privilege there.
+  const open = { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" };
+  return { ...(request.netns && !request.hostConfig.Privileged ? open : {}), ...request.hostConfig.Sysctls };
+}
+
+function seccompOf(host: HostConfig, capabilities: string[], facts: HostFacts): Seccomp | undefined {
+  const asked = securityOption(host, "seccomp");
+  if (!facts.seccomp || asked === "unconfined" || (host.Privileged && asked === undefined)) return undefined;
+  const target = { capabilities, architecture: hostPlatform().architecture };
+  return asked === undefined || asked === "builtin" ? defaultSeccomp(target) : customSeccomp(asked, target);
+}
+
+/** The value of `key=value` or `key:value` in SecurityOpt; `true` for a bare key. The last one counts. */
+function securityOption(host: HostConfig, key: string): string | undefined {
+  const found = (host.SecurityOpt ?? [])
+    .filter((o) => o === key || o.startsWith(`${key}=`) || o.startsWith(`${key}:`))
+    .at(-1);
+  return found === undefined ? undefined : found === key ? "true" : found.slice(key.length + 1);
+}
