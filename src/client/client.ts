@@ -1,0 +1,31 @@
+import { ContainerApi } from "./containers.ts";
+import { EngineCore, type EngineOptions } from "./core.ts";
+import { ExecApi } from "./exec.ts";
+import { ImageApi } from "./images.ts";
+import { NetworkApi, VolumeApi } from "./stores.ts";
+import { SystemApi } from "./system.ts";
+
+/** A typed client of one engine, Berth's or Docker's (Engine API 1.24 to 1.51). Holds no connection between calls. */
+export interface EngineClient {
+  core: EngineCore;
+  containers: ContainerApi;
+  exec: ExecApi;
+  images: ImageApi;
+  volumes: VolumeApi;
+  networks: NetworkApi;
+  system: SystemApi;
+}
+
+/** Makes the client of an engine; connects to nothing yet. Throws `invalid-argument` on a host that cannot be parsed. */
+export function engineClient(options: EngineOptions): EngineClient {
+  const core = new EngineCore(options);
+  return {
+    core,
+    containers: new ContainerApi(core),
+    exec: new ExecApi(core),
+    images: new ImageApi(core),
+    volumes: new VolumeApi(core),
+    networks: new NetworkApi(core),
+    system: new SystemApi(core),
+  };
+}

@@ -1,0 +1,104 @@
+import type {
+  ImageDeleteResponseItem,
+  ImageHistoryResponseItem,
+  ImageInspect,
+  ImageSummary,
+} from "../spec/engine-api.ts";
+import { type Filters, filterQuery, segment } from "./containers.ts";
+import type { EngineCore } from "./core.ts";
+import { jsonLines } from "./json-stream.ts";
+import type { Query } from "./transport.ts";
+
+/** One line of a progress stream (Engine API, CreateImageInfo, PushImageInfo, BuildInfo). */
+export interface ProgressLine {
+  id?: string;
+  status?: string;
+  stream?: string;
+  progress?: string;
+  progressDetail?: { current?: number; total?: number; units?: string; hidecounts?: boolean };
+  error?: string;
+  errorDetail?: { code?: number; message?: string };
+  aux?: { ID?: string; [key: string]: unknown };
+}
+
+/** `/images/…` and `/build` (Engine API, "Image"). */
+export class ImageApi {
+  constructor(private readonly core: EngineCore) {}
+
+  list(query: { all?: boolean; digests?: boolean; filters?: Filters }): Promise<ImageSummary[]> {
+    const { filters = {}, ...rest } = query;
+    return this.core.json({ method: "GET", path: "/images/json", query: { ...rest, filters: filterQuery(filters) } });
+  }
+
+  inspect(name: string): Promise<ImageInspect> {
+    return this.core.json({ method: "GET", path: `/images/${segment(name)}/json` });
+  }
+
+  history(name: string): Promise<ImageHistoryResponseItem[]> {
+    return this.core.json({ method: "GET", path: `/images/${segment(name)}/history` });
+  }
+
+  async tag(name: string, query: { repo: string; tag: string }): Promise<void> {
+    await this.core.done({ method: "POST", path: `/images/${segment(name)}/tag`, query });
+  }
+
+  remove(name: string, query: { force?: boolean; noprune?: boolean }): Promise<ImageDeleteResponseItem[]> {
+    return this.core.json({ method: "DELETE", path: `/images/${segment(name)}`, query });
+  }
+
+  prune(filters: Filters): Promise<{ ImagesDeleted?: ImageDeleteResponseItem[] | null; SpaceReclaimed?: number }> {
+    return this.core.json({ method: "POST", path: "/images/prune", query: { filters: filterQuery(filters) } });
+  }
+
+  /** `POST /images/create`: a pull (`fromImage`), or an import (`fromSrc`, with the archive as body for `-`). */
+  create(
+    query: Query,
+    options: { body?: AsyncIterable<Uint8Array>; auth?: string } = {},
+  ): AsyncGenerator<ProgressLine> {
+    return this.#progress("/images/create", { query, ...options });
+  }
+
+  push(name: string, options: { tag?: string | undefined; auth?: string | undefined }): AsyncGenerator<ProgressLine> {
+    const auth = options.auth ?? Buffer.from("{}").toString("base64url");
+    return this.#progress(`/images/${segment(name)}/push`, { query: { tag: options.tag }, auth });
+  }
+
+  load(
+    archive: AsyncIterable<Uint8Array>,
+    query: { quiet?: boolean; platform?: string | undefined },
+  ): AsyncGenerator<ProgressLine> {
+    return this.#progress("/images/load", { query, body: archive, type: "application/x-tar" });
+  }
+
+  /** `POST /build` with a tar as context. */
+  build(context: AsyncIterable<Uint8Array>, query: Query, signal?: AbortSignal): AsyncGenerator<ProgressLine> {
+    return this.#progress("/build", { query, body: context, type: "application/x-tar", ...(signal ? { signal } : {}) });
+  }
+
+  /** Berth's own `POST /berth/bootstrap`: a base image from a distribution's signed mirror. */
+  bootstrap(query: {
+    name: string;
+    mirror?: string | undefined;
+    include?: string | undefined;
+  }): AsyncGenerator<ProgressLine> {
+    return this.#progress("/berth/bootstrap", { query });
+  }
+
+  async *#progress(
+    path: string,
+    options: { query: Query; body?: AsyncIterable<Uint8Array>; auth?: string; type?: string; signal?: AbortSignal },
+  ): AsyncGenerator<ProgressLine> {
+    const headers: Record<string, string> = {};
+    if (options.auth) headers["x-registry-auth"] = options.auth;
+    if (options.body) headers["content-type"] = options.type ?? "application/x-tar";
+    const response = await this.core.stream({
+      method: "POST",
+      path,
+      query: options.query,
+      headers,
+      ...(options.body ? { body: options.body } : {}),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    yield* jsonLines<ProgressLine>(response.body());
+  }
+}

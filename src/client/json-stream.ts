@@ -1,0 +1,28 @@
+import { BerthError } from "../spec/errors.ts";
+
+const MAX_LINE = 16 * 1024 * 1024;
+
+/**
+ * The objects of a stream of JSON, one a line (Engine API: events, stats, progress). Throws `internal` on a line that is
+ * not JSON and on one longer than 16 MiB.
+ */
+export async function* jsonLines<T>(body: AsyncIterable<Uint8Array>): AsyncGenerator<T> {
+  const decoder = new TextDecoder();
+  let pending = "";
+  for await (const chunk of body) {
+    pending += decoder.decode(chunk, { stream: true });
+    const lines = pending.split("\n");
+    pending = lines.pop() ?? "";
+    for (const line of lines) if (line.trim() !== "") yield parse<T>(line);
+    if (pending.length > MAX_LINE) throw new BerthError("internal", "the engine sent a line without an end");
+  }
+  if (pending.trim() !== "") yield parse<T>(pending);
+}
+
+function parse<T>(line: string): T {
+  try {
+    return JSON.parse(line) as T;
+  } catch (cause) {
+    throw new BerthError("internal", `the engine sent a line that is not JSON: ${line.slice(0, 120)}`, { cause });
+  }
+}

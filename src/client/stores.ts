@@ -1,0 +1,45 @@
+import type { Network, Volume, VolumeCreateOptions, VolumeListResponse } from "../spec/engine-api.ts";
+import { type Filters, filterQuery, segment } from "./containers.ts";
+import type { EngineCore } from "./core.ts";
+
+/** `/volumes/…` (Engine API, "Volume"). */
+export class VolumeApi {
+  constructor(private readonly core: EngineCore) {}
+
+  list(filters: Filters): Promise<VolumeListResponse> {
+    return this.core.json({ method: "GET", path: "/volumes", query: { filters: filterQuery(filters) } });
+  }
+
+  create(body: VolumeCreateOptions): Promise<Volume> {
+    return this.core.json({ method: "POST", path: "/volumes/create", json: body });
+  }
+
+  inspect(name: string): Promise<Volume> {
+    return this.core.json({ method: "GET", path: `/volumes/${segment(name)}` });
+  }
+
+  async remove(name: string, query: { force?: boolean }): Promise<void> {
+    await this.core.done({ method: "DELETE", path: `/volumes/${segment(name)}`, query });
+  }
+
+  prune(filters: Filters): Promise<{ VolumesDeleted?: string[] | null; SpaceReclaimed?: number }> {
+    return this.core.json({ method: "POST", path: "/volumes/prune", query: { filters: filterQuery(filters) } });
+  }
+}
+
+/** `/networks/…` (Engine API, "Network"). */
+export class NetworkApi {
+  constructor(private readonly core: EngineCore) {}
+
+  list(filters: Filters): Promise<Network[]> {
+    return this.core.json({ method: "GET", path: "/networks", query: { filters: filterQuery(filters) } });
+  }
+
+  inspect(id: string): Promise<Network> {
+    return this.core.json({ method: "GET", path: `/networks/${segment(id)}` });
+  }
+
+  prune(filters: Filters): Promise<{ NetworksDeleted?: string[] | null }> {
+    return this.core.json({ method: "POST", path: "/networks/prune", query: { filters: filterQuery(filters) } });
+  }
+}
