@@ -1,0 +1,31 @@
+import { CommanderError } from "commander";
+import { messageOf } from "../spec/errors.ts";
+import { loadConfig } from "./config.ts";
+import { startBerth } from "./daemon.ts";
+import { stderrLogger } from "./log.ts";
+
+/** `berth daemon`: runs until SIGTERM or SIGINT, or until it has been idle for long enough. Returns the exit code. */
+export async function runDaemon(argv: readonly string[]): Promise<number> {
+  try {
+    const config = loadConfig(argv);
+    const log = stderrLogger(config.logLevel);
+    const ended = new Promise<string>((resolve) => {
+      for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => resolve(signal));
+    });
+    process.on("SIGHUP", () => log("info", "SIGHUP: settings are read at start only"));
+    process.on("SIGPIPE", () => undefined);
+    process.on("unhandledRejection", (error) =>
+      log("error", `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
+    );
+    const daemon = await startBerth(config, log);
+    if (process.env["BERTH_READY"] === "stdout") process.stdout.write("ready\n");
+    const why = await Promise.race([ended, daemon.idle]);
+    log("info", `leaving: ${why}; running containers go on`);
+    await daemon.stop();
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode;
+    process.stderr.write(`berth daemon: ${messageOf(error)}\n`);
+    return 1;
+  }
+}
