@@ -44,8 +44,11 @@ export interface BlobStore {
   /** Absolute path, whether it exists or not. */
   path(digest: Digest): string;
   size(digest: Digest): number | undefined;
-  /** Throws `invalid-argument` where digest or size differ from what was expected; nothing is left then. */
-  ingest(source: AsyncIterable<Uint8Array>, expected?: { digest?: Digest; size?: number }): Promise<BlobInfo>;
+  /** Throws `invalid-argument` where digest or size differ from what was expected; nothing is left then. A `lease` gets the digest before the blob can be seen, so that a GC at the same time leaves it alone. */
+  ingest(
+    source: AsyncIterable<Uint8Array>,
+    expected?: { digest?: Digest; size?: number; lease?: Lease },
+  ): Promise<BlobInfo>;
   ingestBytes(bytes: Uint8Array): Promise<BlobInfo>;
   /** The whole blob, at most `limit` bytes (default 4 MiB; more throws). */
   read(digest: Digest, limit?: number): Promise<Buffer>;
