@@ -21,6 +21,7 @@ export interface DaemonConfig {
   defaultRuntime?: string;
   runtimes: Record<string, { path: string; runtimeArgs?: string[] }>;
   labels: string[];
+  cgroupParent: string;
   logDriver: string;
   logOpts: Record<string, string>;
   init: boolean;
@@ -54,6 +55,7 @@ const KEYS: Record<string, string> = {
   debug: "debug",
   "default-runtime": "defaultRuntime",
   runtimes: "addRuntime",
+  "cgroup-parent": "cgroupParent",
   labels: "label",
   "log-driver": "logDriver",
   "log-opts": "logOpt",
@@ -105,6 +107,7 @@ export function daemonCommand(): Command {
     .option("-D, --debug", "Same as --log-level debug")
     .option("--default-runtime <name>", "OCI runtime for containers that name none (default: crun, else runc)")
     .option("--add-runtime <name=path>", "Register a further OCI runtime", collect)
+    .option("--cgroup-parent <path>", 'Cgroup of containers that name none (default "berth")')
     .option("--label <list>", "Labels of the daemon", collect)
     .option("--log-driver <driver>", 'Default log driver: json-file or none (default "json-file")')
     .option("--log-opt <key=value>", "Default log options", collect)
@@ -203,6 +206,7 @@ function toConfig(s: Settings): DaemonConfig {
     logLevel,
     ...(defaultRuntime ? { defaultRuntime } : {}),
     runtimes: runtimesOf(s["addRuntime"]),
+    cgroupParent: text(s, "cgroupParent") ?? "berth",
     labels: list(s, "label"),
     logDriver: text(s, "logDriver") ?? "json-file",
     logOpts: pairs(s["logOpt"]),

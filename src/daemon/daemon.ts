@@ -66,7 +66,12 @@ export async function startBerth(config: DaemonConfig, log: Logger): Promise<Dae
   const volumes = openVolumeService({ root: at("volumes"), records });
   const runtimes = findRuntimes(config.runtimes, config.defaultRuntime);
   for (const line of runtimes.warnings) log("warn", line);
-  const runtime = openRuntimeService({ execRoot: config.execRoot, helper: helperPath(at("helper")), runtimes });
+  const runtime = openRuntimeService({
+    execRoot: config.execRoot,
+    helper: helperPath(at("helper")),
+    runtimes,
+    cgroupParent: config.cgroupParent,
+  });
   const engine = await openEngine({
     records,
     blobs,

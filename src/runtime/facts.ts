@@ -4,8 +4,8 @@ import type { HostFacts } from "./spec.ts";
 
 const CAP_SYS_RESOURCE = 24n;
 
-/** Reads what this process may do and has from /proc/self. */
-export function hostFacts(): HostFacts {
+/** Reads what this process may do and has from /proc/self. `cgroupParent` is the daemon's setting. */
+export function hostFacts(cgroupParent: string): HostFacts {
   const status = readFileSync("/proc/self/status", "utf8");
   const held = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
   return {
@@ -14,6 +14,7 @@ export function hostFacts(): HostFacts {
       hard: parseLimits(readFileSync("/proc/self/limits", "utf8")),
       canRaise: ((held >> CAP_SYS_RESOURCE) & 1n) === 1n,
     },
+    cgroupParent,
     seccomp: existsSync("/proc/sys/kernel/seccomp/actions_avail"),
     oomScoreAdj: Number(readFileSync("/proc/self/oom_score_adj", "utf8")),
   };

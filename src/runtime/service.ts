@@ -18,6 +18,8 @@ export interface RuntimeOptions {
   /** The helper's executable. */
   helper: string;
   runtimes: RuntimeTable;
+  /** Cgroup below which containers go that name no parent, e.g. `berth`. */
+  cgroupParent: string;
 }
 
 interface Context extends RuntimeOptions {
@@ -26,7 +28,7 @@ interface Context extends RuntimeOptions {
 
 /** Opens the runtime service. State of containers that a former daemon launched is found below `execRoot`. */
 export function openRuntimeService(options: RuntimeOptions): RuntimeService {
-  const context: Context = { ...options, facts: hostFacts() };
+  const context: Context = { ...options, facts: hostFacts(options.cgroupParent) };
   ensureDir(join(options.execRoot, "containers"), 0o711);
   return {
     launch: (request) => launch(context, request),
@@ -63,7 +65,7 @@ async function launch(context: Context, request: LaunchRequest): Promise<Monitor
         rootfs: request.rootfs,
         stdio: stdioOf(request.config.Tty === true, request.config.OpenStdin === true, request),
         ...(request.log ? { log: request.log } : {}),
-        cgroup: cgroupPath(request.id, request.hostConfig),
+        cgroup: cgroupPath(request.id, request.hostConfig, context.facts),
       },
       context.helper,
     );

@@ -14,6 +14,7 @@ const FACTS: HostFacts = {
   held: ALL_BITS,
   limits: { hard: new Map([["nofile", 1000]]), canRaise: false },
   seccomp: true,
+  cgroupParent: "berth",
   oomScoreAdj: 0,
 };
 
@@ -248,8 +249,8 @@ test("a container's own mount takes the place of the system's; parents come firs
 });
 
 test("a cgroup parent cannot climb out", () => {
-  expect(cgroupPath("id", {})).toBe("/berth/id");
-  expect(cgroupPath("id", { CgroupParent: "/../../a/./b" })).toBe("/a/b/id");
+  expect(cgroupPath("id", {}, FACTS)).toBe("/berth/id");
+  expect(cgroupPath("id", { CgroupParent: "/../../a/./b" }, FACTS)).toBe("/a/b/id");
 });
 
 test("a lower oom_score_adj than the engine may set is left out; a higher one is kept", () => {

@@ -16,6 +16,8 @@ export interface HostFacts {
   held: bigint;
   limits: OwnLimits;
   seccomp: boolean;
+  /** Where containers' cgroups go that name no parent: dockerd's `cgroup-parent`. */
+  cgroupParent: string;
   /** The engine's own oom_score_adj: lower ones need CAP_SYS_RESOURCE. */
   oomScoreAdj: number;
 }
@@ -47,9 +49,11 @@ export function execProcess(request: ExecRequest, facts: HostFacts): Process {
   );
 }
 
-/** Where a container's cgroup is: `<cgroup-parent>/<id>`, `/berth/<id>` by default. */
-export function cgroupPath(id: string, host: HostConfig): string {
-  const parent = (host.CgroupParent || "berth").split("/").filter((part) => part && part !== "." && part !== "..");
+/** Where a container's cgroup is: `/<cgroup-parent>/<id>`. */
+export function cgroupPath(id: string, host: HostConfig, facts: Pick<HostFacts, "cgroupParent">): string {
+  const parent = (host.CgroupParent || facts.cgroupParent)
+    .split("/")
+    .filter((part) => part && part !== "." && part !== "..");
   return `/${[...parent, id].join("/")}`;
 }
 
@@ -90,7 +94,7 @@ function linuxOf(request: LaunchRequest, capabilities: string[], facts: HostFact
   return {
     namespaces: namespacesOf(request),
     devices,
-    cgroupsPath: cgroupPath(request.id, host),
+    cgroupsPath: cgroupPath(request.id, host, facts),
     resources: { ...linuxResources(host, deviceNumbers), devices: rules },
     ...(seccomp ? { seccomp } : {}),
     ...(request.mounts.some((m) => m.options?.some((o) => /^r?(shared|slave)$/.test(o)))
