@@ -1,0 +1,64 @@
+import type { Duplex } from "node:stream";
+import { messageOf } from "../spec/errors.ts";
+import { HIJACKED } from "./responses.ts";
+import type { ApiResponse, Context, HijackHead } from "./types.ts";
+
+const RAW = "application/vnd.docker.raw-stream";
+const MULTIPLEXED = "application/vnd.docker.multiplexed-stream";
+/** The first version that names the multiplexed stream in the Content-Type. */
+const MULTIPLEXED_SINCE = 42;
+
+/** The media type of a stream in attach framing (specification, "ContainerAttach", stream format). */
+export function streamType(tty: boolean, version: number): string {
+  return tty || version < MULTIPLEXED_SINCE ? RAW : MULTIPLEXED;
+}
+
+/** One frame of the multiplexed stream: type (1 stdout, 2 stderr), three zero bytes, big-endian length, payload. */
+export function frame(type: 1 | 2, payload: Uint8Array): Uint8Array {
+  const out = Buffer.alloc(8 + payload.byteLength);
+  out[0] = type;
+  out.writeUInt32BE(payload.byteLength, 4);
+  out.set(payload, 8);
+  return out;
+}
+
+/** A person's line in a stream that has begun: in a stdout frame unless it is a tty's. */
+export function lineInStream(message: string, tty: boolean): Uint8Array {
+  const payload = Buffer.from(`${message}\r\n`);
+  return tty ? payload : frame(1, payload);
+}
+
+/**
+ * Runs something that takes the connection over. `run` calls `ready` once the request is known to be good; until then
+ * a failure is an ordinary error answer, afterwards a line in the stream. `notTaken` is the answer where `ready` was never
+ * called. The connection is ended when `run` is over.
+ */
+export async function takeOver(
+  { request, version }: Context,
+  options: { headers?: Record<string, string>; notTaken: ApiResponse },
+  run: (ready: (tty: boolean) => Duplex) => Promise<void>,
+): Promise<ApiResponse> {
+  let taken: { client: Duplex; tty: boolean } | undefined;
+  try {
+    await run((tty) => {
+      const upgrade = request.headers["upgrade"] !== undefined;
+      taken = { tty, client: request.hijack(headOf(upgrade, streamType(tty, version), options.headers ?? {})) };
+      return taken.client;
+    });
+  } catch (error) {
+    if (!taken) throw error;
+    if (taken.client.writable) taken.client.write(lineInStream(messageOf(error), taken.tty));
+  }
+  if (!taken) return options.notTaken;
+  taken.client.end();
+  return HIJACKED;
+}
+
+function headOf(upgrade: boolean, type: string, headers: Record<string, string>): HijackHead {
+  if (!upgrade) return { status: 200, reason: "OK", headers: { "Content-Type": RAW, ...headers } };
+  return {
+    status: 101,
+    reason: "UPGRADED",
+    headers: { "Content-Type": type, Connection: "Upgrade", Upgrade: "tcp", ...headers },
+  };
+}

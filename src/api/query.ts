@@ -1,0 +1,106 @@
+import type { Filters } from "./backend.ts";
+import { invalid } from "./errors.ts";
+
+const FALSE = new Set(["", "0", "no", "false", "none"]);
+const UNIT_MS: Record<string, number> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1e3,
+  m: 6e4,
+  h: 3.6e6,
+};
+
+/** A boolean parameter: absent is `fallback`; "", "0", "no", "false" and "none" are false, all else is true, as Docker reads it. */
+export function bool(query: URLSearchParams, name: string, fallback = false): boolean {
+  const value = query.get(name);
+  return value === null ? fallback : !FALSE.has(value.trim().toLowerCase());
+}
+
+/** A whole number, or undefined where the parameter is absent or empty. */
+export function integer(query: URLSearchParams, name: string): number | undefined {
+  const value = query.get(name);
+  if (value === null || value === "") return undefined;
+  if (!/^[+-]?\d{1,15}$/.test(value)) throw invalid(`invalid value "${value}" for ${name}: not a whole number`);
+  return Number(value);
+}
+
+/** A text parameter; empty counts as absent. */
+export function text(query: URLSearchParams, name: string): string | undefined {
+  return query.get(name) || undefined;
+}
+
+/** An object whose undefined members are gone: for options with optional fields. */
+export function defined<T extends object>(value: { [K in keyof T]: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T;
+}
+
+/** The `filters` parameter, in both of its forms: `{"a":["b"]}` and, older, `{"a":{"b":true}}`. */
+export function filters(query: URLSearchParams): Filters {
+  const value = query.get("filters");
+  if (!value) return {};
+  const parsed = parse(value, "filters");
+  const entries = Object.entries(parsed).map(([key, v]): [string, string[]] => {
+    if (Array.isArray(v) && v.every((x) => typeof x === "string")) return [key, v];
+    if (isRecord(v)) return [key, Object.keys(v).filter((k) => v[k] === true)];
+    throw invalid(`invalid filter: "${key}" must be a list of strings`);
+  });
+  return Object.fromEntries(entries);
+}
+
+/** A parameter with a JSON object of strings; `nullable` keeps nulls (build arguments taken from the environment). */
+export function stringMap(query: URLSearchParams, name: string): Record<string, string | null> {
+  const value = query.get(name);
+  if (!value) return {};
+  const parsed = parse(value, name);
+  for (const [key, v] of Object.entries(parsed)) {
+    if (v !== null && typeof v !== "string") throw invalid(`invalid ${name}: "${key}" must be a string`);
+  }
+  return parsed as Record<string, string | null>;
+}
+
+/**
+ * A moment in milliseconds since 1970: unix seconds with a fraction, RFC 3339 (zone and time of day optional), or a Go
+ * duration, which counts back from now. Absent, empty and "0" are undefined.
+ */
+export function moment(query: URLSearchParams, name: string): number | undefined {
+  const value = query.get(name);
+  if (!value || value === "0") return undefined;
+  if (/^-?\d+(\.\d{1,9})?$/.test(value)) return Number(value) * 1000;
+  const ago = duration(value);
+  if (ago !== undefined) return Date.now() - ago;
+  const date = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d:\d\d)?$/.test(value)
+    ? Date.parse(/(Z|T.*[+-]\d\d:\d\d)$/.test(value) ? value : `${value.length === 10 ? `${value}T00:00` : value}Z`)
+    : Number.NaN;
+  if (Number.isNaN(date)) {
+    throw invalid(`invalid value "${value}" for ${name}: give unix seconds, a time as 2006-01-02T15:04:05Z or 10m`);
+  }
+  return date;
+}
+
+function duration(value: string): number | undefined {
+  if (!/^-?(\d+(\.\d*)?(ns|us|µs|μs|ms|s|m|h))+$/.test(value)) return undefined;
+  let total = 0;
+  for (const [, n, unit] of value.matchAll(/(\d+(?:\.\d*)?)(ns|us|µs|μs|ms|s|m|h)/g)) {
+    total += Number(n) * (UNIT_MS[unit ?? ""] ?? 0);
+  }
+  return value.startsWith("-") ? -total : total;
+}
+
+function parse(value: string, name: string): Record<string, unknown> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(value);
+  } catch {
+    // The parser's own words name a position in text that the caller never saw.
+    throw invalid(`invalid ${name === "filters" ? "filter" : name}: not JSON`);
+  }
+  if (!isRecord(parsed)) throw invalid(`invalid ${name === "filters" ? "filter" : name}: not a JSON object`);
+  return parsed;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,57 @@
+import { BerthError } from "../../spec/errors.ts";
+import { json } from "../responses.ts";
+import type { Handler, Route } from "../types.ts";
+
+type Method = Route[0];
+
+/** A handler that answers 501, naming what is absent. */
+export function notYet(what: string, hint?: string): Handler {
+  return async () => {
+    throw new BerthError("not-implemented", `${what} is not implemented by Berth`, hint ? { hint } : {});
+  };
+}
+
+/** Cluster endpoints: Docker's words for a node outside a swarm, and the way out. */
+const noSwarm: Handler = async () => {
+  throw new BerthError(
+    "unavailable",
+    "This node is not a swarm manager. Berth has no swarm mode: to run services on many machines, use Kubernetes with Berth as the nodes' container runtime.",
+  );
+};
+
+const SWARM = ["swarm", "nodes", "services", "tasks", "secrets", "configs"];
+const METHODS: Method[] = ["GET", "POST", "DELETE"];
+
+const NOT_YET: [methods: Method[], paths: string[], what: string][] = [
+  [["POST"], ["/commit"], "committing a container to an image"],
+  [["POST"], ["/auth"], "logging in to a registry"],
+  [["GET"], ["/distribution/*"], "asking a registry about an image"],
+  [["POST"], ["/session", "/grpc"], "BuildKit (set DOCKER_BUILDKIT=0 to build)"],
+  [["GET"], ["/containers/:id/changes"], "listing a container's changed files"],
+  [["GET"], ["/containers/:id/export"], "exporting a container's files"],
+  [["HEAD", "GET", "PUT"], ["/containers/:id/archive"], "copying files into and out of a container"],
+  [["POST"], ["/containers/:id/pause", "/containers/:id/unpause"], "pausing a container"],
+  [["GET"], ["/containers/:id/attach/ws"], "attaching over a WebSocket (use POST /containers/{id}/attach)"],
+  [["POST"], ["/networks/create"], "creating a network"],
+  [["POST"], ["/networks/prune"], "pruning networks"],
+  [["POST"], ["/networks/:id/connect", "/networks/:id/disconnect"], "connecting a running container to a network"],
+  [["DELETE"], ["/networks/:id"], "removing a network"],
+  [["PUT"], ["/volumes/:name"], "updating a cluster volume"],
+  [["GET"], ["/plugins/*"], "managing plugins"],
+  [["POST"], ["/plugins/*"], "managing plugins"],
+  [["DELETE"], ["/plugins/*"], "managing plugins"],
+];
+
+/** What the specification has and Berth has not: swarm answers 503, no plugin is installed, the rest is 501 by name. */
+export const absentRoutes: Route[] = [
+  ...SWARM.flatMap((name) =>
+    METHODS.flatMap((method): Route[] => [
+      [method, `/${name}`, noSwarm],
+      [method, `/${name}/*`, noSwarm],
+    ]),
+  ),
+  ["GET", "/plugins", async () => json([])],
+  ...NOT_YET.flatMap(([methods, paths, what]) =>
+    methods.flatMap((method) => paths.map((path): Route => [method, path, notYet(what)])),
+  ),
+];

@@ -1,0 +1,212 @@
+import type { HostConfig } from "../../spec/engine-api.ts";
+import { BerthError, messageOf } from "../../spec/errors.ts";
+import type { CreateBody } from "../backend.ts";
+import { jsonBody } from "../body.ts";
+import { invalid } from "../errors.ts";
+import { lineInStream, streamType, takeOver } from "../hijack.ts";
+import { bool, defined, filters, integer, moment, text } from "../query.ts";
+import { empty, json, stream } from "../responses.ts";
+import { SHAPES } from "../shapes.ts";
+import { jsonLines } from "../stream.ts";
+import type { ApiResponse, Context, Route } from "../types.ts";
+import type { Shape } from "../validate.ts";
+import { wait } from "./wait.ts";
+
+/** Routes of containers (specification, tag "Container"). */
+export const containerRoutes: Route[] = [
+  ["GET", "/containers/json", list],
+  ["POST", "/containers/create", create],
+  ["POST", "/containers/prune", prune],
+  ["GET", "/containers/:id/json", inspect],
+  ["GET", "/containers/:id/top", top],
+  ["GET", "/containers/:id/logs", logs],
+  ["GET", "/containers/:id/stats", stats],
+  ["POST", "/containers/:id/start", start],
+  ["POST", "/containers/:id/stop", stop],
+  ["POST", "/containers/:id/restart", restart],
+  ["POST", "/containers/:id/kill", kill],
+  ["POST", "/containers/:id/rename", rename],
+  ["POST", "/containers/:id/resize", resize],
+  ["POST", "/containers/:id/update", update],
+  ["POST", "/containers/:id/attach", attach],
+  ["POST", "/containers/:id/wait", wait],
+  ["DELETE", "/containers/:id", remove],
+];
+
+const CREATE_BODY: Shape = {
+  object: {
+    ...membersOf("#ContainerConfig"),
+    HostConfig: "#HostConfig",
+    NetworkingConfig: "#NetworkingConfig",
+  },
+};
+
+/** The container or exec instance that the path names. */
+export function idOf({ params }: Context): string {
+  const id = params["id"];
+  if (!id) throw invalid("the path names no container");
+  return id;
+}
+
+/** `h` and `w` of a resize; both are required, from 0 to 65535. */
+export function sizeOf(query: URLSearchParams): { rows: number; cols: number } {
+  return { rows: dimension(query, "h", "height"), cols: dimension(query, "w", "width") };
+}
+
+function membersOf(name: string): Record<string, Shape> {
+  const shape = SHAPES[name];
+  return typeof shape === "object" && "object" in shape ? shape.object : {};
+}
+
+async function list({ backend, query }: Context): Promise<ApiResponse> {
+  const limit = integer(query, "limit");
+  return json(
+    await backend.container.list({
+      all: bool(query, "all"),
+      size: bool(query, "size"),
+      ...(limit !== undefined && limit > 0 ? { limit } : {}),
+      filters: filters(query),
+    }),
+  );
+}
+
+async function create({ backend, query, request, version }: Context): Promise<ApiResponse> {
+  const body = await jsonBody<CreateBody>(request, CREATE_BODY);
+  const config = Object.keys(body ?? {}).filter((k) => k !== "HostConfig" && k !== "NetworkingConfig");
+  if (!body || config.length === 0) throw invalid("config cannot be empty in order to create a container");
+  // Up to 1.24 the client removes the container itself.
+  if (version < 25 && body.HostConfig) body.HostConfig.AutoRemove = false;
+  const options = defined<{ platform?: string }>({ platform: text(query, "platform") });
+  return json(await backend.container.create(text(query, "name"), body, options), 201);
+}
+
+async function prune({ backend, query }: Context): Promise<ApiResponse> {
+  return json(await backend.container.prune(filters(query)));
+}
+
+async function inspect(context: Context): Promise<ApiResponse> {
+  return json(await context.backend.container.inspect(idOf(context), { size: bool(context.query, "size") }));
+}
+
+async function top(context: Context): Promise<ApiResponse> {
+  return json(await context.backend.container.top(idOf(context), text(context.query, "ps_args") ?? "-ef"));
+}
+
+async function logs(context: Context): Promise<ApiResponse> {
+  const { backend, query, request, version } = context;
+  const [stdout, stderr] = [bool(query, "stdout"), bool(query, "stderr")];
+  if (!stdout && !stderr) throw invalid("Bad parameters: you must choose at least one stream");
+  const wanted = query.get("tail") ?? "all";
+  const { tty, stream: lines } = await backend.container.logs(idOf(context), {
+    stdout,
+    stderr,
+    follow: bool(query, "follow"),
+    timestamps: bool(query, "timestamps"),
+    ...defined<{ since?: number; until?: number; tail?: number }>({
+      since: moment(query, "since"),
+      until: moment(query, "until"),
+      tail: /^\d{1,15}$/.test(wanted) ? Number(wanted) : undefined,
+    }),
+    signal: request.signal,
+  });
+  return stream(failingInBand(lines, tty), streamType(tty, version));
+}
+
+async function* failingInBand(source: AsyncIterable<Uint8Array>, tty: boolean): AsyncGenerator<Uint8Array> {
+  try {
+    yield* source;
+  } catch (error) {
+    yield lineInStream(`Error grabbing logs: ${messageOf(error)}`, tty);
+  }
+}
+
+async function stats(context: Context): Promise<ApiResponse> {
+  const { backend, query, request } = context;
+  const [streaming, oneShot] = [bool(query, "stream", true), bool(query, "one-shot")];
+  if (streaming && oneShot) throw invalid("cannot have stream=true and one-shot=true");
+  const options = { stream: streaming, oneShot, signal: request.signal };
+  const samples = await backend.container.stats(idOf(context), options);
+  if (streaming) return stream(jsonLines(samples), "application/json");
+  for await (const sample of samples) return json(sample);
+  throw new BerthError("internal", `container ${idOf(context)} gave no statistics`);
+}
+
+async function start(context: Context): Promise<ApiResponse> {
+  const length = context.request.headers["content-length"] ?? "0";
+  if (Number(length) > 2 || context.request.headers["transfer-encoding"] !== undefined) {
+    throw invalid("starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24");
+  }
+  const options = defined<{ detachKeys?: string }>({ detachKeys: text(context.query, "detachKeys") });
+  await context.backend.container.start(idOf(context), options);
+  return empty();
+}
+
+function stopOptions({ query, version }: Context): { signal?: string; timeout?: number } {
+  return defined<{ signal?: string; timeout?: number }>({
+    signal: version >= 42 ? text(query, "signal") : undefined,
+    timeout: integer(query, "t"),
+  });
+}
+
+async function stop(context: Context): Promise<ApiResponse> {
+  await context.backend.container.stop(idOf(context), stopOptions(context));
+  return empty();
+}
+
+async function restart(context: Context): Promise<ApiResponse> {
+  await context.backend.container.restart(idOf(context), stopOptions(context));
+  return empty();
+}
+
+async function kill(context: Context): Promise<ApiResponse> {
+  const options = defined<{ signal?: string }>({ signal: text(context.query, "signal") });
+  await context.backend.container.kill(idOf(context), options);
+  return empty();
+}
+
+async function rename(context: Context): Promise<ApiResponse> {
+  const name = text(context.query, "name");
+  if (!name) throw invalid("Neither old nor new names may be empty");
+  await context.backend.container.rename(idOf(context), name);
+  return empty();
+}
+
+async function resize(context: Context): Promise<ApiResponse> {
+  await context.backend.container.resize(idOf(context), sizeOf(context.query));
+  return empty(200);
+}
+
+async function update(context: Context): Promise<ApiResponse> {
+  const changes = await jsonBody<HostConfig>(context.request, "#HostConfig");
+  return json(await context.backend.container.update(idOf(context), changes ?? {}));
+}
+
+async function attach(context: Context): Promise<ApiResponse> {
+  const { backend, query } = context;
+  const options = {
+    stdin: bool(query, "stdin"),
+    stdout: bool(query, "stdout"),
+    stderr: bool(query, "stderr"),
+    stream: bool(query, "stream"),
+    logs: bool(query, "logs"),
+    ...defined<{ detachKeys?: string }>({ detachKeys: text(query, "detachKeys") }),
+  };
+  return takeOver(context, { notTaken: empty(200) }, (ready) =>
+    backend.container.attach(idOf(context), options, ready),
+  );
+}
+
+async function remove(context: Context): Promise<ApiResponse> {
+  const { query } = context;
+  const options = { force: bool(query, "force"), volumes: bool(query, "v"), link: bool(query, "link") };
+  await context.backend.container.remove(idOf(context), options);
+  return empty();
+}
+
+function dimension(query: URLSearchParams, name: string, word: string): number {
+  const value = query.get(name) ?? "";
+  const number = Number(value);
+  if (!/^\d+$/.test(value)) throw invalid(`invalid resize ${word} "${value}": invalid syntax`);
+  if (number > 65535) throw invalid(`invalid resize ${word} "${value}": value out of range`);
+  return number;
+}

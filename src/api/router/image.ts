@@ -1,0 +1,110 @@
+import { BerthError } from "../../spec/errors.ts";
+import { invalid } from "../errors.ts";
+import { bool, defined, filters, text } from "../query.ts";
+import { empty, json } from "../responses.ts";
+import { progress } from "../stream.ts";
+import type { ApiResponse, Context, Handler, Route } from "../types.ts";
+import { imageDetails, imageRow } from "../versions.ts";
+import { notYet } from "./absent.ts";
+
+/**
+ * Routes of images (specification, tag "Image"). A name holds slashes, so everything below /images/ that is no fixed
+ * path is one wildcard whose last segment says what to do.
+ */
+export const imageRoutes: Route[] = [
+  ["GET", "/images/json", list],
+  ["GET", "/images/get", notYet("saving images")],
+  ["GET", "/images/search", notYet("searching a registry")],
+  ["POST", "/images/create", create],
+  ["POST", "/images/load", load],
+  ["POST", "/images/prune", prune],
+  ["GET", "/images/*", named({ json: inspect, history, get: notYet("saving images") })],
+  ["POST", "/images/*", named({ tag, push: notYet("pushing to a registry") })],
+  ["DELETE", "/images/*", remove],
+  ["POST", "/berth/bootstrap", bootstrap],
+];
+
+function named(verbs: Record<string, Handler>): Handler {
+  return async (context) => {
+    const path = context.params["*"] ?? "";
+    const slash = path.lastIndexOf("/");
+    const verb = verbs[path.slice(slash + 1)];
+    if (slash < 1 || !verb) throw new BerthError("not-found", "page not found");
+    return verb({ ...context, params: { name: path.slice(0, slash) } });
+  };
+}
+
+function nameOf({ params }: Context): string {
+  return params["name"] ?? "";
+}
+
+async function list({ backend, query, version }: Context): Promise<ApiResponse> {
+  const wanted = filters(query);
+  const rows = await backend.image.list({ all: bool(query, "all"), filters: wanted });
+  return json(rows.map((row) => imageRow(row, version)));
+}
+
+async function inspect(context: Context): Promise<ApiResponse> {
+  return json(imageDetails(await context.backend.image.inspect(nameOf(context)), context.version));
+}
+
+async function history(context: Context): Promise<ApiResponse> {
+  return json(await context.backend.image.history(nameOf(context)));
+}
+
+async function tag(context: Context): Promise<ApiResponse> {
+  const repo = text(context.query, "repo");
+  if (!repo) throw invalid("repo is missing: give the new name as repo and tag");
+  await context.backend.image.tag(nameOf(context), repo, text(context.query, "tag") ?? "latest");
+  return empty(201);
+}
+
+async function remove({ backend, params, query }: Context): Promise<ApiResponse> {
+  const name = params["*"] ?? "";
+  if (name.trim() === "") throw invalid("image name cannot be blank");
+  return json(await backend.image.remove(name, { force: bool(query, "force"), noprune: bool(query, "noprune") }));
+}
+
+async function prune({ backend, query }: Context): Promise<ApiResponse> {
+  return json(await backend.image.prune(filters(query)));
+}
+
+async function load({ backend, query, request }: Context): Promise<ApiResponse> {
+  const options = {
+    quiet: bool(query, "quiet", true),
+    ...defined<{ platform?: string }>({ platform: text(query, "platform") }),
+  };
+  return progress(backend.image.load(request.body, options));
+}
+
+/** `POST /images/create` is two things: a pull (`fromImage`), or an import (`fromSrc`, "-" being the request's body). */
+async function create({ backend, query, request }: Context): Promise<ApiResponse> {
+  const platform = defined<{ platform?: string }>({ platform: text(query, "platform") });
+  const [image, source] = [text(query, "fromImage"), text(query, "fromSrc")];
+  if (image) return progress(backend.image.pull(withTag(image, text(query, "tag")), platform));
+  if (!source) throw invalid("name what to pull in fromImage, or what to import in fromSrc");
+  const from = source === "-" ? { tar: request.body } : { url: source };
+  const options = {
+    ...defined<{ repo?: string; tag?: string; message?: string }>({
+      repo: text(query, "repo"),
+      tag: text(query, "tag"),
+      message: text(query, "message"),
+    }),
+    changes: query.getAll("changes"),
+    ...platform,
+  };
+  return progress(backend.image.import(from, options));
+}
+
+async function bootstrap({ backend, query, request }: Context): Promise<ApiResponse> {
+  const reference = text(query, "reference");
+  if (!reference) throw invalid("reference is missing: name a distribution, as in debian:bookworm");
+  const include = query.getAll("include").flatMap((value) => value.split(",").filter((name) => name !== ""));
+  const mirror = defined<{ mirror?: string }>({ mirror: text(query, "mirror") });
+  return progress(backend.image.bootstrap(reference, { ...mirror, include, signal: request.signal }));
+}
+
+function withTag(image: string, tag: string | undefined): string {
+  if (!tag) return image;
+  return `${image}${tag.includes(":") ? "@" : ":"}${tag}`;
+}

@@ -1,0 +1,54 @@
+import { invalid } from "../errors.ts";
+import { defined, filters, moment } from "../query.ts";
+import { json, stream } from "../responses.ts";
+import { jsonLines } from "../stream.ts";
+import type { ApiResponse, Context, Route } from "../types.ts";
+import { diskUsage, eventLine } from "../versions.ts";
+
+/** Routes of the engine as a whole (specification, tag "System"). */
+export const systemRoutes: Route[] = [
+  ["GET", "/_ping", async () => ping("OK")],
+  ["HEAD", "/_ping", async () => ping("")],
+  ["GET", "/version", async ({ backend }) => json(await backend.system.version())],
+  ["GET", "/info", async ({ backend }) => json(await backend.system.info())],
+  ["GET", "/events", events],
+  ["GET", "/system/df", df],
+];
+
+/** `Builder-Version: 1` tells clients to use the classic builder; BuildKit is not spoken. */
+const PING_HEADERS = {
+  "Content-Type": "text/plain; charset=utf-8",
+  "Builder-Version": "1",
+  "Cache-Control": "no-cache, no-store, must-revalidate",
+  Pragma: "no-cache",
+  Swarm: "inactive",
+};
+
+function ping(text: string): ApiResponse {
+  return { status: 200, headers: PING_HEADERS, body: { kind: "text", text } };
+}
+
+async function events({ backend, query, request }: Context): Promise<ApiResponse> {
+  const [since, until] = [moment(query, "since"), moment(query, "until")];
+  if (since !== undefined && until !== undefined && since > until) {
+    throw invalid(`\`since\` time (${query.get("since")}) cannot be after \`until\` time (${query.get("until")})`);
+  }
+  const messages = backend.system.events({
+    ...defined<{ since?: number; until?: number }>({ since, until }),
+    filters: filters(query),
+    signal: request.signal,
+  });
+  return stream(jsonLines(mapped(messages, eventLine)), "application/json");
+}
+
+async function* mapped<T, U>(source: AsyncIterable<T>, change: (item: T) => U): AsyncGenerator<U> {
+  for await (const item of source) yield change(item);
+}
+
+async function df({ backend, query, version }: Context): Promise<ApiResponse> {
+  const known = ["container", "image", "volume", "build-cache"];
+  const types = query.getAll("type");
+  const unknown = types.find((type) => !known.includes(type));
+  if (unknown !== undefined) throw invalid(`unknown object type: ${unknown}`);
+  return json(diskUsage(await backend.system.diskUsage(types), version));
+}

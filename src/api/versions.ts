@@ -1,0 +1,74 @@
+import type { EventMessage, ImageInspect, ImageSummary } from "../spec/engine-api.ts";
+import { invalid } from "./errors.ts";
+
+/** The newest version spoken, and the one of paths without a prefix. */
+export const API_VERSION = "1.51";
+/** The oldest version spoken. */
+export const MIN_API_VERSION = "1.24";
+
+const NEWEST = 51;
+const OLDEST = 24;
+
+/**
+ * Splits `/v1.NN/rest` into the minor version and `/rest`; without a prefix it is the newest. Throws `invalid-argument`, in
+ * Docker's words, outside of MIN_API_VERSION to API_VERSION.
+ */
+export function splitVersion(path: string): { version: number; path: string } {
+  const match = /^\/v(\d{1,6})(?:\.(\d{1,6}))?(\/.*)$/.exec(path);
+  if (!match) return { version: NEWEST, path };
+  const [, major = "", minor = "0", rest = ""] = match;
+  const asked = path.slice(2, path.length - rest.length);
+  const number = Number(major) === 1 ? Number(minor) : Number(major) < 1 ? -1 : Number.POSITIVE_INFINITY;
+  if (number < OLDEST) {
+    throw invalid(
+      `client version ${asked} is too old. Minimum supported API version is ${MIN_API_VERSION}, please upgrade your client to a newer version`,
+    );
+  }
+  if (number > NEWEST) {
+    throw invalid(`client version ${asked} is too new. Maximum supported API version is ${API_VERSION}`);
+  }
+  return { version: number, path: rest };
+}
+
+/** Before 1.44 images had VirtualSize; before 1.43 one without any name was listed as `<none>:<none>`. */
+export function imageRow(row: ImageSummary, version: number): object {
+  const nameless = version < 43 && row.RepoTags.length === 0 && row.RepoDigests.length === 0;
+  return {
+    ...row,
+    ...(nameless ? { RepoTags: ["<none>:<none>"], RepoDigests: ["<none>@<none>"] } : {}),
+    ...(version < 44 ? { VirtualSize: row.Size } : {}),
+  };
+}
+
+/** Before 1.44 VirtualSize; before 1.50 the configuration held members that only containers use, always empty. */
+export function imageDetails(image: ImageInspect, version: number): object {
+  const unused = {
+    Hostname: "",
+    Domainname: "",
+    AttachStdin: false,
+    AttachStdout: false,
+    AttachStderr: false,
+    Tty: false,
+    OpenStdin: false,
+    StdinOnce: false,
+    Image: "",
+  };
+  return {
+    ...image,
+    ...(version < 44 ? { VirtualSize: image.Size } : {}),
+    ...(version < 50 && image.Config ? { Config: { ...unused, ...image.Config } } : {}),
+  };
+}
+
+/** `GET /system/df`, whose images had VirtualSize before 1.44. */
+export function diskUsage(usage: object, version: number): object {
+  if (version >= 44 || !("Images" in usage) || !Array.isArray(usage.Images)) return usage;
+  return { ...usage, Images: usage.Images.map((row: ImageSummary) => imageRow(row, version)) };
+}
+
+/** An event with the members `status`, `id` and `from` of the first versions, which 1.51 still sends for containers and images. */
+export function eventLine(event: EventMessage): object {
+  if (event.Type !== "container" && event.Type !== "image") return event;
+  const from = event.Type === "container" ? event.Actor?.Attributes?.["image"] : undefined;
+  return { status: event.Action, id: event.Actor?.ID, ...(from ? { from } : {}), ...event };
+}

@@ -1,0 +1,43 @@
+import type { IncomingMessage } from "node:http";
+import type { ApiRequest } from "../../api/types.ts";
+
+/** A request of node:http as the API takes it. The body is read only when the API reads it: no buffering, back-pressure kept. */
+export function toApiRequest(
+  incoming: IncomingMessage,
+  options: { signal: AbortSignal; hijack: ApiRequest["hijack"] },
+): ApiRequest {
+  const { path, query } = splitTarget(incoming.url ?? "/");
+  return {
+    method: incoming.method ?? "GET",
+    path,
+    query: new URLSearchParams(query),
+    headers: singleHeaders(incoming),
+    body: { [Symbol.asyncIterator]: () => bodyOf(incoming, options.signal) },
+    ...options,
+  };
+}
+
+/** Path and query of a request target, in origin form or, as to a proxy, absolute form (RFC 9112 section 3.2). */
+export function splitTarget(target: string): { path: string; query: string } {
+  const origin = target.replace(/^https?:\/\/[^/?]*/i, "");
+  const mark = origin.indexOf("?");
+  if (mark < 0) return { path: origin || "/", query: "" };
+  return { path: origin.slice(0, mark) || "/", query: origin.slice(mark + 1) };
+}
+
+/**
+ * The body's chunks. A client that goes before the body is whole makes it throw: a truncated upload never looks
+ * like a finished one.
+ */
+async function* bodyOf(incoming: IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for await (const chunk of incoming) yield chunk as Uint8Array;
+  if (!incoming.complete || signal.aborted) throw new Error("the client went away before the request's body was whole");
+}
+
+function singleHeaders(incoming: IncomingMessage): Record<string, string | undefined> {
+  const entries = Object.entries(incoming.headers).map(([name, value]): [string, string | undefined] => [
+    name,
+    Array.isArray(value) ? value.join(", ") : value,
+  ]);
+  return Object.fromEntries(entries);
+}
