@@ -59,7 +59,8 @@ export interface ImageStore {
   /** By id (`sha256:…`, 64 hex, a unique prefix), `name[:tag]`, `name@digest`. Throws `not-found` ("No such image: x:latest") or `invalid-argument` where a prefix is ambiguous. */
   resolve(name: string): Image;
   get(id: Digest): Image | undefined;
-  list(options: { all: boolean; filters: Filters }): ImageSummary[];
+  /** `users` fill in the count of containers; without them it is -1. */
+  list(options: { all: boolean; filters: Filters; users?: ImageUser[] }): ImageSummary[];
   inspect(name: string): ImageInspect;
   history(name: string): ImageHistoryResponseItem[];
   tag(source: string, target: string): void;
@@ -86,4 +87,6 @@ export interface ImageUser {
   containerId: string;
   image: Digest;
   running: boolean;
+  /** The top of its stack. Needed for layers to be freed at once by `remove` where the container's image is no longer in the store; else `gc` frees them. */
+  top?: ChainId;
 }

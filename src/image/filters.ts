@@ -1,0 +1,83 @@
+import { BerthError } from "../spec/errors.ts";
+import { familiarName, familiarString, parseReference } from "../spec/reference.ts";
+import type { Catalog, StoredImage } from "./catalog.ts";
+import { compileGlob } from "./glob.ts";
+import { resolveImage } from "./resolve.ts";
+import type { Filters } from "./types.ts";
+
+const KNOWN = ["dangling", "label", "before", "since", "reference", "until"];
+const TRUE = ["1", "t", "true"];
+const FALSE = ["0", "f", "false"];
+const UNITS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** The filters of one listing, read and checked. */
+export interface ImageFilter {
+  /** Undefined: both kinds. */
+  dangling?: boolean;
+  /** True for a familiar name that is wanted; undefined: all are. */
+  reference?: (name: string) => boolean;
+  /** Label and times. */
+  matches: (image: StoredImage) => boolean;
+}
+
+/** Reads the filters of `GET /images/json`. Throws Docker's words for unknown keys and bad values, `not-found` for an unknown image in `before` or `since`. */
+export function readFilters(catalog: Catalog, filters: Filters): ImageFilter {
+  const unknown = Object.keys(filters).find((key) => !KNOWN.includes(key));
+  if (unknown !== undefined) throw new BerthError("invalid-argument", `invalid filter '${unknown}'`);
+  const created = (name: string): number => createdMs(resolveImage(catalog, name));
+  const before = [...(filters["before"] ?? []).map(created), ...(filters["until"] ?? []).map(instant)];
+  const since = (filters["since"] ?? []).map(created);
+  const labels = filters["label"] ?? [];
+  const dangling = readFlag("dangling", filters["dangling"] ?? []);
+  const patterns = filters["reference"] ?? [];
+  return {
+    ...(dangling === undefined ? {} : { dangling }),
+    ...(patterns.length === 0 ? {} : { reference: referenceMatcher(patterns) }),
+    matches: (image) => {
+      const at = before.length + since.length > 0 ? createdMs(image) : 0;
+      if (!before.every((t) => at < t) || !since.every((t) => at > t)) return false;
+      return labels.length === 0 || hasLabels(image, labels);
+    },
+  };
+}
+
+/** When the image says it was made, in milliseconds since 1970; 0 where it does not. */
+function createdMs(image: StoredImage): number {
+  const ms = Date.parse(image.config.created ?? "");
+  return Number.isNaN(ms) ? 0 : ms;
+}
+
+function hasLabels(image: StoredImage, wanted: string[]): boolean {
+  const labels = new Map(Object.entries(image.config.config?.Labels ?? {}));
+  return wanted.every((label) => {
+    const at = label.indexOf("=");
+    return at < 0 ? labels.has(label) : labels.get(label.slice(0, at)) === label.slice(at + 1);
+  });
+}
+
+function referenceMatcher(patterns: string[]): (name: string) => boolean {
+  const globs = patterns.map(compileGlob);
+  return (name) => {
+    const ref = parseReference(name);
+    return globs.some((glob) => glob(familiarString(ref)) || glob(familiarName(ref)));
+  };
+}
+
+function readFlag(key: string, values: string[]): boolean | undefined {
+  if (values.length === 0) return undefined;
+  if (values.every((v) => TRUE.includes(v.toLowerCase()))) return true;
+  if (values.every((v) => FALSE.includes(v.toLowerCase()))) return false;
+  throw new BerthError("invalid-argument", `invalid filter '${key}=[${values.join(" ")}]'`);
+}
+
+/** A point in time: seconds since 1970, RFC 3339 (also a date alone), or a Go duration before now. */
+function instant(text: string): number {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
+  if (parts.length > 0 && parts.map((p) => p[0]).join("") === text) {
+    return Date.now() - parts.reduce((sum, [, n, unit]) => sum + Number(n) * (UNITS[unit ?? ""] ?? 0), 0);
+  }
+  const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(at)) return at;
+  throw new BerthError("invalid-argument", `failed to parse value as time or duration: "${text}"`);
+}

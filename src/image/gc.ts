@@ -1,0 +1,100 @@
+import { setImmediate } from "node:timers/promises";
+import type { ChainId, LayerStore } from "../layer/types.ts";
+import type { Digest } from "../spec/digest.ts";
+import { leasedIds } from "../store/leases.ts";
+import type { Catalog } from "./catalog.ts";
+
+/** What must stay besides what images and leases need. */
+export interface Keep {
+  chains: Iterable<ChainId>;
+  blobs: Iterable<Digest>;
+}
+
+/** What may go, if nothing needs it: everything in the store, or what one operation brought or let go of. */
+export interface Candidates {
+  chains: Iterable<ChainId>;
+  blobs: Iterable<Digest>;
+}
+
+/** What a sweep took away. Sizes in bytes. */
+export interface Swept {
+  chains: ChainId[];
+  bytes: number;
+}
+
+/** Nothing. */
+export const NOTHING: Keep = { chains: [], blobs: [] };
+
+/** Sweeps the whole store. Returns the bytes freed. */
+export async function collectGarbage(catalog: Catalog, keep: Keep): Promise<number> {
+  const { blobs, layers } = catalog.deps;
+  const all = { chains: layers.list().map((layer) => layer.chainId), blobs: blobs.list() };
+  return (await sweep(catalog, all, keep)).bytes;
+}
+
+/**
+ * Removes those candidates that no image, lease or `keep` needs, upper layers before those below. What is needed is looked up again before each removal, without
+ * giving way in between, so that work going on at the same time only has to take its lease first. A kill anywhere leaves whole blobs and layers, which
+ * the next sweep takes.
+ */
+export async function sweep(catalog: Catalog, candidates: Candidates, keep: Keep = NOTHING): Promise<Swept> {
+  const { blobs, layers } = catalog.deps;
+  const swept: Swept = { chains: [], bytes: 0 };
+  const chains = topDown(layers, candidates.chains);
+  // A stack's id is known only once it is recorded: whoever was about to lease one of these has done so after this turn.
+  await setImmediate();
+  for (const chain of chains) {
+    const layer = layers.get(chain);
+    if (!layer || mark(catalog, keep).has(chain)) continue;
+    await layers.remove(chain);
+    swept.chains.push(chain);
+    swept.bytes += layer.size;
+  }
+  const needed = mark(catalog, keep);
+  for (const digest of candidates.blobs) {
+    const size = blobs.size(digest);
+    if (size === undefined || needed.has(digest)) continue;
+    blobs.remove(digest);
+    swept.bytes += size;
+  }
+  return swept;
+}
+
+/** Every digest, of blob or stack, that has to stay. An image whose manifest cannot be read throws: nothing is swept on half a picture. */
+function mark(catalog: Catalog, keep: Keep): Set<Digest> {
+  const { records, layers } = catalog.deps;
+  const leased = leasedIds(records);
+  const needed = new Set<Digest>([...keep.blobs, ...leased]);
+  for (const id of catalog.ids()) {
+    const record = catalog.record(id);
+    if (!record) continue;
+    needed.add(id).add(record.manifest);
+    for (const layer of catalog.manifest(record).layers) needed.add(layer.digest);
+    markChain(layers, record.top, needed);
+  }
+  for (const chain of [...keep.chains, ...leased]) markChain(layers, chain, needed);
+  return needed;
+}
+
+/** A stack needs all that is below it, and the blobs it was unpacked from. */
+function markChain(layers: LayerStore, top: ChainId | undefined, needed: Set<Digest>): void {
+  for (let chain = top; chain; ) {
+    needed.add(chain);
+    const layer = layers.get(chain);
+    if (layer?.blob) needed.add(layer.blob);
+    chain = layer?.parent;
+  }
+}
+
+function topDown(layers: LayerStore, chains: Iterable<ChainId>): ChainId[] {
+  const depth = (chain: ChainId): number => {
+    let n = 0;
+    for (let at = layers.get(chain); at; at = at.parent && layers.get(at.parent)) n++;
+    return n;
+  };
+  return [...new Set(chains)]
+    .filter((chain) => layers.get(chain))
+    .map((chain) => ({ chain, depth: depth(chain) }))
+    .sort((a, b) => b.depth - a.depth)
+    .map(({ chain }) => chain);
+}

@@ -1,0 +1,30 @@
+import { Catalog, type ImageStoreDeps } from "./catalog.ts";
+import { createImage } from "./create.ts";
+import { collectGarbage } from "./gc.ts";
+import { imageHistory } from "./history.ts";
+import { importImage } from "./import.ts";
+import { inspectImage } from "./inspect.ts";
+import { listImages } from "./list.ts";
+import { loadImages } from "./load.ts";
+import { removeImage } from "./remove.ts";
+import { resolveImage } from "./resolve.ts";
+import { tagImage } from "./tag.ts";
+import type { ImageStore } from "./types.ts";
+
+/** Images over records, blobs and layers. All state is in these; opening costs nothing. One file of this folder for each operation. */
+export function openImageStore(deps: ImageStoreDeps): ImageStore {
+  const catalog = new Catalog(deps);
+  return {
+    resolve: (name) => resolveImage(catalog, name),
+    get: (id) => catalog.get(id),
+    list: (options) => listImages(catalog, options),
+    inspect: (name) => inspectImage(catalog, name),
+    history: (name) => imageHistory(catalog, name),
+    tag: (source, target) => tagImage(catalog, source, target),
+    remove: (name, options) => removeImage(catalog, name, options),
+    load: (archive, options) => loadImages(catalog, archive, options),
+    importTar: (tar, options) => importImage(catalog, tar, options),
+    create: (image, reference) => createImage(catalog, image, reference),
+    gc: (keep) => collectGarbage(catalog, keep),
+  };
+}

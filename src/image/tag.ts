@@ -1,0 +1,28 @@
+import { BerthError } from "../spec/errors.ts";
+import { parseReference, type Reference, withDefaultTag } from "../spec/reference.ts";
+import type { Catalog } from "./catalog.ts";
+import { resolveImage } from "./resolve.ts";
+
+/** Puts the name `target` on the image `source`; the image that had it before keeps its other names. Refuses names that could be taken for ids. */
+export function tagImage(catalog: Catalog, source: string, target: string): void {
+  const ref = parseNewName(target);
+  const image = resolveImage(catalog, source);
+  catalog.deps.records.transaction(() => catalog.putName(ref, image.id, Date.now()));
+}
+
+/** A name that may be given to an image: with tag (`latest` by default), without digest, and not like an id. Throws `invalid-argument`. */
+export function parseNewName(target: string): Reference {
+  if (/^sha256(?::|$)/.test(target)) {
+    throw new BerthError("invalid-argument", "refusing to create an ambiguous tag using digest algorithm as name");
+  }
+  const bare = target.split(/[:@]/)[0] ?? "";
+  if (/^[0-9a-f]{64}$/.test(bare)) {
+    throw new BerthError(
+      "invalid-argument",
+      `invalid repository name (${bare}), cannot specify 64-byte hexadecimal strings`,
+    );
+  }
+  const ref = parseReference(target);
+  if (ref.digest) throw new BerthError("invalid-argument", "refusing to create a tag with a digest reference");
+  return withDefaultTag(ref);
+}
