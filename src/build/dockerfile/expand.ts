@@ -8,6 +8,8 @@ export interface ExpandOptions {
   lookup: Lookup;
   /** The escape character, `\` by default. */
   escape?: string;
+  /** The text is a here-document: quotes stay, and the escape character counts only before `$` and itself. */
+  document?: boolean;
 }
 
 const NAME = /^(?:[a-zA-Z_][a-zA-Z0-9_]*|[0-9@*#?!$-])/;
@@ -43,8 +45,9 @@ class Expander {
   run(split = false): string[] {
     while (this.at < this.text.length) {
       const c = this.text[this.at] ?? "";
-      if (c === "'") this.add(this.singleQuoted());
-      else if (c === '"') this.add(this.doubleQuoted());
+      const quoting = !this.options.document;
+      if (quoting && c === "'") this.add(this.singleQuoted());
+      else if (quoting && c === '"') this.add(this.doubleQuoted());
       else if (c === "$") this.addUnquoted(this.variable(), split);
       else if (c === this.escape) this.escaped();
       else {
@@ -79,8 +82,9 @@ class Expander {
   }
 
   private escaped(): void {
-    const next = this.text[this.at + 1];
-    this.add(next ?? this.escape);
+    const next = this.text[this.at + 1] ?? this.escape;
+    const kept = this.options.document && next !== "$" && next !== this.escape;
+    this.add(kept ? this.escape + next : next);
     this.at += 2;
   }
 

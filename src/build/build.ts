@@ -1,0 +1,129 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Image } from "../image/types.ts";
+import { shortId } from "../spec/digest.ts";
+import { BerthError } from "../spec/errors.ts";
+import { familiarString, parseReference, withDefaultTag } from "../spec/reference.ts";
+import { EPOCH_ARG } from "./args.ts";
+import { BuildCache } from "./cache.ts";
+import { Channel } from "./channel.ts";
+import { openContext } from "./context.ts";
+import { buildGraph } from "./graph.ts";
+import { countSteps, solve } from "./solve.ts";
+import { type Session, type StageState, unconsumed } from "./state.ts";
+import type { Build, BuildDeps, BuildOptions, BuildProgress } from "./types.ts";
+
+/**
+ * Docker's classic build over Berth's stores: the context is unpacked, the Dockerfile becomes a graph, the graph is solved with the cache, the
+ * result becomes an image with the tags. Layers of finished steps stay in the cache when a later one fails; the context goes in
+ * any case. Ending the iteration early waits for the step at hand: give `signal` to cut it short.
+ */
+export const build: Build = async function* build(context, options, deps) {
+  const tags = options.tags.map(normaliseTag);
+  const channel = new Channel<BuildProgress>();
+  const emit = (message: BuildProgress): void => {
+    if (!options.quiet && message.stream !== "") channel.push(message);
+  };
+  const work = buildImage(context, { ...options, tags }, deps, emit).finally(() => channel.close());
+  // The channel is read to its end first; a failure is thrown by the await below.
+  work.catch(() => undefined);
+  try {
+    yield* channel;
+  } finally {
+    await work.catch(() => undefined);
+  }
+  const image = await work;
+  yield { aux: { ID: image.id } };
+  if (options.quiet) yield { stream: `${image.id}\n` };
+  else {
+    yield { stream: `Successfully built ${shortId(image.id)}\n` };
+    for (const tag of tags) yield { stream: `Successfully tagged ${tag}\n` };
+  }
+  return image;
+};
+
+async function buildImage(
+  tar: AsyncIterable<Uint8Array>,
+  options: BuildOptions,
+  deps: BuildDeps,
+  emit: (message: BuildProgress) => void,
+): Promise<Image> {
+  const tmp = mkdtempSync(join(deps.tmp, "build-"));
+  await using lease = deps.leases.acquire();
+  const epoch = epochOf(options);
+  const cache = new BuildCache(deps.records, deps.layers, { read: !options.noCache });
+  try {
+    const folder = join(tmp, "context");
+    const opened = await openContext(tar, { folder, dockerfile: options.dockerfile, layers: deps.layers });
+    const graph = buildGraph(opened.dockerfile, options);
+    const session: Session = {
+      graph,
+      options,
+      deps,
+      cache,
+      context: opened.view,
+      tmp,
+      emit,
+      hold: (chain) => lease.add(chain),
+      epoch,
+      consumed: new Set(),
+      stages: new Map(),
+      steps: { done: 0, total: countSteps(graph, options.labels) },
+    };
+    const state = await solve(session);
+    const image = await publish(session, state);
+    emit({ stream: ` ---> ${shortId(image.id)}\n` });
+    const unused = unconsumed(session);
+    if (unused.length > 0) {
+      emit({ stream: `[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n` });
+    }
+    return image;
+  } finally {
+    cache.flush();
+    rmSync(tmp, { recursive: true, force: true });
+  }
+}
+
+/** The image of the last state. A Dockerfile that only names an image gives that image, with the tags. */
+async function publish(session: Session, state: StageState): Promise<Image> {
+  const { images } = session.deps;
+  const { tags } = session.options;
+  if (state.untouched) {
+    if (!state.base) {
+      throw new BerthError("invalid-argument", "No image was generated. Is your Dockerfile empty?", {
+        hint: "FROM scratch needs at least one more instruction",
+      });
+    }
+    for (const tag of tags) images.tag(state.base, tag);
+    return images.resolve(state.base);
+  }
+  const created = state.history.at(-1)?.created ?? new Date().toISOString();
+  const image = await images.create({
+    ...(state.base ? { parent: state.base } : {}),
+    ...(state.top ? { top: state.top } : {}),
+    run: state.run,
+    history: [...state.history],
+    created,
+    ...(state.author ? { author: state.author } : {}),
+    platform: state.platform,
+  });
+  for (const tag of tags) images.tag(image.id, tag);
+  return images.resolve(image.id);
+}
+
+function normaliseTag(tag: string): string {
+  const reference = withDefaultTag(parseReference(tag));
+  if (reference.digest) {
+    throw new BerthError("invalid-argument", `invalid tag "${tag}": a digest cannot be given to an image`, {
+      hint: "use name[:tag]",
+    });
+  }
+  return familiarString(reference);
+}
+
+function epochOf(options: BuildOptions): number | undefined {
+  const text = options.buildArgs[EPOCH_ARG];
+  if (!text) return undefined;
+  if (/^[0-9]{1,11}$/.test(text)) return Number(text);
+  throw new BerthError("invalid-argument", `invalid ${EPOCH_ARG}: ${text}`, { hint: "seconds since 1970" });
+}

@@ -1,0 +1,123 @@
+import { createHash } from "node:crypto";
+import type { ChainId, LayerRecord, LayerStore } from "../layer/types.ts";
+import type { Records, Table } from "../store/types.ts";
+
+/** One entry of the build cache. Times in milliseconds since 1970, `size` in bytes. */
+export interface CacheEntry {
+  /** The layer that the step made; undefined: it changed the configuration only. */
+  chain?: ChainId;
+  created: number;
+  lastUsed: number;
+  size: number;
+  /** The instruction, for people. */
+  step: string;
+}
+
+/** What a step made, and when; `hit` where it was there already. */
+export interface Cached {
+  chain?: ChainId;
+  created: number;
+  hit: boolean;
+}
+
+/** Hashes whatever a step's result depends on; the order of keys in `parts` counts. */
+export function cacheKey(parts: unknown): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+}
+
+/** Layers that the build cache wants kept. GC spares them until `pruneCache` drops their entries. */
+export function cachedChains(records: Records): ChainId[] {
+  return entriesOf(records).flatMap(([, e]) => (e.chain ? [e.chain] : []));
+}
+
+/** Drops entries last used before `unusedSince` (all where undefined). Returns their keys; the layers go at the next GC. */
+export function pruneCache(records: Records, options: { unusedSince?: number } = {}): string[] {
+  const old = entriesOf(records).filter(([, e]) => e.lastUsed < (options.unusedSince ?? Number.POSITIVE_INFINITY));
+  const table = records.table<CacheEntry>("buildcache");
+  records.transaction(() => {
+    for (const [key] of old) table.delete(key);
+  });
+  return old.map(([key]) => key);
+}
+
+function entriesOf(records: Records): [string, CacheEntry][] {
+  return records.table<CacheEntry>("buildcache").entries();
+}
+
+/** Steps being solved now, by store and key, so that builds running at once share them. */
+const RUNNING = new WeakMap<Records, Map<string, Promise<Cached>>>();
+
+/**
+ * One build's view of the cache. A layer entry is written as soon as its layer is whole, so that a later failure or a kill keeps it; uses and
+ * configuration steps are written by `flush`, in one transaction.
+ */
+export class BuildCache {
+  private readonly table: Table<CacheEntry>;
+  private readonly touched = new Map<string, CacheEntry>();
+  private readonly running: Map<string, Promise<Cached>>;
+
+  constructor(
+    private readonly records: Records,
+    private readonly layers: LayerStore,
+    private readonly options: { read: boolean },
+  ) {
+    this.table = records.table<CacheEntry>("buildcache");
+    this.running = RUNNING.get(records) ?? new Map();
+    RUNNING.set(records, this.running);
+  }
+
+  /** A step that changes the configuration only: it is done either way, the cache tells since when it is known. */
+  config(key: string, step: string): Cached {
+    const known = this.find(key);
+    const created = known?.created ?? Date.now();
+    this.touched.set(key, { created, lastUsed: Date.now(), size: 0, step });
+    return { created, hit: known !== undefined };
+  }
+
+  /**
+   * A step that makes a layer: found, or waited for where another build is at it, or made. `wait` is called before waiting. Where the other
+   * build fails or is cancelled, this one makes it itself.
+   */
+  async layer(key: string, step: string, how: { make: () => Promise<LayerRecord>; wait: () => void }): Promise<Cached> {
+    const known = this.find(key);
+    if (known) {
+      this.touched.set(key, { ...known, lastUsed: Date.now() });
+      return { ...known, hit: true };
+    }
+    const other = this.options.read ? this.running.get(key) : undefined;
+    if (other) {
+      how.wait();
+      const shared = await other.catch(() => undefined);
+      return shared ? { ...shared, hit: true } : this.layer(key, step, how);
+    }
+    const made = this.make(key, step, how.make);
+    this.running.set(key, made);
+    try {
+      return await made;
+    } finally {
+      if (this.running.get(key) === made) this.running.delete(key);
+    }
+  }
+
+  /** Writes what this build used. */
+  flush(): void {
+    this.records.transaction(() => {
+      for (const [key, entry] of this.touched) this.table.put(key, entry);
+    });
+    this.touched.clear();
+  }
+
+  private async make(key: string, step: string, body: () => Promise<LayerRecord>): Promise<Cached> {
+    const layer = await body();
+    const now = Date.now();
+    this.table.put(key, { chain: layer.chainId, created: now, lastUsed: now, size: layer.size, step });
+    return { chain: layer.chainId, created: now, hit: false };
+  }
+
+  /** An entry whose layer is gone is none. */
+  private find(key: string): CacheEntry | undefined {
+    if (!this.options.read) return undefined;
+    const entry = this.touched.get(key) ?? this.table.get(key);
+    return entry?.chain && !this.layers.get(entry.chain) ? undefined : entry;
+  }
+}

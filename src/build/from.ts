@@ -1,0 +1,63 @@
+import type { Image } from "../image/types.ts";
+import { BerthError, isKind, messageOf } from "../spec/errors.ts";
+import type { ImageRunConfig, Platform } from "../spec/oci.ts";
+import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../spec/platform.ts";
+import type { Stage } from "./graph.ts";
+import type { Session, StageState } from "./state.ts";
+
+/** The state that a stage begins with: empty for scratch, else an image's. An image that is not here is an error that says how to get it. */
+export function startOf(session: Session, stage: Stage): StageState {
+  const platform = platformOf(session, stage);
+  const fresh = { args: new Map<string, string>(), cmdSet: false, untouched: true };
+  if (stage.image === "scratch") {
+    return { ...fresh, run: {}, history: [], platform: platform ?? hostPlatform() };
+  }
+  const image = findImage(session, stage.image);
+  const own = { os: image.config.os, architecture: image.config.architecture };
+  const actual: Platform = image.config.variant ? { ...own, variant: image.config.variant } : own;
+  if (platform && !platformMatches(actual, platform)) {
+    throw new BerthError(
+      "not-found",
+      `image with reference ${stage.image} was found but its platform (${formatPlatform(actual)}) does not match the specified platform (${formatPlatform(platform)})`,
+      { hint: "load an image for that platform, or drop --platform" },
+    );
+  }
+  if (image.top) session.hold(image.top);
+  return {
+    ...fresh,
+    ...(image.top ? { top: image.top } : {}),
+    run: image.config.config ?? {},
+    history: image.config.history ?? [],
+    ...(image.config.author ? { author: image.config.author } : {}),
+    platform: actual,
+    base: image.id,
+  };
+}
+
+/** An image by the name that FROM or --from gives. */
+export function findImage(session: Session, name: string): Image {
+  try {
+    return session.deps.images.resolve(name);
+  } catch (cause) {
+    if (!isKind(cause, "not-found")) throw cause;
+    throw new BerthError("not-found", `${name}: ${lowerFirst(messageOf(cause))}`, {
+      hint: "make it with 'berth bootstrap' or bring it with 'berth load'",
+      cause,
+    });
+  }
+}
+
+/** The configuration without the triggers, which run in the first child only. */
+export function withoutTriggers(run: ImageRunConfig): ImageRunConfig {
+  const { OnBuild: _, ...rest } = run;
+  return rest;
+}
+
+function platformOf(session: Session, stage: Stage): Platform | undefined {
+  const text = stage.platform ?? session.options.platform;
+  return text ? parsePlatform(text) : undefined;
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

@@ -1,0 +1,91 @@
+import { createHash, randomBytes } from "node:crypto";
+import type { LayerRecord } from "../layer/types.ts";
+import { BerthError } from "../spec/errors.ts";
+import type { ImageRunConfig } from "../spec/oci.ts";
+import { PROXY_ARGS } from "./args.ts";
+import { argv, DEFAULT_SHELL, envValue } from "./config.ts";
+import type { CommandNode } from "./dockerfile/syntax.ts";
+import type { Session, StageState } from "./state.ts";
+
+/** A RUN ready to go. `args` are the build arguments it sees, as history shows them. */
+export interface RunJob {
+  key: unknown[];
+  args: string[];
+  make: () => Promise<LayerRecord>;
+}
+
+const NETWORKS = ["default", "none", "host"];
+const SHEBANG = /^#!/;
+
+/** Reads a RUN: what runs, with which environment, and what its result depends on. Proxy arguments are seen but never noted. */
+export function prepareRun(node: CommandNode, session: Session, state: StageState): RunJob {
+  const unsupported = node.flags.find((f) => f.name !== "network");
+  if (unsupported) throw new BerthError("not-implemented", `RUN --${unsupported.name} is not supported yet`);
+  const network = node.flags.find((f) => f.name === "network")?.value;
+  if (network && !NETWORKS.includes(network)) {
+    throw new BerthError("invalid-argument", `unsupported network mode: ${network}`, { hint: NETWORKS.join(", ") });
+  }
+  const args = commandLine(node, state.run);
+  const hidden = (name: string): boolean => envValue(state.run.Env, name) !== undefined;
+  const seen = [...state.args].filter(([name]) => !hidden(name)).map(([name, value]) => `${name}=${value}`);
+  const proxies = PROXY_ARGS.flatMap((name) => {
+    const value = session.options.buildArgs[name];
+    return value && !hidden(name) && !state.args.has(name) ? [`${name}=${value}`] : [];
+  });
+  const run = { ...state.run, Env: [...(state.run.Env ?? []), ...seen, ...proxies] };
+  const mode = network === "default" || !network ? session.options.network : network;
+  const { User, WorkingDir } = state.run;
+  const key = [state.top ?? null, args, state.run.Env ?? [], seen, User ?? "", WorkingDir ?? "", mode ?? ""];
+  return { key, args: seen.sort(), make: () => execute({ args, run, mode }, session, state) };
+}
+
+async function execute(
+  what: { args: string[]; run: ImageRunConfig; mode: string | undefined },
+  session: Session,
+  state: StageState,
+): Promise<LayerRecord> {
+  const { options, deps, emit } = session;
+  const id = randomBytes(6).toString("hex");
+  emit({ stream: ` ---> Running in ${id}\n` });
+  const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  await using result = await deps.runner.run({
+    ...(state.top ? { top: state.top } : {}),
+    args: what.args,
+    run: what.run,
+    ...(what.mode ? { network: what.mode } : {}),
+    output: (stream, bytes) => emit({ stream: decoders[stream].decode(bytes, { stream: true }) }),
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
+  options.signal?.throwIfAborted();
+  if (result.code !== 0) {
+    throw new BerthError(
+      "invalid-argument",
+      `The command '${what.args.join(" ")}' returned a non-zero code: ${result.code}`,
+      { cause: { code: result.code } },
+    );
+  }
+  const layer = await deps.layers.commit(result.upper, { ...(state.top ? { parent: state.top } : {}), move: true });
+  emit({ stream: ` ---> Removed intermediate container ${id}\n` });
+  return layer;
+}
+
+/** The argument vector. A command that is one here-document runs its text; otherwise the text goes to the shell with its documents below it. */
+function commandLine(node: CommandNode, run: ImageRunConfig): string[] {
+  const { command, heredocs } = node;
+  const [first] = heredocs;
+  if (command.form === "exec" || !first) return argv(command, run);
+  if (heredocs.length === 1 && /^\d*<<-?\S+$/.test(command.text)) {
+    return SHEBANG.test(first.content)
+      ? [...DEFAULT_SHELL, scriptRunner(first.content)]
+      : argv({ form: "shell", text: first.content }, run);
+  }
+  const text = [command.text, ...heredocs.flatMap((h) => [`${h.content}${h.name}`])].join("\n");
+  return argv({ form: "shell", text: `${text}\n` }, run);
+}
+
+/** A shell command that runs a script with an interpreter line, from a file that is gone afterwards. */
+function scriptRunner(script: string): string {
+  const end = `END_${createHash("sha256").update(script).digest("hex").slice(0, 16)}`;
+  const body = `f="$(mktemp)" || exit\ncat >"$f" <<'${end}'\n${script}${end}\n`;
+  return `${body}chmod 700 "$f"; "$f"; c=$?; rm -f "$f"; exit $c\n`;
+}

@@ -1,0 +1,178 @@
+import { writeTar } from "../layer/tar/writer.ts";
+import type { RootView } from "../layer/types.ts";
+import { BerthError, fromErrno } from "../spec/errors.ts";
+import { type Cached, cacheKey } from "./cache.ts";
+import { applyConfig } from "./config.ts";
+import { prepareCopy } from "./copy/copy.ts";
+import { resolveOwner } from "./copy/owner.ts";
+import { Placement } from "./copy/place.ts";
+import { describe, HISTORY_COMMENT } from "./describe.ts";
+import { expandNode } from "./dockerfile/expand-node.ts";
+import type { CommandNode, CopyNode, Instruction, PairsNode, ValueNode } from "./dockerfile/syntax.ts";
+import { findImage } from "./from.ts";
+import { stageOf } from "./graph.ts";
+import { prepareRun } from "./run.ts";
+import { DEFAULT_EPOCH, lookupIn, type Session, type StageState, stateKey } from "./state.ts";
+
+/** Where a step stands: its stage, and how another stage's state is had. */
+export interface StepPlace {
+  stage: number;
+  solved: (stage: number) => Promise<StageState>;
+}
+
+/**
+ * Solves one instruction: the state after it, from the cache where it is there. Errors name the file, the line and the step, and keep their kind.
+ */
+export async function solveStep(
+  session: Session,
+  state: StageState,
+  raw: Instruction,
+  place: StepPlace,
+): Promise<StageState> {
+  try {
+    session.options.signal?.throwIfAborted();
+    const { file, escape: esc } = session.graph;
+    const node = expandNode(raw, { file, escape: esc, lookup: lookupIn(session, state) });
+    return await dispatch(session, state, node, place);
+  } catch (error) {
+    throw placed(error, session, raw);
+  }
+}
+
+/** The error with the place of the step that failed; what names a place already stays as it is. */
+export function placed(error: unknown, session: Session, node: Instruction): BerthError {
+  const { file } = session.graph;
+  if (session.options.signal?.aborted) return new BerthError("unavailable", "build cancelled", { cause: error });
+  const known = fromErrno(error, `${file}:${node.span.line}`);
+  if (known.message.startsWith(`${file}:`)) return known;
+  const { done, total } = session.steps;
+  const hint = `${file}:${node.span.line}, step ${done}/${total}`;
+  return new BerthError(known.kind, known.message, { hint, cause: known.cause ?? known });
+}
+
+function dispatch(
+  session: Session,
+  state: StageState,
+  node: Instruction,
+  place: StepPlace,
+): StageState | Promise<StageState> {
+  switch (node.keyword) {
+    case "ARG":
+      return declareArgs(session, state, node);
+    case "RUN":
+      return runStep(session, state, node);
+    case "COPY":
+    case "ADD":
+      return copyStep(session, state, node, place);
+    case "WORKDIR":
+      return workdirStep(session, state, node);
+    default:
+      return configStep(session, state, node);
+  }
+}
+
+function declareArgs(session: Session, state: StageState, node: PairsNode): StageState {
+  const args = new Map(state.args);
+  const { buildArgs } = session.options;
+  for (const { key, value } of node.pairs) {
+    const name = key.text;
+    session.consumed.add(name);
+    const chosen = buildArgs[name] ?? value?.text ?? session.graph.args.get(name);
+    if (chosen !== undefined) args.set(name, chosen);
+  }
+  return configStep(session, { ...state, args }, node);
+}
+
+function configStep(session: Session, state: StageState, node: Instruction): StageState {
+  const text = describe(node, state.run);
+  const run = applyConfig(state.run, node, state);
+  const cached = session.cache.config(cacheKey(["config", stateKey(state), text]), node.text);
+  const author = node.keyword === "MAINTAINER" ? { author: node.value.text } : {};
+  const cmdSet = state.cmdSet || node.keyword === "CMD";
+  return after(session, { ...state, ...author, run, cmdSet }, { text, cached });
+}
+
+async function runStep(session: Session, state: StageState, node: CommandNode): Promise<StageState> {
+  if (node.keyword !== "RUN") return configStep(session, state, node);
+  const job = prepareRun(node, session, state);
+  const cached = await layerStep(session, node, { key: ["run", ...job.key], make: job.make });
+  return after(session, state, { text: describe(node, state.run, job.args), cached });
+}
+
+async function copyStep(session: Session, state: StageState, node: CopyNode, place: StepPlace): Promise<StageState> {
+  const from = node.flags.find((f) => f.name === "from")?.value;
+  const job = await prepareCopy(node, {
+    from: from === undefined ? session.context : await treeOf(session, from, place),
+    isContext: from === undefined,
+    layers: session.deps.layers,
+    ...(state.top ? { top: state.top } : {}),
+    workdir: state.run.WorkingDir ?? "/",
+    tmp: session.tmp,
+    epoch: session.epoch ?? DEFAULT_EPOCH,
+    ...(session.options.signal ? { signal: session.options.signal } : {}),
+  });
+  const key = ["copy", node.keyword, state.top ?? null, state.run.WorkingDir ?? "/", ...job.key];
+  const cached = await layerStep(session, node, { key, make: job.make });
+  return after(session, state, { text: describe(node, state.run), cached });
+}
+
+/** The root of the stage or image that --from names. */
+async function treeOf(session: Session, from: string, place: StepPlace): Promise<RootView> {
+  const stage = stageOf(session.graph.stages, place.stage, from);
+  if (stage !== undefined) return session.deps.layers.view((await place.solved(stage)).top);
+  const { top } = findImage(session, from);
+  if (top) session.hold(top);
+  return session.deps.layers.view(top);
+}
+
+/** WORKDIR makes its folder, as the user of USER, where it is not there. */
+async function workdirStep(session: Session, state: StageState, node: ValueNode): Promise<StageState> {
+  const run = applyConfig(state.run, node, state);
+  const path = run.WorkingDir ?? "/";
+  const view = session.deps.layers.view(state.top);
+  const epoch = session.epoch ?? DEFAULT_EPOCH;
+  const owner = state.run.User ? { owner: resolveOwner(state.run.User, view) } : {};
+  const placement = new Placement(view, { ...owner, epoch });
+  const text = `WORKDIR ${path}`;
+  if (!placement.folder(path)) {
+    const cached = session.cache.config(cacheKey(["config", stateKey(state), text]), node.text);
+    return after(session, { ...state, run }, { text, cached });
+  }
+  const parent = state.top ? { parent: state.top } : {};
+  const cached = await layerStep(session, node, {
+    key: ["workdir", state.top ?? null, path, owner, epoch],
+    make: () => session.deps.layers.applyStream(writeTar(placement.tar()), parent),
+  });
+  return after(session, { ...state, run }, { text, cached });
+}
+
+async function layerStep(
+  session: Session,
+  node: Instruction,
+  job: { key: unknown[]; make: () => ReturnType<Session["deps"]["layers"]["applyStream"]> },
+): Promise<Cached> {
+  const cached = await session.cache.layer(cacheKey(job.key), node.text, {
+    make: async () => {
+      const layer = await job.make();
+      session.hold(layer.chainId);
+      return layer;
+    },
+    wait: () => session.emit({ stream: " ---> Waiting for the same step of another build\n" }),
+  });
+  if (cached.chain) session.hold(cached.chain);
+  return cached;
+}
+
+function after(session: Session, state: StageState, done: { text: string; cached: Cached }): StageState {
+  const { cached, text } = done;
+  if (cached.hit) session.emit({ stream: " ---> Using cache\n" });
+  const time = session.epoch === undefined ? cached.created : session.epoch * 1000;
+  const entry = {
+    created: new Date(time).toISOString(),
+    created_by: text,
+    comment: HISTORY_COMMENT,
+    ...(cached.chain ? {} : { empty_layer: true }),
+  };
+  const top = cached.chain ? { top: cached.chain } : {};
+  return { ...state, ...top, untouched: false, history: [...state.history, entry] };
+}
