@@ -15,6 +15,8 @@ export interface ImageStoreDeps {
   blobs: BlobStore;
   layers: LayerStore;
   leases: Leases;
+  /** Accepted from callers that have one; archives are spooled by the blob store, which verifies them on the way. */
+  tmp?: string;
 }
 
 /** A name's record: key `domain/path:tag` or `domain/path@digest`. */
@@ -34,6 +36,8 @@ export function nameKey(ref: Reference): string {
 
 /** Images and names as records, with their configs and manifests from the blob store: what all operations on images share. */
 export class Catalog {
+  /** Layers being unpacked whose chain id nobody knows yet, and so no lease can name: a full GC leaves all layers alone meanwhile. */
+  unnamedLayers = 0;
   readonly #images: Table<ImageRecord>;
   readonly #names: Table<NameRecord>;
   /** By content, so never stale. */

@@ -28,7 +28,8 @@ export const NOTHING: Keep = { chains: [], blobs: [] };
 /** Sweeps the whole store. Returns the bytes freed. */
 export async function collectGarbage(catalog: Catalog, keep: Keep): Promise<number> {
   const { blobs, layers } = catalog.deps;
-  const all = { chains: layers.list().map((layer) => layer.chainId), blobs: blobs.list() };
+  const chains = catalog.unnamedLayers > 0 ? [] : layers.list().map((layer) => layer.chainId);
+  const all = { chains, blobs: blobs.list() };
   return (await sweep(catalog, all, keep)).bytes;
 }
 

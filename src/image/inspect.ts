@@ -57,7 +57,7 @@ export function dockerConfig(run: ImageRunConfig): ImageConfig {
 /** Where the unpacked layers are. Berth has no `merged` folder outside a container's own mount namespace; clients expect the key nevertheless. */
 function graphDriver(catalog: Catalog, image: StoredImage): DriverData {
   if (!image.top) return { Data: orNull<DriverData["Data"]>(undefined), Name: "overlay2" };
-  const { base, lower } = catalog.deps.layers.mount(image.top);
+  const { base, lower } = catalog.deps.layers.mount(image.top, { upper: "", work: "" });
   const [top = "", ...below] = lower.map((short) => `${base}/${short}`);
   const folder = top.replace(/\/diff$/, "");
   return {

@@ -66,10 +66,15 @@ export class Intake implements AsyncDisposable {
   /** Unpacks a layer whose chain id shows only then. */
   async unpack(apply: () => Promise<LayerRecord>): Promise<LayerRecord> {
     const before = new Set(this.catalog.deps.layers.list().map((layer) => layer.chainId));
-    const layer = await apply();
-    this.#lease.add(layer.chainId);
-    if (!before.has(layer.chainId)) this.#newChains.add(layer.chainId);
-    return layer;
+    this.catalog.unnamedLayers++;
+    try {
+      const layer = await apply();
+      this.#lease.add(layer.chainId);
+      if (!before.has(layer.chainId)) this.#newChains.add(layer.chainId);
+      return layer;
+    } finally {
+      this.catalog.unnamedLayers--;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
