@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { TestDaemon } from "../../src/testing/daemon.ts";
+import { loadSpecValidator } from "../../src/testing/spec-validator.ts";
+
+// The Engine API over the socket, real traffic checked against the specification.
+
+let daemon: TestDaemon;
+let container = "";
+const spec = loadSpecValidator({ goNulls: true });
+
+beforeAll(async () => {
+  daemon = await TestDaemon.start();
+  container = await daemon.ok(
+    "run",
+    "-d",
+    "--name",
+    "api",
+    "-p",
+    "80",
+    "-v",
+    "apivol:/v",
+    "--label",
+    "x=y",
+    "busybox",
+    "sleep",
+    "1000",
+  );
+  await daemon.ok("run", "--name", "ended", "busybox", "sh", "-c", "exit 3");
+});
+afterAll(() => daemon[Symbol.asyncDispose]());
+
+async function call(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
+  const answer = await fetch(`http://berth${path}`, {
+    method,
+    unix: daemon.socket,
+    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
+  });
+  const text = await answer.text();
+  return {
+    status: answer.status,
+    body: text === "" ? undefined : answer.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text,
+  };
+}
+
+test.each([
+  ["/_ping", "/_ping"],
+  ["/version", "/version"],
+  ["/info", "/info"],
+  ["/containers/json", "/containers/json?all=1&size=1"],
+  ["/containers/{id}/json", "/containers/api/json?size=1"],
+  ["/containers/{id}/json", "/containers/ended/json"],
+  ["/containers/{id}/top", "/containers/api/top"],
+  ["/containers/{id}/stats", "/containers/api/stats?stream=0&one-shot=1"],
+  ["/images/json", "/images/json"],
+  ["/images/{name}/json", "/images/busybox/json"],
+  ["/images/{name}/history", "/images/busybox/history"],
+  ["/networks", "/networks"],
+  ["/networks/{id}", "/networks/bridge"],
+  ["/volumes", "/volumes"],
+  ["/volumes/{name}", "/volumes/apivol"],
+  ["/system/df", "/system/df"],
+])("GET %s has the specified shape", async (operation, path) => {
+  const { status, body } = await call("GET", `/v1.51${path}`);
+  expect(status).toBe(200);
+  expect(spec.validateResponse("GET", operation, status, body)).toEqual([]);
+});
+
+test("create, start, wait, remove with their specified answers", async () => {
+  const created = await call("POST", "/v1.51/containers/create?name=raw", {
+    Image: "busybox",
+    Cmd: ["sh", "-c", "exit 4"],
+    HostConfig: { NetworkMode: "none", Binds: null },
+  });
+  expect(created.status).toBe(201);
+  expect(spec.validateResponse("POST", "/containers/create", 201, created.body)).toEqual([]);
+  const waiting = call("POST", "/v1.51/containers/raw/wait?condition=next-exit");
+  expect((await call("POST", "/v1.51/containers/raw/start")).status).toBe(204);
+  const waited = await waiting;
+  expect(waited).toEqual({ status: 200, body: { StatusCode: 4 } });
+  expect((await call("DELETE", "/v1.51/containers/raw")).status).toBe(204);
+});
+
+test("exec has its specified answers", async () => {
+  const created = await call("POST", "/v1.51/containers/api/exec", { Cmd: ["sh", "-c", "exit 5"], AttachStdout: true });
+  expect(created.status).toBe(201);
+  const { Id } = created.body as { Id: string };
+  expect((await call("POST", `/v1.51/exec/${Id}/start`, { Detach: true })).status).toBe(200);
+  let inspected = await call("GET", `/v1.51/exec/${Id}/json`);
+  while ((inspected.body as { Running: boolean }).Running) inspected = await call("GET", `/v1.51/exec/${Id}/json`);
+  expect((inspected.body as { ExitCode: number }).ExitCode).toBe(5);
+  expect(spec.validateResponse("GET", "/exec/{id}/json", 200, inspected.body)).toEqual([]);
+});
+
+test.each([
+  ["GET", "/v1.23/containers/json", 400],
+  ["GET", "/v1.99/containers/json", 400],
+  ["GET", "/v1.51/containers/nosuch/json", 404],
+  ["POST", "/v1.51/containers/api/start", 304],
+  ["POST", "/v1.51/containers/create?name=api", 400],
+  ["DELETE", "/v1.51/containers/api", 409],
+  ["GET", "/v1.51/nosuch", 404],
+  ["GET", "/v1.51/services", 503],
+  ["POST", "/v1.51/containers/nosuch/kill", 404],
+  ["POST", "/v1.51/containers/ended/kill", 409],
+  ["GET", "/v1.51/containers/json?filters=%7Bbad", 400],
+] as const)("%s %s answers %d", async (method, path, status) => {
+  const answer = await call(method, path, method === "POST" ? {} : undefined);
+  expect(answer.status).toBe(status);
+  if (status !== 304) expect((answer.body as { message: string }).message.length).toBeGreaterThan(5);
+});
+
+test("old versions answer in their own shape", async () => {
+  const old = (await call("GET", "/v1.24/containers/api/json")).body as { Id: string };
+  expect(old.Id).toBe(container);
+  expect((await call("GET", "/v1.43/images/busybox/json")).body).toHaveProperty("VirtualSize");
+  expect((await call("GET", "/v1.51/images/busybox/json")).body).not.toHaveProperty("VirtualSize");
+});
+
+test("several actions in a row come out as events, in order, in the specified shape", async () => {
+  const since = Math.floor(Date.now() / 1000) - 1;
+  await daemon.ok("run", "--rm", "--name", "ev", "busybox", "true");
+  const answer = await call(
+    "GET",
+    `/v1.51/events?since=${since}&until=${Math.floor(Date.now() / 1000) + 1}&filters=${encodeURIComponent('{"container":["ev"],"type":["container"]}')}`,
+  );
+  const lines = String(typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body))
+    .trim()
+    .split("\n")
+    .map((l) => JSON.parse(l));
+  expect(lines.map((e) => e.Action)).toEqual(["create", "attach", "start", "die", "destroy"]);
+  for (const line of lines) expect(spec.validateResponse("GET", "/events", 200, line)).toEqual([]);
+});
