@@ -1,0 +1,73 @@
+import { readFileSync } from "node:fs";
+import { errnoOf } from "../spec/errors.ts";
+
+/** What a container's settings (`--dns`, `--dns-search`, `--dns-option`) put in place of the host's. Empty lists change nothing. */
+export interface ResolvOverrides {
+  dns: string[];
+  search: string[];
+  options: string[];
+}
+
+const HOST_FILE = "/etc/resolv.conf";
+/** Where systemd-resolved keeps the servers that its stub at 127.0.0.53 asks (systemd-resolved.service(8)). */
+const RESOLVED_FILE = "/run/systemd/resolve/resolv.conf";
+/** Docker's choice for a container whose host names no server that a container can reach. */
+const FALLBACK = ["8.8.8.8", "8.8.4.4"];
+
+/** The host's file that a container's is made from, as text; "" where there is none. */
+export function hostResolvConf(): string {
+  const text = readOr(HOST_FILE, "");
+  const servers = valuesOf(text, "nameserver");
+  const stubOnly = servers.length > 0 && servers.every((s) => s === "127.0.0.53");
+  return stubOnly ? readOr(RESOLVED_FILE, text) : text;
+}
+
+/**
+ * resolv.conf(5) for a container. With `isolated` (a network namespace of its own) servers that only the host can reach are left
+ * out: loopback ones, and IPv6 ones, as the network has IPv4 only. Without, and without overrides, it is the host's text as it is.
+ */
+export function containerResolvConf(
+  hostText: string,
+  options: { isolated: boolean; overrides: ResolvOverrides },
+): string {
+  const { isolated, overrides } = options;
+  const changed = overrides.dns.length + overrides.search.length + overrides.options.length > 0;
+  if (!isolated && !changed) return hostText;
+  const servers = overrides.dns.length > 0 ? overrides.dns : serversOf(hostText, isolated);
+  // `--dns-search .` means: no search list at all.
+  const search = (overrides.search.length > 0 ? overrides.search : valuesOf(hostText, "search")).filter(
+    (s) => s !== ".",
+  );
+  const flags = overrides.options.length > 0 ? overrides.options : valuesOf(hostText, "options");
+  const lines = [
+    ...servers.map((server) => `nameserver ${server}`),
+    ...(search.length > 0 ? [`search ${search.join(" ")}`] : []),
+    ...(flags.length > 0 ? [`options ${flags.join(" ")}`] : []),
+  ];
+  return `# Made by Berth from the host's resolv.conf. Changes made here stay until the container restarts.\n${lines.join("\n")}\n`;
+}
+
+function serversOf(text: string, isolated: boolean): string[] {
+  const servers = valuesOf(text, "nameserver");
+  if (!isolated) return servers;
+  const reachable = servers.filter((s) => !s.startsWith("127.") && !s.includes(":"));
+  return reachable.length > 0 ? reachable : FALLBACK;
+}
+
+/** All words after a keyword. `search` counts once: the last line wins (resolv.conf(5)). */
+function valuesOf(text: string, keyword: string): string[] {
+  const lines = text
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter((words) => words[0] === keyword || (keyword === "search" && words[0] === "domain"));
+  return (keyword === "search" ? lines.slice(-1) : lines).flatMap((words) => words.slice(1));
+}
+
+function readOr(path: string, fallback: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return fallback;
+    throw error;
+  }
+}
