@@ -77,16 +77,9 @@ export function parseHeader(block: Buffer): RawHeader {
 /** A number field: octal text, or base 256 (two's complement) where the first byte's high bit is set (GNU tar, "Extensions"). */
 export function fieldNumber(block: Buffer, at: number, length: number): number {
   if ((block[at] ?? 0) & 0x80) return base256(block, at, length);
-  const end = at + length;
-  let i = at;
-  while (i < end && (block[i] === SPACE || block[i] === 0)) i += 1;
-  let value = 0;
-  for (; i < end; i += 1) {
-    const c = block[i] ?? 0;
-    if (c === SPACE || c === 0) break;
-    if (c < ZERO || c > ZERO + 7)
-      throw badTar(`a header's number field holds ${JSON.stringify(block.toString("latin1", at, end))}`);
-    value = value * 8 + (c - ZERO);
+  const value = octal(block, at, length);
+  if (Number.isNaN(value)) {
+    throw badTar(`a header's number field holds ${JSON.stringify(block.toString("latin1", at, at + length))}`);
   }
   return value;
 }
@@ -112,9 +105,24 @@ function verifyChecksum(block: Buffer): void {
     sum += byte;
     if (byte > 127) high += 1;
   }
-  const stored = fieldNumber(block, CHECKSUM_AT, 8);
+  const stored = octal(block, CHECKSUM_AT, 8);
   // Some old tars summed signed bytes (POSIX leaves readers to accept both).
   if (stored !== sum && stored !== sum - 256 * high) throw badTar("a header's checksum is wrong");
+}
+
+/** Octal digits, blanks and zero bytes around them; NaN for anything else. */
+function octal(block: Buffer, at: number, length: number): number {
+  const end = at + length;
+  let i = at;
+  while (i < end && (block[i] === SPACE || block[i] === 0)) i += 1;
+  let value = 0;
+  for (; i < end; i += 1) {
+    const c = block[i] ?? 0;
+    if (c === SPACE || c === 0) break;
+    if (c < ZERO || c > ZERO + 7) return Number.NaN;
+    value = value * 8 + (c - ZERO);
+  }
+  return value;
 }
 
 function isStar(block: Buffer): boolean {

@@ -1,0 +1,229 @@
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { ensureDir, fsyncPath, removeTree } from "../host/files.ts";
+import type { OverlayMount } from "../host/monitor-types.ts";
+import { runOk } from "../host/spawn.ts";
+import { type Digest, hexOf } from "../spec/digest.ts";
+import { BerthError, errnoOf, fromErrno } from "../spec/errors.ts";
+import type { Records, Table } from "../store/types.ts";
+import { chainIdOf } from "./chain.ts";
+import { digestTree, type Unpacked, unpackDigested } from "./digested.ts";
+import { packTree } from "./pack.ts";
+import { Slots } from "./slots.ts";
+import type { ApplyOptions, ChainId, LayerRecord, LayerStore, RootView } from "./types.ts";
+import { unpackInProcess } from "./unpack-process.ts";
+import { openView } from "./view.ts";
+
+const SHORT = 8;
+/** Folders of the root that are no layers. */
+const TMP = "tmp";
+const EMPTY = "empty";
+const EMPTY_DIRS = [`${EMPTY}/diff`, `${EMPTY}/more`];
+
+/**
+ * Opens the layers below `root`, made where it is missing. What a killed daemon left half done is removed: `tmp`, folders without a record,
+ * records without a folder. One process at a time.
+ */
+export function openLayerStore(options: { root: string; records: Records }): LayerStore {
+  const { root } = options;
+  const table = options.records.table<LayerRecord>("layers");
+  ensureDir(root, 0o700);
+  for (const [chainId, record] of table.entries()) {
+    if (!existsSync(join(root, record.short, "diff"))) table.delete(chainId);
+  }
+  const kept = new Set([EMPTY, ...table.entries().map(([, r]) => r.short)]);
+  for (const name of readdirSync(root)) if (!kept.has(name)) removeTree(join(root, name));
+  mkdirSync(join(root, TMP), 0o700);
+  for (const name of EMPTY_DIRS) ensureDir(join(root, name));
+  return new Layers(root, table);
+}
+
+class Layers implements LayerStore {
+  readonly #root: string;
+  readonly #table: Table<LayerRecord>;
+  readonly #inFlight = new Map<ChainId, Promise<LayerRecord>>();
+  readonly #workers = new Slots(Math.max(2, availableParallelism()));
+
+  constructor(root: string, table: Table<LayerRecord>) {
+    this.#root = root;
+    this.#table = table;
+  }
+
+  applyFile(path: string, options: ApplyOptions): Promise<LayerRecord> {
+    return this.#once(options, (target) =>
+      this.#workers.run(() => unpackInProcess({ path, target }, options.progress)),
+    );
+  }
+
+  applyStream(tar: AsyncIterable<Uint8Array>, options: ApplyOptions): Promise<LayerRecord> {
+    return this.#once(options, async (target) => {
+      const result = await unpackDigested(tar, target);
+      await syncTree(target);
+      return result;
+    });
+  }
+
+  async commit(upper: string, options: { parent?: ChainId; move: boolean }): Promise<LayerRecord> {
+    const parent = options.parent === undefined ? {} : { parent: options.parent };
+    if (!options.move) return this.applyStream(packTree(upper, { whiteouts: "overlay" }), parent);
+    const { diffId, size } = await digestTree(upper);
+    const record = await this.#once({ ...parent, diffId }, async (target) => {
+      await syncTree(upper);
+      try {
+        renameSync(upper, target);
+      } catch (e) {
+        if (errnoOf(e) !== "EXDEV") throw e;
+        await unpackDigested(packTree(upper, { whiteouts: "overlay" }), target);
+        await syncTree(target);
+      }
+      return { diffId, size };
+    });
+    await rm(upper, { recursive: true, force: true });
+    return record;
+  }
+
+  get(chainId: ChainId): LayerRecord | undefined {
+    return this.#table.get(chainId);
+  }
+
+  list(): LayerRecord[] {
+    return this.#table.entries().map(([, record]) => record);
+  }
+
+  chain(top: ChainId): LayerRecord[] {
+    const out: LayerRecord[] = [];
+    for (let id: ChainId | undefined = top; id !== undefined; ) {
+      const record: LayerRecord = this.#known(id);
+      out.push(record);
+      id = record.parent;
+    }
+    return out;
+  }
+
+  mount(top: ChainId | undefined, rw?: { upper: string; work: string }): OverlayMount {
+    const stack = top === undefined ? [] : this.chain(top).map((r) => `${r.short}/diff`);
+    // overlay wants one lower folder below an upper one, and two, not the same twice, where there is none.
+    const lower = [...stack, ...EMPTY_DIRS].slice(0, Math.max(stack.length, rw ? 1 : 2));
+    return { base: this.#root, lower, ...(rw ?? {}) };
+  }
+
+  view(top: ChainId | undefined, upper?: string): RootView {
+    return openView(top === undefined ? [] : this.chain(top).map((r) => this.#dir(r)), upper);
+  }
+
+  diff(chainId: ChainId): AsyncIterable<Uint8Array> {
+    return packTree(this.#dir(this.#known(chainId)), { whiteouts: "overlay" });
+  }
+
+  async remove(chainId: ChainId): Promise<void> {
+    const record = this.#known(chainId);
+    const child = this.list().find((r) => r.parent === chainId);
+    if (child) throw new BerthError("conflict", `layer ${chainId} is in use by layer ${child.chainId}`);
+    this.#table.delete(chainId);
+    const gone = this.#newTmp();
+    renameSync(join(this.#root, record.short), gone);
+    await rm(gone, { recursive: true, force: true });
+  }
+
+  #known(chainId: ChainId): LayerRecord {
+    const record = this.#table.get(chainId);
+    if (record) return record;
+    throw new BerthError("not-found", `layer ${chainId} does not exist`, { hint: "load or pull the image again" });
+  }
+
+  #dir(record: LayerRecord): string {
+    return join(this.#root, record.short, "diff");
+  }
+
+  #newTmp(): string {
+    return join(this.#root, TMP, randomBytes(8).toString("hex"));
+  }
+
+  /** Callers that want the same layer share one run of `produce`; one that is there already is returned as it is. */
+  #once(options: ApplyOptions, produce: (target: string) => Promise<Unpacked>): Promise<LayerRecord> {
+    if (options.diffId === undefined) return this.#apply(options, produce);
+    const chainId = chainIdOf(options.parent, options.diffId);
+    const known = this.#table.get(chainId);
+    if (known) return Promise.resolve(known);
+    const running = this.#inFlight.get(chainId);
+    if (running) return running;
+    const run = this.#apply(options, produce).finally(() => this.#inFlight.delete(chainId));
+    this.#inFlight.set(chainId, run);
+    return run;
+  }
+
+  async #apply(options: ApplyOptions, produce: (target: string) => Promise<Unpacked>): Promise<LayerRecord> {
+    const tmp = this.#newTmp();
+    try {
+      const target = join(tmp, "diff");
+      mkdirSync(target, { recursive: true });
+      chmodSync(target, 0o755);
+      const made = await produce(target);
+      if (options.diffId !== undefined && options.diffId !== made.diffId)
+        throw wrongDiffId(options.diffId, made.diffId);
+      await this.#parentDone(options.parent);
+      return this.#publish(tmp, options, made);
+    } catch (e) {
+      throw fromErrno(e, "layer");
+    } finally {
+      await rm(tmp, { recursive: true, force: true });
+    }
+  }
+
+  /** Layers of one image are unpacked side by side; each becomes visible only after its parent. */
+  async #parentDone(parent: ChainId | undefined): Promise<void> {
+    if (parent === undefined) return;
+    // The parent's failure is its own caller's to hear; here it is simply not there.
+    await this.#inFlight.get(parent)?.catch(() => undefined);
+    this.#known(parent);
+  }
+
+  /** The tree is on disk under `tmp`. A kill after the rename leaves a folder without a record, which `openLayerStore` removes. */
+  #publish(tmp: string, options: ApplyOptions, made: Unpacked): LayerRecord {
+    const chainId = chainIdOf(options.parent, made.diffId);
+    const known = this.#table.get(chainId);
+    if (known) return known;
+    const short = this.#shortFor(chainId);
+    const { parent, blob } = options;
+    const record: LayerRecord = {
+      chainId,
+      diffId: made.diffId,
+      short,
+      size: made.size,
+      ...(parent === undefined ? {} : { parent }),
+      ...(blob === undefined ? {} : { blob }),
+    };
+    const folder = join(this.#root, short);
+    removeTree(folder);
+    renameSync(tmp, folder);
+    fsyncPath(this.#root);
+    this.#table.put(chainId, record);
+    return record;
+  }
+
+  /** Eight hex digits that no other layer has: `short/diff` of 130 layers fits into the one page of mount(2)'s options. */
+  #shortFor(chainId: ChainId): string {
+    const taken = new Set(this.list().map((r) => r.short));
+    let name = hexOf(chainId).slice(0, SHORT);
+    while (taken.has(name)) name = randomBytes(SHORT / 2).toString("hex");
+    return name;
+  }
+}
+
+function wrongDiffId(want: Digest, got: Digest): BerthError {
+  return new BerthError(
+    "invalid-argument",
+    `layer verification failed: its tar has the digest ${got}, the image says ${want}`,
+    {
+      hint: "the archive is damaged: fetch or save it once more",
+    },
+  );
+}
+
+/** syncfs in a process of its own: it may take long, and the daemon has other things to do. */
+async function syncTree(path: string): Promise<void> {
+  await runOk(["sync", "-f", path]);
+}
