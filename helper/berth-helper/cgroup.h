@@ -1,0 +1,15 @@
+/* The container's control groups, v1, v2 and both. */
+#ifndef BERTH_CGROUP_H
+#define BERTH_CGROUP_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Finds the container's folders: where its first process is now, or where config.json's cgroupsPath says. */
+void cgroup_find(pid_t init, const char *configured);
+/* Whether the kernel killed for lack of memory in it. */
+bool cgroup_oom_killed(void);
+/* Kills what is left and removes the folders. False: some are still busy; call again soon. */
+bool cgroup_remove(void);
+
+#endif

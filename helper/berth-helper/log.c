@@ -1,0 +1,228 @@
+#define _GNU_SOURCE
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A longer line is logged in pieces of this size, only the last of which ends in a newline (Docker's copier). */
+#define PIECE 16384
+#define BATCH 65536
+/* One byte becomes at most 6; the rest is the frame and the time. */
+#define ENTRY_MAX (PIECE * 6 + 128)
+
+static struct {
+	const char *path;
+	int fd;
+	long long size, max_size;
+	int max_files;
+} file = { .fd = -1 };
+
+/* What has come since the last newline. */
+static struct {
+	char data[PIECE];
+	size_t n;
+} partial[3];
+
+/* Whole entries not yet in the file. */
+static char batch[BATCH + ENTRY_MAX];
+static size_t batched;
+
+static bool reopen(void)
+{
+	file.fd = open(file.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+	struct stat s;
+	file.size = file.fd >= 0 && fstat(file.fd, &s) == 0 ? s.st_size : 0;
+	return file.fd >= 0;
+}
+
+const char *log_open(const char *path, long long max_size, int max_files)
+{
+	file.path = path;
+	file.max_size = max_size;
+	file.max_files = max_files;
+	return reopen() ? NULL : line("log %s: %s", path, strerror(errno));
+}
+
+/* A half-written batch is cut off again, so that the next entry starts on a line of its own. */
+static void flush_batch(void)
+{
+	size_t n = batched;
+	batched = 0;
+	if (!n || (file.fd < 0 && !reopen()))
+		return;
+	ssize_t w = write(file.fd, batch, n);
+	if (w == (ssize_t)n)
+		file.size += w;
+	else if (w > 0 && ftruncate(file.fd, file.size) < 0)
+		file.size += w;
+}
+
+/* path.(n-2) → path.(n-1), …, path → path.1; the oldest goes. A crash in the middle leaves a gap in the numbers, never a lost newer file. */
+static void rotate(void)
+{
+	char from[4096], to[4096];
+	flush_batch();
+	if (file.max_files == 1)
+		unlink(file.path);
+	for (int i = file.max_files - 1; i > 0; i--) {
+		snprintf(to, sizeof to, "%s.%d", file.path, i);
+		snprintf(from, sizeof from, i == 1 ? "%s" : "%s.%d", file.path, i - 1);
+		rename(from, to);
+	}
+	close(file.fd);
+	reopen();
+}
+
+static char *put(char *out, const char *s)
+{
+	size_t n = strlen(s);
+	memcpy(out, s, n);
+	return out + n;
+}
+
+/* Length of the UTF-8 sequence at p, or 0 where it is not one (Unicode 15, table 3-7). */
+static int sequence(const unsigned char *p, const unsigned char *end)
+{
+	int more = *p >= 0xc2 && *p <= 0xdf ? 1 : (*p & 0xf0) == 0xe0 ? 2 : *p >= 0xf0 && *p <= 0xf4 ? 3 : 0;
+	if (!more || end - p <= more)
+		return 0;
+	for (int i = 1; i <= more; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) || (*p == 0xf0 && p[1] < 0x90) ||
+	    (*p == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return more + 1;
+}
+
+/* JSON text in the way of Docker's encoder: HTML-sensitive bytes and the line separators escaped too. */
+static char *escape(char *out, const unsigned char *p, const unsigned char *end)
+{
+	static const char hex[] = "0123456789abcdef";
+	while (p < end) {
+		unsigned char c = *p;
+		if (c >= 0x80) {
+			int n = sequence(p, end);
+			if (!n)
+				out = put(out, "\\ufffd");
+			else if (c == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8)
+				out = put(out, p[2] == 0xa8 ? "\\u2028" : "\\u2029");
+			else
+				for (int i = 0; i < n; i++)
+					*out++ = p[i];
+			p += n ? n : 1;
+			continue;
+		}
+		p++;
+		if (c >= 0x20 && c != '\\' && c != '"' && c != '<' && c != '>' && c != '&') {
+			*out++ = c;
+		} else if (c == '\\' || c == '"') {
+			*out++ = '\\';
+			*out++ = c;
+		} else if (c == '\n' || c == '\r') {
+			*out++ = '\\';
+			*out++ = c == '\n' ? 'n' : 'r';
+		} else {
+			out = put(out, "\\u00");
+			*out++ = hex[c >> 4];
+			*out++ = hex[c & 15];
+		}
+	}
+	return out;
+}
+
+/* "2026-01-31T23:59:59" for seconds since 1970. By hand: the C library's own reads the time zone's file first. */
+static void put_date(char out[static 32], int64_t seconds)
+{
+	int64_t day = seconds / 86400, second = seconds % 86400;
+	/* Years that begin in March put the leap day last; an era is 400 of them. */
+	int64_t shifted = day + 719468, era = shifted / 146097, of_era = shifted % 146097;
+	int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year + year / 4 - year / 100), month = (5 * of_year + 2) / 153;
+	int d = of_year - (153 * month + 2) / 5 + 1, m = month < 10 ? month + 3 : month - 9;
+	snprintf(out, 32, "%04d-%02d-%02dT%02d:%02d:%02d", (int)(year + era * 400 + (m <= 2)) % 10000, m, d,
+		 (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60));
+}
+
+/* RFC 3339 in UTC, trailing zeros of the fraction left out, as Go's RFC3339Nano has it. */
+static char *put_time(char *out)
+{
+	static time_t cached = -1;
+	static char seconds[32];
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	if (t.tv_sec != cached) {
+		put_date(seconds, t.tv_sec);
+		cached = t.tv_sec;
+	}
+	out = put(out, seconds);
+	if (t.tv_nsec) {
+		out += sprintf(out, ".%09ld", t.tv_nsec);
+		while (out[-1] == '0')
+			out--;
+	}
+	*out++ = 'Z';
+	return out;
+}
+
+static void entry(enum stream stream, const char *data, size_t n, bool newline)
+{
+	if (batched > BATCH)
+		flush_batch();
+	if (file.max_size && file.size + (long long)batched >= file.max_size)
+		rotate();
+	char *out = put(batch + batched, "{\"log\":\"");
+	out = escape(out, (const unsigned char *)data, (const unsigned char *)data + n);
+	out = put(out, newline ? "\\n\",\"stream\":\"" : "\",\"stream\":\"");
+	out = put(out, stream == STDERR ? "stderr\",\"time\":\"" : "stdout\",\"time\":\"");
+	out = put_time(out);
+	out = put(out, "\"}\n");
+	batched = out - batch;
+}
+
+void log_write(enum stream stream, const char *data, size_t n)
+{
+	if (!file.path)
+		return;
+	while (n) {
+		char *held = partial[stream].data;
+		size_t *count = &partial[stream].n, room = PIECE - *count;
+		size_t part = n < room ? n : room;
+		const char *newline = memchr(data, '\n', part);
+		if (newline)
+			part = newline - data;
+		if (!*count && (newline || part == PIECE)) {
+			entry(stream, data, part, newline);
+		} else {
+			memcpy(held + *count, data, part);
+			*count += part;
+			if (newline || part == room) {
+				entry(stream, held, *count, newline);
+				*count = 0;
+			}
+		}
+		part += newline ? 1 : 0;
+		data += part;
+		n -= part;
+	}
+	flush_batch();
+}
+
+void log_end(void)
+{
+	if (!file.path)
+		return;
+	for (enum stream s = STDOUT; s <= STDERR; s++)
+		if (partial[s].n) {
+			entry(s, partial[s].data, partial[s].n, false);
+			partial[s].n = 0;
+		}
+	flush_batch();
+}

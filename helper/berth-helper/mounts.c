@@ -1,0 +1,177 @@
+#define _GNU_SOURCE
+#include "mounts.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define UNIFIED "/sys/fs/cgroup/unified"
+/* mount(2) takes one page of options, the final NUL included; the smallest page is 4 KiB. */
+#define OPTIONS_MAX 4096
+#define FIXED "index=off,redirect_dir=nofollow,metacopy=off"
+
+/*
+ * On hosts with v1 controllers and a cgroup2 mount beside them, crun 1.8 and later refuse to start. With an empty tmpfs in the
+ * place of the cgroup2 mount they see a v1 host; the folders that they make there are private and go with the namespace.
+ */
+static const char *hide_unified(void)
+{
+	struct statfs s;
+	if (statfs("/sys/fs/cgroup", &s) < 0 || s.f_type != TMPFS_MAGIC)
+		return NULL;
+	if (statfs(UNIFIED, &s) < 0 || s.f_type != CGROUP2_SUPER_MAGIC)
+		return NULL;
+	if (umount2(UNIFIED, MNT_DETACH) < 0)
+		return line("detach " UNIFIED ": %s", strerror(errno));
+	if (mount("tmpfs", UNIFIED, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,mode=755") < 0)
+		return line("mount tmpfs on " UNIFIED ": %s", strerror(errno));
+	return NULL;
+}
+
+/* Options in text form. Inside a value a backslash keeps the next byte from being a separator. */
+struct options {
+	char text[OPTIONS_MAX];
+	size_t n;
+	bool full;
+};
+
+static void add(struct options *o, const char *raw)
+{
+	size_t n = strlen(raw);
+	if (o->n + n >= sizeof o->text) {
+		o->full = true;
+		return;
+	}
+	memcpy(o->text + o->n, raw, n + 1);
+	o->n += n;
+}
+
+static void add_escaped(struct options *o, const char *value, bool colons)
+{
+	for (; *value; value++) {
+		char c[3] = { *value };
+		if (*value == '\\' || *value == ',' || (colons && *value == ':')) {
+			c[0] = '\\';
+			c[1] = *value;
+		}
+		add(o, c);
+	}
+}
+
+static bool build_options(struct options *o, const struct conf *c)
+{
+	o->n = 0;
+	o->full = false;
+	add(o, FIXED ",lowerdir=");
+	for (size_t i = 0; i < c->lower.count; i++) {
+		add(o, i ? ":" : "");
+		add_escaped(o, c->lower.items[i], true);
+	}
+	/* A single lower folder without an upper one is no overlay to the kernel: an empty folder makes the second. */
+	if (!c->upper && c->lower.count == 1) {
+		add(o, ":");
+		add_escaped(o, c->dir, true);
+		add(o, "/empty");
+	}
+	if (c->upper) {
+		add(o, ",upperdir=");
+		add_escaped(o, c->upper, false);
+		add(o, ",workdir=");
+		add_escaped(o, c->work, false);
+	}
+	if (c->upper && c->is_volatile)
+		add(o, ",volatile");
+	return !o->full;
+}
+
+static bool fs_set(int fs, const char *key, const char *value)
+{
+	return syscall(SYS_fsconfig, fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, 0) == 0;
+}
+
+/* More layers than one page of options holds: one call per layer (Linux 6.8). Returns a mount's descriptor, or -1. */
+static int mount_piecewise(const struct conf *c)
+{
+	int fs = syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC), mnt = -1;
+	bool ok = fs >= 0 && fs_set(fs, "source", "overlay") && fs_set(fs, "index", "off") &&
+		  fs_set(fs, "redirect_dir", "nofollow") && fs_set(fs, "metacopy", "off");
+	for (size_t i = 0; ok && i < c->lower.count; i++)
+		ok = fs_set(fs, "lowerdir+", c->lower.items[i]);
+	ok = ok && (!c->upper || (fs_set(fs, "upperdir", c->upper) && fs_set(fs, "workdir", c->work)));
+	ok = ok && (!c->upper || !c->is_volatile || fs_set(fs, "volatile", NULL));
+	ok = ok && (c->upper || fs_set(fs, "ro", NULL));
+	if (ok && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+		mnt = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, c->upper ? 0 : MOUNT_ATTR_RDONLY);
+	int err = errno;
+	if (fs >= 0)
+		close(fs);
+	errno = err;
+	return mnt;
+}
+
+static const char *mount_overlay(const struct conf *c)
+{
+	static struct options o;
+	char target[4096];
+	snprintf(target, sizeof target, "%s/rootfs", c->dir);
+	if (mkdir("rootfs", 0755) < 0 && errno != EEXIST)
+		return line("%s: %s", target, strerror(errno));
+	if (!c->upper && mkdir("empty", 0555) < 0 && errno != EEXIST)
+		return line("%s/empty: %s", c->dir, strerror(errno));
+	if (chdir(c->base) < 0)
+		return line("layers %s: %s", c->base, strerror(errno));
+	const char *error = NULL;
+	if (build_options(&o, c)) {
+		if (mount("overlay", target, "overlay", c->upper ? 0 : MS_RDONLY, o.text) < 0)
+			error = line("overlay mount on %s: %s", target, strerror(errno));
+	} else {
+		int mnt = mount_piecewise(c);
+		if (mnt < 0 || syscall(SYS_move_mount, mnt, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+			error = line("overlay mount on %s: %zu layers do not fit in one page of options, and one by one: %s",
+				     target, c->lower.count, strerror(errno));
+		if (mnt >= 0)
+			close(mnt);
+	}
+	return error;
+}
+
+const char *mounts_make(const struct conf *c)
+{
+	if (unshare(CLONE_NEWNS) < 0)
+		return line("new mount namespace: %s", strerror(errno));
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return line("mount namespace as slave: %s", strerror(errno));
+	const char *error = hide_unified();
+	if (!error)
+		error = mount_overlay(c);
+	if (!error && chdir(c->dir) < 0)
+		error = line("%s: %s", c->dir, strerror(errno));
+	return error;
+}
+
+const char *mounts_join(const struct conf *c)
+{
+	char path[40];
+	snprintf(path, sizeof path, "/proc/%d/ns/mnt", (int)c->monitor);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNS) < 0)
+		return line("container's monitor %d: %s", (int)c->monitor, strerror(errno));
+	close(fd);
+	return chdir(c->dir) < 0 ? line("%s: %s", c->dir, strerror(errno)) : NULL;
+}
+
+void mounts_drop(void)
+{
+	/* A process that escaped the container's own namespaces may still hold it: then it goes when that one does. */
+	if (umount2("rootfs", UMOUNT_NOFOLLOW) < 0)
+		umount2("rootfs", UMOUNT_NOFOLLOW | MNT_DETACH);
+}

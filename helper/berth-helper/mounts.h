@@ -1,0 +1,18 @@
+/* The private mount namespace and the container's root file system in it. */
+#ifndef BERTH_MOUNTS_H
+#define BERTH_MOUNTS_H
+
+#include "conf.h"
+
+/*
+ * Moves this process into a mount namespace of its own whose mounts are slaves: what the host mounts later arrives, nothing of ours
+ * leaves. Then the hybrid cgroup2 mount is hidden, and the overlay is mounted on <dir>/rootfs. The working folder is <dir> afterwards.
+ * All of it ends with the namespace's last process. Returns NULL, or the error.
+ */
+const char *mounts_make(const struct conf *c);
+/* Moves this process into the monitor's mount namespace; the working folder is <dir> afterwards. Returns NULL, or the error. */
+const char *mounts_join(const struct conf *c);
+/* Takes the root file system away while the helper lives on. */
+void mounts_drop(void);
+
+#endif
