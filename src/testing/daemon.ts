@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { type RunOutcome, run, runOk } from "../host/spawn.ts";
 
 const BERTH = join(import.meta.dir, "../../dist/berth");
+const UNPACKED_DOCKER = join(import.meta.dir, "../../.build/docker/usr/bin/docker");
+/** The unmodified docker command line: the host's, or the one that tools/setup unpacked. */
+const DOCKER = existsSync(UNPACKED_DOCKER) ? UNPACKED_DOCKER : "docker";
 
 /** How a test's daemon is started. */
 export interface TestDaemonOptions {
@@ -105,7 +108,7 @@ export class TestDaemon implements AsyncDisposable {
 
   /** The unmodified docker command line, without plugins. */
   docker(...args: string[]): Promise<RunOutcome> {
-    return run(["docker", "-H", `unix://${this.socket}`, ...args], {
+    return run([DOCKER, "-H", `unix://${this.socket}`, ...args], {
       env: { ...dockerEnv(), PATH: process.env["PATH"] ?? "" },
     });
   }
