@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The descriptor on which the detached side tells how its start went. */
@@ -95,6 +96,8 @@ int main(int argc, char **argv)
 	}
 	if (pid > 0) {
 		close(keep);
+		/* The child between is gone as soon as the detached one exists. */
+		waitpid(pid, NULL, 0);
 		return wait_ready(report[0]);
 	}
 	const char *error = detach(keep) ? set_up(argv[1], argv[2]) : line("detach: %s", strerror(errno));

@@ -9,6 +9,8 @@ export interface OverlayMount {
   /** Absolute. Absent together with `work`: a read-only mount. */
   upper?: string;
   work?: string;
+  /** `upper` need not outlive a crash of the host (a container with AutoRemove, a build step): fsync inside and the unmount then cost nothing. */
+  volatile?: boolean;
 }
 
 /** Which OCI runtime to run, and where it keeps its state (`--root`). */
@@ -107,6 +109,8 @@ export interface MonitorHandle {
   readonly exited: Promise<ExitStatus>;
   /** The helper has removed the runtime's state, the cgroup and its mounts, and ended. */
   readonly gone: Promise<void>;
+  /** Ends a helper whose container was never started. False where it was. Resolves after `gone`. */
+  discard?(): Promise<boolean>;
   /** Closes this side only; the helper and its container go on. */
   disconnect(): void;
 }
