@@ -31,12 +31,16 @@ export interface SpecValidator {
   validateRequest(method: string, path: string, body: unknown): string[];
 }
 
-/** Loads the specification (Swagger 2.0) and turns its schemas into JSON Schema once. */
-export function loadSpecValidator(path: string = SPEC_PATH): SpecValidator {
-  const spec = parse(readFileSync(path, "utf8")) as Document;
+/**
+ * Loads the specification (Swagger 2.0) and turns its schemas into JSON Schema once. With `goNulls` any list or object may be
+ * null too: the specification does not say so, but Docker answers so for what is empty.
+ */
+export function loadSpecValidator(options: { path?: string; goNulls?: boolean } = {}): SpecValidator {
+  const spec = parse(readFileSync(options.path ?? SPEC_PATH, "utf8")) as Document;
+  const toJsonSchema = (schema: unknown): unknown => convert(schema, options.goNulls ?? false);
   const ajv = new Ajv({ allErrors: true, strict: false, logger: false });
   addFormats(ajv);
-  ajv.addSchema({ $id: "spec", definitions: eachSchema(spec.definitions) });
+  ajv.addSchema({ $id: "spec", definitions: eachSchema(spec.definitions, options.goNulls ?? false) });
   const routes = Object.keys(spec.paths).map((template) => ({ template, pattern: patternOf(template) }));
   const compiled = new Map<unknown, ValidateFunction>();
 
@@ -84,22 +88,24 @@ function patternOf(template: string): RegExp {
 const PROSE = new Set(["description", "title", "example", "default", "externalDocs", "discriminator"]);
 
 /** Swagger 2.0 to JSON Schema: references into the definitions, `x-nullable`; prose dropped. */
-function toJsonSchema(schema: unknown): unknown {
+function convert(schema: unknown, goNulls: boolean): unknown {
   if (typeof schema !== "object" || schema === null || Array.isArray(schema)) return schema;
   const out: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(schema)) {
     if (PROSE.has(key) || key.startsWith("x-")) continue;
     if (key === "$ref") out[key] = String(value).replace("#/", "spec#/");
-    else if (key === "properties") out[key] = eachSchema(value);
-    else if (key === "allOf" && Array.isArray(value)) out[key] = value.map(toJsonSchema);
-    else out[key] = toJsonSchema(value);
+    else if (key === "properties") out[key] = eachSchema(value, goNulls);
+    else if (key === "allOf" && Array.isArray(value)) out[key] = value.map((s) => convert(s, goNulls));
+    else out[key] = convert(value, goNulls);
   }
-  return "x-nullable" in schema && schema["x-nullable"] === true ? { anyOf: [{ type: "null" }, out] } : out;
+  const nullable = "x-nullable" in schema && schema["x-nullable"] === true;
+  const empty = goNulls && (out["type"] === "array" || out["type"] === "object");
+  return nullable || empty ? { anyOf: [{ type: "null" }, out] } : out;
 }
 
-function eachSchema(schemas: unknown): Record<string, unknown> {
-  const entries = Object.entries(schemas as object).map(([name, s]): [string, unknown] => [name, toJsonSchema(s)]);
-  return Object.fromEntries(entries);
+function eachSchema(schemas: unknown, goNulls: boolean): Record<string, unknown> {
+  const entries = Object.entries(schemas as object);
+  return Object.fromEntries(entries.map(([name, s]): [string, unknown] => [name, convert(s, goNulls)]));
 }
 
 function addFormats(ajv: Ajv): void {

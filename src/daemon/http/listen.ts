@@ -65,7 +65,7 @@ async function serve(
   open.add(controller);
   response.once("close", () => {
     open.delete(controller);
-    controller.abort();
+    if (!response.writableFinished) controller.abort();
   });
   response.on("error", ignore);
   const hijack: ApiRequest["hijack"] = (head) => hijackPlain(incoming, head);
@@ -85,8 +85,7 @@ async function serveUpgrade(
 ): Promise<void> {
   const controller = new AbortController();
   open.add(controller);
-  const abort = (): void => socket.destroy() as unknown as void;
-  controller.signal.addEventListener("abort", abort, { once: true });
+  controller.signal.addEventListener("abort", () => void socket.destroy(), { once: true });
   socket.once("close", () => {
     open.delete(controller);
     controller.abort();
