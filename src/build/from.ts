@@ -40,7 +40,7 @@ export function findImage(session: Session, name: string): Image {
     return session.deps.images.resolve(name);
   } catch (cause) {
     if (!isKind(cause, "not-found")) throw cause;
-    throw new BerthError("not-found", `${name}: ${lowerFirst(messageOf(cause))}`, {
+    throw new BerthError("not-found", messageOf(cause), {
       hint: "make it with 'berth bootstrap' or bring it with 'berth load'",
       cause,
     });
@@ -56,8 +56,4 @@ export function withoutTriggers(run: ImageRunConfig): ImageRunConfig {
 function platformOf(session: Session, stage: Stage): Platform | undefined {
   const text = stage.platform ?? session.options.platform;
   return text ? parsePlatform(text) : undefined;
-}
-
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
 }

@@ -1,0 +1,40 @@
+import { expect, test } from "bun:test";
+import { BuildCache, cachedChains, cacheKey, pruneCache } from "./cache.ts";
+import { Lab } from "./lab.test.ts";
+
+test("the cache tells GC what to keep until it is pruned", async () => {
+  await using lab = await Lab.open();
+  const { images, layers, records } = lab.deps;
+  const { image } = await lab.build({ Dockerfile: "FROM base\nRUN echo x >/x\nENV a=b\n" });
+  const { top } = image;
+  if (!top) throw new Error("no layer");
+  expect(cachedChains(records)).toEqual([top]);
+
+  await images.remove(image.id, { force: true, prune: true, users: [] });
+  await images.gc({ chains: cachedChains(records), blobs: [] });
+  expect(layers.get(top)?.chainId).toBe(top);
+  expect((await lab.build({ Dockerfile: "FROM base\nRUN echo x >/x\n" })).text).toContain("Using cache");
+
+  expect(pruneCache(records, { unusedSince: 1 })).toEqual([]);
+  expect(pruneCache(records)).toHaveLength(2);
+  expect(cachedChains(records)).toEqual([]);
+});
+
+test("keys tell every part apart", () => {
+  const keys = [["a", "b"], ["ab"], ["a", ["b"]], ["a", null, "b"], ["b", "a"]].map(cacheKey);
+  expect(new Set(keys).size).toBe(keys.length);
+  expect(cacheKey(["a", "b"])).toBe(keys[0] ?? "");
+});
+
+test("uses are written once, at the end", async () => {
+  await using lab = await Lab.open();
+  const { layers, records } = lab.deps;
+  const table = records.table("buildcache");
+  const cache = new BuildCache(records, layers, { read: true });
+  expect(cache.config("k", "ENV a=b").hit).toBe(false);
+  expect(cache.config("k", "ENV a=b").hit).toBe(true);
+  expect(table.entries()).toEqual([]);
+  cache.flush();
+  expect(table.entries()).toHaveLength(1);
+  expect(new BuildCache(records, layers, { read: false }).config("k", "ENV a=b").hit).toBe(false);
+});
