@@ -1,4 +1,5 @@
 import { closeSync, constants, fchmodSync } from "node:fs";
+import { normalize } from "node:path/posix";
 import {
   AT,
   fchownat,
@@ -124,9 +125,8 @@ export class TreeRoot {
       if (errnoOf(e) !== "EEXIST" || links === 0) throw e;
       // A link to what does not exist yet: its target is made, inside the root.
       const target = decodeName(readlinkatRaw(parent, sysName(base)));
-      const clean = cleanPath(target.startsWith("/") ? target : `${dir}/${target}`);
-      if (clean === undefined || links <= 1) throw e;
-      closeSync(this.#make(clean, links - 1));
+      const inside = normalize(target.startsWith("/") ? target : `/${dir}/${target}`);
+      closeSync(this.#make(cleanPath(inside) ?? "", links - 1));
     } finally {
       closeSync(parent);
     }
