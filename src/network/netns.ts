@@ -27,7 +27,7 @@ export interface Wire {
 }
 
 const NSFS_MAGIC = 0x6e736673;
-const GONE_POLLS = 100;
+const GONE_POLLS = 25;
 const GONE_POLL_MS = 20;
 
 /** Every link that a slot has in the host's namespace has this name; nothing else is ever deleted. */

@@ -1,0 +1,49 @@
+import type { Filters } from "../image/types.ts";
+import { BerthError } from "../spec/errors.ts";
+
+/** What filters look at. */
+export interface Filterable {
+  name: string;
+  labels: Record<string, string>;
+  /** Some container has it. */
+  used: boolean;
+}
+
+const KNOWN = ["dangling", "name", "driver", "label", "label!"];
+const TRUE = ["1", "true"];
+const FALSE = ["0", "false"];
+
+/**
+ * Docker's filters of `volume ls` as one test. `name` (a part of it) and `driver`: any value may fit; `label` (`key` or
+ * `key=value`): all have to. Throws `invalid-argument` for an unknown filter or value.
+ */
+export function volumeFilter(filters: Filters): (volume: Filterable) => boolean {
+  for (const key of Object.keys(filters)) {
+    if (!KNOWN.includes(key)) throw new BerthError("invalid-argument", `invalid filter '${key}'`);
+  }
+  const dangling = (filters["dangling"] ?? []).map(danglingOf);
+  return (volume) =>
+    (dangling.length === 0 || dangling.includes(!volume.used)) &&
+    anyOf(filters["name"], (part) => volume.name.includes(part)) &&
+    anyOf(filters["driver"], (driver) => driver === "local") &&
+    (filters["label"] ?? []).every((label) => hasLabel(volume.labels, label)) &&
+    !(filters["label!"] ?? []).some((label) => hasLabel(volume.labels, label));
+}
+
+function danglingOf(value: string): boolean {
+  const text = value.toLowerCase();
+  if (TRUE.includes(text)) return true;
+  if (FALSE.includes(text)) return false;
+  throw new BerthError("invalid-argument", `invalid filter 'dangling=[${value}]'`);
+}
+
+function anyOf(values: string[] | undefined, fits: (value: string) => boolean): boolean {
+  return values === undefined || values.length === 0 || values.some(fits);
+}
+
+function hasLabel(labels: Record<string, string>, wanted: string): boolean {
+  const at = wanted.indexOf("=");
+  if (at < 0) return Object.hasOwn(labels, wanted);
+  const key = wanted.slice(0, at);
+  return Object.hasOwn(labels, key) && labels[key] === wanted.slice(at + 1);
+}

@@ -1,0 +1,176 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { ensureDir, fsyncPath } from "../host/files.ts";
+import { runOk } from "../host/spawn.ts";
+import type { Filters } from "../image/types.ts";
+import type { Volume } from "../spec/engine-api.ts";
+import { BerthError, fromErrno } from "../spec/errors.ts";
+import type { Records, Table } from "../store/types.ts";
+import { volumeFilter } from "./filters.ts";
+import { checkDriver, checkOptions, checkVolumeName } from "./names.ts";
+import type { VolumeService } from "./types.ts";
+
+/** How to open the volume service. */
+export interface VolumeOptions {
+  /** `<data-root>/volumes`. */
+  root: string;
+  records: Records;
+  /** Ids of the containers that have a volume, for the filter `dangling`. Without it every volume counts as unused. */
+  usedBy?: (name: string) => string[];
+}
+
+/** A volume in the records, by name. */
+interface VolumeRecord {
+  name: string;
+  /** RFC 3339, whole seconds. */
+  createdAt: string;
+  labels: Record<string, string>;
+}
+
+type CreateOptions = Parameters<VolumeService["create"]>[0];
+
+const ANONYMOUS_LABEL = "com.docker.volume.anonymous";
+const REMOVING = ".removing";
+
+/**
+ * Opens the volumes below `root` and finishes what a killed daemon left: a removal that had begun is completed, a folder without
+ * record is taken in as a volume (nothing that a user may have written is thrown away), a record without folder gets an empty one.
+ */
+export function openVolumeService(options: VolumeOptions): VolumeService {
+  return new Service(options);
+}
+
+/** A volume's life: folder, then record; removal: folder renamed away, record gone, then the files. */
+class Service implements VolumeService {
+  readonly #root: string;
+  readonly #records: Table<VolumeRecord>;
+  readonly #usedBy: (name: string) => string[];
+
+  constructor({ root, records, usedBy = () => [] }: VolumeOptions) {
+    this.#root = root;
+    this.#records = records.table<VolumeRecord>("volumes");
+    this.#usedBy = usedBy;
+    ensureDir(root, 0o701);
+    this.#mend();
+  }
+
+  create(options: CreateOptions): Volume {
+    const generated = !options.name;
+    const name = options.name || randomBytes(32).toString("hex");
+    checkDriver(name, options.driver);
+    checkVolumeName(name);
+    const existing = this.#records.get(name);
+    if (existing) return this.#view(existing);
+    checkOptions(name, options.options ?? {});
+    const anonymous = generated || options.anonymous === true;
+    const labels = { ...options.labels, ...(anonymous ? { [ANONYMOUS_LABEL]: "" } : {}) };
+    this.#makeFolder(name);
+    return this.#view(this.#put({ name, createdAt: timestamp(new Date()), labels }));
+  }
+
+  inspect(name: string): Volume {
+    return this.#view(this.#find(name));
+  }
+
+  list(filters: Filters): Volume[] {
+    const fits = volumeFilter(filters);
+    return this.#records
+      .entries()
+      .map(([, record]) => record)
+      .filter((r) => fits({ name: r.name, labels: r.labels, used: this.#usedBy(r.name).length > 0 }))
+      .map((record) => this.#view(record));
+  }
+
+  path(name: string): string {
+    return this.#folder(this.#find(name).name);
+  }
+
+  async remove(name: string, options: { force: boolean; usedBy: string[] }): Promise<void> {
+    if (options.force && !this.#records.get(name)) return;
+    const record = this.#find(name);
+    if (options.usedBy.length > 0) {
+      throw new BerthError("conflict", `remove ${name}: volume is in use - [${options.usedBy.join(", ")}]`);
+    }
+    const grave = join(this.#root, REMOVING, randomBytes(8).toString("hex"));
+    ensureDir(grave, 0o700);
+    if (existsSync(join(this.#root, record.name))) renameSync(join(this.#root, record.name), join(grave, record.name));
+    fsyncPath(grave);
+    fsyncPath(this.#root);
+    this.#records.delete(record.name);
+    await bury(grave);
+  }
+
+  isAnonymous(name: string): boolean {
+    return Object.hasOwn(this.#records.get(name)?.labels ?? {}, ANONYMOUS_LABEL);
+  }
+
+  #find(name: string): VolumeRecord {
+    const record = this.#records.get(name);
+    if (!record) throw new BerthError("not-found", `get ${name}: no such volume`);
+    return record;
+  }
+
+  #folder(name: string): string {
+    return join(this.#root, name, "_data");
+  }
+
+  #makeFolder(name: string): void {
+    try {
+      mkdirSync(join(this.#root, name), { recursive: true, mode: 0o701 });
+      mkdirSync(this.#folder(name), { recursive: true, mode: 0o755 });
+    } catch (error) {
+      throw fromErrno(error, `create ${name}`);
+    }
+  }
+
+  #put(record: VolumeRecord): VolumeRecord {
+    this.#records.put(record.name, record);
+    return record;
+  }
+
+  #view(record: VolumeRecord): Volume {
+    const none: Record<string, string> | null = null;
+    const view: Omit<Volume, "Labels" | "Options"> & Nullable = {
+      CreatedAt: record.createdAt,
+      Driver: "local",
+      Labels: Object.keys(record.labels).length > 0 ? record.labels : none,
+      Mountpoint: this.#folder(record.name),
+      Name: record.name,
+      Options: none,
+      Scope: "local",
+    };
+    return view as Volume;
+  }
+
+  #mend(): void {
+    const graves = join(this.#root, REMOVING);
+    for (const grave of existsSync(graves) ? readdirSync(graves) : []) {
+      for (const name of readdirSync(join(graves, grave))) {
+        if (!existsSync(join(this.#root, name))) this.#records.delete(name);
+      }
+      void bury(join(graves, grave)).catch(() => undefined); // Tried again at the next start.
+    }
+    for (const [name] of this.#records.entries()) this.#makeFolder(name);
+    for (const name of readdirSync(this.#root)) {
+      if (this.#records.get(name) || !existsSync(this.#folder(name))) continue;
+      const labels = /^[0-9a-f]{64}$/.test(name) ? { [ANONYMOUS_LABEL]: "" } : {};
+      this.#put({ name, createdAt: timestamp(statSync(this.#folder(name)).mtime), labels });
+    }
+  }
+}
+
+/** Docker shows null where there is nothing. */
+interface Nullable {
+  Labels: Record<string, string> | null;
+  Options: Record<string, string> | null;
+}
+
+/** Deletes what containers have written, without blocking the daemon and without ever leaving the folder's own file system. */
+async function bury(grave: string): Promise<void> {
+  await runOk(["rm", "-rf", "--one-file-system", "--", grave]);
+}
+
+function timestamp(date: Date): string {
+  return date.toISOString().replace(/\.\d+Z$/, "Z");
+}
