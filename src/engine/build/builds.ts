@@ -1,0 +1,48 @@
+import type { BuildBackend, Progress } from "../../api/backend.ts";
+import { ensureDir } from "../../host/files.ts";
+import type { Image } from "../../image/types.ts";
+import type { EngineContext } from "../context.ts";
+import { inUse } from "../image/prune.ts";
+import { emitImage } from "../image/users.ts";
+import { buildRunner } from "./runner.ts";
+
+interface CacheRow {
+  [key: string]: unknown;
+}
+
+/** Router `build`. */
+export function buildBackend(ctx: EngineContext): BuildBackend {
+  return {
+    build: (context, options) => build(ctx, context, options),
+    prune: async () => {
+      const cache = ctx.records.table<CacheRow>("buildcache");
+      const keys = cache.entries().map(([key]) => key);
+      ctx.records.transaction(() => {
+        for (const key of keys) cache.delete(key);
+      });
+      return { CachesDeleted: keys, SpaceReclaimed: await ctx.images.gc(inUse(ctx)) };
+    },
+  };
+}
+
+/** Builds, forwarding the builder's messages; the image's events come at the end. A client that leaves cancels by the signal. */
+async function* build(
+  ctx: EngineContext,
+  context: AsyncIterable<Uint8Array>,
+  options: Parameters<BuildBackend["build"]>[1],
+): AsyncGenerator<Progress> {
+  const { records, blobs, layers, images, leases } = ctx;
+  const tmp = `${ctx.dataRoot}/tmp`;
+  ensureDir(tmp);
+  const steps = ctx.build(context, options, { records, blobs, layers, images, leases, runner: buildRunner(ctx), tmp });
+  let image: Image;
+  for (;;) {
+    const step = await steps.next();
+    if (step.done) {
+      image = step.value;
+      break;
+    }
+    yield { ...step.value };
+  }
+  for (const name of image.tags) if (options.tags.length > 0) emitImage(ctx, "tag", { id: image.id, name });
+}

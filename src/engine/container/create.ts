@@ -1,0 +1,127 @@
+import { randomBytes } from "node:crypto";
+import type { CreateBody } from "../../api/backend.ts";
+import { ensureDir, removeTree } from "../../host/files.ts";
+import type { Image } from "../../image/types.ts";
+import type { ContainerConfig, HostConfig } from "../../spec/engine-api.ts";
+import { BerthError } from "../../spec/errors.ts";
+import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../../spec/platform.ts";
+import { containerDir, type EngineContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
+import { generateName } from "../names.ts";
+import { freshState, type MountRecord } from "../record.ts";
+import { resolveUser } from "../user.ts";
+import { argvOf, mergeConfig, withoutNulls } from "./config.ts";
+import { fillVolumes } from "./fill.ts";
+import { normaliseHostConfig } from "./host-config.ts";
+import { planMounts } from "./mounts.ts";
+import { checkConfig, checkHostConfig, checkName } from "./validate.ts";
+import { makeVolumes } from "./volumes.ts";
+
+const ID_BYTES = 32;
+const SHORT_ID = 12;
+
+/**
+ * Makes a container: one transaction, after its folder and volumes. A kill before that leaves a folder without a record, which start-up
+ * removes. Throws `not-found` (image), `conflict` (name), `invalid-argument`, each in Docker's words.
+ */
+export async function createContainer(
+  ctx: EngineContext,
+  name: string | undefined,
+  body: CreateBody,
+  options: { platform?: string } = {},
+): Promise<{ Id: string; Warnings: string[] }> {
+  const image = imageFor(ctx, body, options.platform);
+  const config = mergeConfig(body, image.config.config ?? {});
+  const argv = argvOf(config);
+  const hostConfig = normaliseHostConfig(ctx, body.HostConfig);
+  checkConfig(config);
+  const warnings = checkHostConfig(ctx, hostConfig);
+  const plans = planMounts(ctx, config, hostConfig);
+  const id = newId(ctx);
+  const chosen = name ? checkName(name) : generateName((n) => ctx.containers.hasName(n));
+  ctx.containers.reserve(chosen, id);
+  const undo: (() => Promise<void> | void)[] = [() => ctx.containers.release(chosen)];
+  try {
+    checkUser(ctx, image, config);
+    const volumes = await makeVolumes(ctx, plans);
+    undo.push(volumes.undo);
+    undo.push(() => removeTree(containerDir(ctx, id)));
+    for (const part of ["upper", "work"]) ensureDir(`${containerDir(ctx, id)}/${part}`);
+    await fillVolumes(ctx, image.top, volumes.fill);
+    // The image may have been removed meanwhile; from the record on it is protected.
+    if (!ctx.images.get(image.id)) throw new BerthError("not-found", `No such image: ${body.Image}`);
+    addRecord(ctx, {
+      id,
+      name: chosen,
+      image,
+      config: withHostname(config, id, hostConfig),
+      hostConfig,
+      argv,
+      mounts: volumes.mounts,
+    });
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+  return { Id: id, Warnings: warnings };
+}
+
+function addRecord(
+  ctx: EngineContext,
+  parts: {
+    id: string;
+    name: string;
+    image: Image;
+    config: ContainerConfig;
+    hostConfig: HostConfig;
+    argv: string[];
+    mounts: MountRecord[];
+  },
+): void {
+  const { image, ...own } = parts;
+  const container = ctx.containers.add({
+    ...own,
+    created: Date.now(),
+    sequence: ctx.containers.nextSequence(),
+    image: image.id,
+    imageName: parts.config.Image ?? image.id,
+    ...(image.top ? { top: image.top } : {}),
+    state: freshState(),
+  });
+  emitContainer(ctx.events, container, "create");
+}
+
+function imageFor(ctx: EngineContext, body: CreateBody, platform: string | undefined): Image {
+  if (Object.keys(withoutNulls(body)).length === 0 || !body.Image) {
+    throw new BerthError("invalid-argument", "config cannot be empty in order to create a container");
+  }
+  const image = ctx.images.resolve(body.Image);
+  const wanted = platform ? parsePlatform(platform) : hostPlatform();
+  if (platform && !platformMatches(image.config, wanted)) {
+    throw new BerthError(
+      "not-found",
+      `image with reference ${body.Image} was found but its platform (${formatPlatform(image.config)}) does not match the specified platform (${formatPlatform(wanted)})`,
+    );
+  }
+  return image;
+}
+
+/** Docker refuses an unknown user at start; the text alone can be wrong only here. */
+function checkUser(ctx: EngineContext, image: Image, config: ContainerConfig): void {
+  const user = config.User ?? "";
+  if (/^\d*(:\d*)?$/.test(user)) resolveUser(ctx.layers.view(image.top), user);
+}
+
+function withHostname(config: ContainerConfig, id: string, host: HostConfig): ContainerConfig {
+  const mode = host.NetworkMode ?? "";
+  if (config.Hostname || mode === "host" || mode.startsWith("container:")) return config;
+  return { ...config, Hostname: id.slice(0, SHORT_ID) };
+}
+
+function newId(ctx: EngineContext): string {
+  for (;;) {
+    const id = randomBytes(ID_BYTES).toString("hex");
+    // An id whose short form is a number would look like one to `ps --filter`; it is also what Docker avoids.
+    if (!/^\d+$/.test(id.slice(0, SHORT_ID)) && !ctx.containers.get(id)) return id;
+  }
+}

@@ -1,0 +1,55 @@
+import { randomBytes } from "node:crypto";
+import { chmodSync, lchownSync, mkdirSync, utimesSync } from "node:fs";
+import { join, posix } from "node:path";
+import { ensureDir, removeTree } from "../../host/files.ts";
+import { runOk } from "../../host/spawn.ts";
+import type { ChainId, RootView, ViewEntry } from "../../layer/types.ts";
+import { copyUp } from "../../volume/copyup.ts";
+import type { EngineContext } from "../context.ts";
+import type { MadeVolumes } from "./volumes.ts";
+
+const NAMES_PER_COPY = 500;
+const MODE_BITS = 0o7777;
+const MS = 1000;
+
+/** Fills empty volumes with what the image has at their destinations. The merged tree is put together in `tmp`, so a kill leaves the volume empty. */
+export async function fillVolumes(
+  ctx: EngineContext,
+  top: ChainId | undefined,
+  fill: MadeVolumes["fill"],
+): Promise<void> {
+  if (fill.length === 0) return;
+  const view = ctx.layers.view(top);
+  for (const { path, destination } of fill) {
+    const inside = view.resolve(destination);
+    const entry = view.lstat(inside);
+    if (entry?.type !== "dir") continue;
+    const staging = `${ctx.dataRoot}/tmp/fill-${randomBytes(6).toString("hex")}`;
+    ensureDir(`${ctx.dataRoot}/tmp`);
+    try {
+      await copyMerged(view, { path: inside, entry, to: staging });
+      await copyUp(staging, path);
+    } finally {
+      removeTree(staging);
+    }
+  }
+}
+
+/** One folder of the merged view as a real one: a layer's folder alone may lack entries that others add or hide. */
+async function copyMerged(view: RootView, of: { path: string; entry: ViewEntry; to: string }): Promise<void> {
+  const { path, entry, to } = of;
+  mkdirSync(to);
+  const files: string[] = [];
+  for (const name of view.readdir(path)) {
+    const child = view.lstat(posix.join(path, name));
+    if (child?.type === "dir")
+      await copyMerged(view, { path: posix.join(path, name), entry: child, to: join(to, name) });
+    else if (child) files.push(child.hostPath);
+  }
+  for (let i = 0; i < files.length; i += NAMES_PER_COPY) {
+    await runOk(["cp", "-a", "--reflink=auto", "-t", to, "--", ...files.slice(i, i + NAMES_PER_COPY)]);
+  }
+  lchownSync(to, entry.uid, entry.gid);
+  chmodSync(to, entry.mode & MODE_BITS);
+  utimesSync(to, entry.mtimeMs / MS, entry.mtimeMs / MS);
+}

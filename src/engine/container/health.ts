@@ -1,0 +1,139 @@
+import type { HealthConfig } from "../../spec/engine-api.ts";
+import { messageOf } from "../../spec/errors.ts";
+import type { Container, Health, Run } from "../container.ts";
+import type { EngineContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
+import { execOf } from "../exec/create.ts";
+import { launchExec, runExec } from "../exec/start.ts";
+import { unframer } from "../stdcopy.ts";
+
+const NANOS_PER_MS = 1e6;
+const DEFAULT_MS = 30_000;
+const DEFAULT_START_INTERVAL_MS = 5_000;
+const DEFAULT_RETRIES = 3;
+const LOG_ENTRIES = 5;
+const OUTPUT_MAX = 4096;
+const SIGKILL = 9;
+
+interface Probe {
+  argv: string[];
+  interval: number;
+  startInterval: number;
+  timeout: number;
+  startPeriod: number;
+  retries: number;
+}
+
+interface Outcome {
+  code: number;
+  output: string;
+}
+
+/** Begins the health checks of a run, where the configuration has one; they end with the run. */
+export function startHealth(ctx: EngineContext, container: Container, run: Run): void {
+  const probe = probeOf(container.record.config.Healthcheck, container.record.config.Shell);
+  delete container.health;
+  if (!probe) return;
+  const end = new AbortController();
+  const health: Health = { status: "starting", failingStreak: 0, log: [], stop: () => end.abort() };
+  container.health = health;
+  void run.done.then(() => end.abort());
+  void checkAgainAndAgain(ctx, container, { probe, health, end: end.signal });
+}
+
+/** `Test` of a HealthConfig as a command; undefined for NONE and for none. Times in milliseconds. */
+export function probeOf(
+  config: HealthConfig | undefined,
+  shell: readonly string[] | null | undefined,
+): Probe | undefined {
+  const [kind, ...words] = config?.Test ?? [];
+  if (!config || (kind !== "CMD" && kind !== "CMD-SHELL") || words.length === 0) return undefined;
+  const millis = (nanos: number | undefined, otherwise: number): number => (nanos ? nanos / NANOS_PER_MS : otherwise);
+  return {
+    argv: kind === "CMD" ? words : [...(shell?.length ? shell : ["/bin/sh", "-c"]), words.join(" ")],
+    interval: millis(config.Interval, DEFAULT_MS),
+    startInterval: millis(config.StartInterval, DEFAULT_START_INTERVAL_MS),
+    timeout: millis(config.Timeout, DEFAULT_MS),
+    startPeriod: millis(config.StartPeriod, 0),
+    retries: config.Retries || DEFAULT_RETRIES,
+  };
+}
+
+async function checkAgainAndAgain(
+  ctx: EngineContext,
+  container: Container,
+  of: { probe: Probe; health: Health; end: AbortSignal },
+): Promise<void> {
+  const { probe, health, end } = of;
+  const begun = Date.now();
+  while (!end.aborted) {
+    const starting = health.status === "starting" && Date.now() - begun < probe.startPeriod;
+    await pause(starting ? probe.startInterval : probe.interval, end);
+    if (end.aborted) return;
+    const start = new Date().toISOString();
+    const { code, output } = await check(ctx, container, probe);
+    if (end.aborted) return;
+    health.log.push({ Start: start, End: new Date().toISOString(), ExitCode: code, Output: output });
+    if (health.log.length > LOG_ENTRIES) health.log.shift();
+    const inStartPeriod = Date.now() - begun < probe.startPeriod;
+    judge(ctx, container, { health, code, retries: probe.retries, inStartPeriod });
+  }
+}
+
+function judge(
+  ctx: EngineContext,
+  container: Container,
+  of: { health: Health; code: number; retries: number; inStartPeriod: boolean },
+): void {
+  const { health, code } = of;
+  const before = health.status;
+  if (code === 0) {
+    health.failingStreak = 0;
+    health.status = "healthy";
+  } else if (before !== "starting" || !of.inStartPeriod) {
+    health.failingStreak++;
+    if (health.failingStreak >= of.retries) health.status = "unhealthy";
+  }
+  if (health.status !== before) emitContainer(ctx.events, container, `health_status: ${health.status}`);
+}
+
+async function check(ctx: EngineContext, container: Container, probe: Probe): Promise<Outcome> {
+  try {
+    const body = { Cmd: probe.argv, AttachStdout: true, AttachStderr: true };
+    const exec = execOf(ctx, container, body);
+    const handle = await launchExec(ctx, container, exec);
+    const output = collect(await handle.attach(exec.attach));
+    await runExec(ctx, container, { exec, handle });
+    const timer = setTimeout(() => void handle.signal(SIGKILL), probe.timeout);
+    const status = await handle.exited.finally(() => clearTimeout(timer));
+    if (status.finishedAt - status.startedAt >= probe.timeout) {
+      return { code: -1, output: `Health check exceeded timeout (${probe.timeout}ms): ${await output}` };
+    }
+    return { code: status.code, output: await output };
+  } catch (error) {
+    return { code: -1, output: messageOf(error) };
+  }
+}
+
+async function collect(stream: AsyncIterable<Uint8Array>): Promise<string> {
+  let text = "";
+  const take = unframer((_, bytes) => {
+    if (text.length < OUTPUT_MAX) text += Buffer.from(bytes).toString();
+  });
+  for await (const chunk of stream) take(chunk);
+  return text.slice(0, OUTPUT_MAX);
+}
+
+function pause(ms: number, end: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    end.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,115 @@
+import type { ContainerConfig, ContainerInspectResponse, ContainerState } from "../../spec/engine-api.ts";
+import type { Container } from "../container.ts";
+import { containerDir, type EngineContext, logPath } from "../context.ts";
+import { renderHostConfig } from "./host-config.ts";
+import { logOptions } from "./launch.ts";
+import { mountPoints } from "./mounts.ts";
+import { networkSettings } from "./networks-view.ts";
+import { sizesOf } from "./sizes.ts";
+import { formatTime, shownStatus } from "./status.ts";
+
+/** `GET /containers/{id}/json` in Docker's exact shape. */
+export async function inspectContainer(
+  ctx: EngineContext,
+  reference: string,
+  options: { size: boolean },
+): Promise<ContainerInspectResponse> {
+  const container = ctx.containers.find(reference);
+  const { record } = container;
+  const [path = "", ...args] = record.argv;
+  const dir = containerDir(ctx, record.id);
+  const ran = record.state.startedAt !== 0;
+  return {
+    Id: record.id,
+    Created: formatTime(record.created),
+    Path: path,
+    Args: args,
+    State: shownState(container),
+    Image: record.image,
+    ResolvConfPath: ran ? `${dir}/resolv.conf` : "",
+    HostnamePath: ran ? `${dir}/hostname` : "",
+    HostsPath: ran ? `${dir}/hosts` : "",
+    LogPath: ran && logOptions(ctx, record) ? logPath(ctx, record.id) : "",
+    Name: `/${record.name}`,
+    RestartCount: record.state.restartCount,
+    Driver: "overlay2",
+    Platform: "linux",
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    ExecIDs: execIds(ctx, container),
+    HostConfig: renderHostConfig(record.hostConfig),
+    GraphDriver: graphDriver(ctx, container),
+    ...(options.size ? await sizesOf(ctx, record) : {}),
+    Mounts: mountPoints(record.mounts),
+    Config: renderConfig(record.config),
+    NetworkSettings: networkSettings(ctx, record),
+  };
+}
+
+function shownState(container: Container): ContainerState {
+  const { state } = container.record;
+  const { health } = container;
+  const status = shownStatus(container);
+  return {
+    Status: status,
+    Running: status === "running" || status === "restarting",
+    Paused: false,
+    Restarting: status === "restarting",
+    OOMKilled: state.oomKilled,
+    Dead: false,
+    Pid: state.pid,
+    ExitCode: state.exitCode,
+    Error: state.error,
+    StartedAt: formatTime(state.startedAt),
+    FinishedAt: formatTime(state.finishedAt),
+    ...(health ? { Health: { Status: health.status, FailingStreak: health.failingStreak, Log: health.log } } : {}),
+  };
+}
+
+/** Running execs; null where there are none, as Docker has it. */
+function execIds(ctx: EngineContext, container: Container): string[] | null {
+  const ids = [...container.execs].filter((id) => ctx.execs.get(id)?.state === "running");
+  return ids.length > 0 ? ids : null;
+}
+
+function graphDriver(ctx: EngineContext, container: Container): NonNullable<ContainerInspectResponse["GraphDriver"]> {
+  const { id, top } = container.record;
+  const dir = containerDir(ctx, id);
+  const { base, lower } = ctx.layers.mount(top);
+  return {
+    Data: {
+      ID: id,
+      LowerDir: lower.map((name) => `${base}/${name}`).join(":"),
+      MergedDir: `${ctx.execRoot}/containers/${id}/rootfs`,
+      UpperDir: `${dir}/upper`,
+      WorkDir: `${dir}/work`,
+    },
+    Name: "overlay2",
+  };
+}
+
+function renderConfig(config: ContainerConfig): ContainerConfig {
+  const shown = {
+    Hostname: "",
+    Domainname: "",
+    User: "",
+    AttachStdin: false,
+    AttachStdout: false,
+    AttachStderr: false,
+    Tty: false,
+    OpenStdin: false,
+    StdinOnce: false,
+    Env: [],
+    Cmd: null,
+    Image: "",
+    Volumes: null,
+    WorkingDir: "",
+    Entrypoint: null,
+    OnBuild: null,
+    Labels: {},
+    ...config,
+  };
+  // The specification's type has no null for the members that Docker shows as null.
+  return shown as unknown as ContainerConfig;
+}

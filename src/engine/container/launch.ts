@@ -1,0 +1,113 @@
+import { existsSync } from "node:fs";
+import { ensureDir, removeTree } from "../../host/files.ts";
+import type { LogOptions, MonitorHandle, OverlayMount } from "../../host/monitor-types.ts";
+import type { LaunchRequest } from "../../runtime/types.ts";
+import { BerthError, fromErrno } from "../../spec/errors.ts";
+import type { Mount } from "../../spec/runtime-spec.ts";
+import { containerDir, type EngineContext, logPath } from "../context.ts";
+import { withInitLayer } from "../init-layer.ts";
+import type { ContainerRecord } from "../record.ts";
+import { parseSize } from "../size.ts";
+import { resolveUser } from "../user.ts";
+import { processEnv } from "./config.ts";
+import { type Joined, joinNetwork, leaveNetwork } from "./join.ts";
+import { runtimeMount } from "./mounts.ts";
+import { hostnameOf, writeNetworkFiles } from "./network-files.ts";
+
+const LOG_BYTES = "20m";
+const LOG_FILES = "5";
+const INIT_TARGET = "/sbin/docker-init";
+
+/**
+ * Network, files, user, bundle, monitor: a container that is ready to run. Where any step fails all before it are undone and
+ * nothing is left.
+ */
+export async function launchContainer(ctx: EngineContext, record: ContainerRecord): Promise<MonitorHandle> {
+  prepareSources(record);
+  const joined = await joinNetwork(ctx, record);
+  try {
+    return await ctx.runtime.launch(requestOf(ctx, record, joined));
+  } catch (error) {
+    await leaveNetwork(ctx, record.id);
+    throw error;
+  }
+}
+
+function requestOf(ctx: EngineContext, record: ContainerRecord, joined: Joined): LaunchRequest {
+  const { config, hostConfig, id } = record;
+  const dir = containerDir(ctx, id);
+  const upper = `${dir}/upper`;
+  const user = resolveUser(ctx.layers.view(record.top, upper), config.User ?? "", hostConfig.GroupAdd ?? []);
+  const hostname = hostnameOf(record);
+  const init = initOf(ctx, record);
+  const log = logOptions(ctx, record);
+  const [rows = 0, cols = 0] = hostConfig.ConsoleSize ?? [];
+  const mounts = [
+    ...record.mounts.map(runtimeMount),
+    ...writeNetworkFiles(ctx, record, joined.attachment),
+    ...init.mounts,
+  ];
+  return {
+    id,
+    config,
+    hostConfig,
+    args: [...init.args, ...record.argv],
+    env: processEnv(config, { hostname, home: user.home, tty: config.Tty === true }),
+    cwd: config.WorkingDir || "/",
+    user,
+    hostname,
+    rootfs: rootfsOf(ctx, record, upper),
+    mounts: mounts.sort((a, b) => (a.destination < b.destination ? -1 : 1)),
+    ...(joined.netns ? { netns: joined.netns } : {}),
+    ...(log ? { log } : {}),
+    ...(hostConfig.Runtime ? { runtime: hostConfig.Runtime } : {}),
+    ...(rows > 0 && cols > 0 ? { consoleSize: { rows, cols } } : {}),
+  };
+}
+
+/** AutoRemove containers are mounted `volatile`, which leaves a mark in the work folder that forbids the next mount (overlayfs.rst, "Volatile mount"). */
+function rootfsOf(ctx: EngineContext, record: ContainerRecord, upper: string): OverlayMount {
+  const work = `${containerDir(ctx, record.id)}/work`;
+  const mount = withInitLayer(ctx, ctx.layers.mount(record.top, { upper, work }));
+  if (!record.hostConfig.AutoRemove) return mount;
+  if (record.state.startedAt > 0) {
+    removeTree(work);
+    ensureDir(work);
+  }
+  return { ...mount, volatile: true };
+}
+
+function initOf(ctx: EngineContext, record: ContainerRecord): { args: string[]; mounts: Mount[] } {
+  if (!record.hostConfig.Init || record.hostConfig.PidMode === "host") return { args: [], mounts: [] };
+  const source = ctx.config.initPath;
+  if (!source || !existsSync(source)) {
+    throw new BerthError("invalid-argument", "--init: no init program on this host", {
+      hint: "install the package tini or catatonit, or set init-path in the daemon's configuration",
+    });
+  }
+  const mount = { destination: INIT_TARGET, type: "bind", source, options: ["bind", "ro", "rprivate"] };
+  return { args: [INIT_TARGET, "--"], mounts: [mount] };
+}
+
+/** Where the monitor logs; undefined for the driver `none`. Rotation is on by default. */
+export function logOptions(ctx: EngineContext, record: ContainerRecord): LogOptions | undefined {
+  const { Type: type = "json-file", Config: options = {} } = record.hostConfig.LogConfig ?? {};
+  if (type === "none") return undefined;
+  return {
+    path: logPath(ctx, record.id),
+    maxSize: Math.max(0, parseSize(options["max-size"] ?? LOG_BYTES)),
+    maxFiles: Number(options["max-file"] ?? LOG_FILES),
+  };
+}
+
+/** Folders of `-v host:container` that are missing are made, as Docker does; those of `--mount` were checked at create. */
+function prepareSources(record: ContainerRecord): void {
+  for (const mount of record.mounts) {
+    if (mount.type === "tmpfs" || existsSync(mount.source)) continue;
+    try {
+      ensureDir(mount.source);
+    } catch (error) {
+      throw fromErrno(error, `error while creating mount source path '${mount.source}'`);
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import { readFileSync } from "node:fs";
+import { hostname as hostHostname } from "node:os";
+import { ensureDir, writeAtomic } from "../../host/files.ts";
+import type { Attachment } from "../../network/types.ts";
+import { errnoOf } from "../../spec/errors.ts";
+import type { Mount } from "../../spec/runtime-spec.ts";
+import { containerDir, type EngineContext } from "../context.ts";
+import type { ContainerRecord } from "../record.ts";
+
+/** The three generated files of a container: container path → name in its folder. */
+export const NETWORK_FILES = {
+  "/etc/hosts": "hosts",
+  "/etc/hostname": "hostname",
+  "/etc/resolv.conf": "resolv.conf",
+} as const;
+
+/** Writes hosts, hostname and resolv.conf for this run; repeatable. Answers their bind mounts, but for those that the container mounts itself. */
+export function writeNetworkFiles(ctx: EngineContext, record: ContainerRecord, attachment: Attachment): Mount[] {
+  const dir = containerDir(ctx, record.id);
+  ensureDir(dir);
+  const name = hostnameOf(record);
+  const write = (file: string, text: string): void => writeAtomic(`${dir}/${file}`, text);
+  write("hostname", `${name}\n`);
+  write("hosts", hostsFile(record, { attachment, name }));
+  write("resolv.conf", resolvConf(ctx, record));
+  const taken = new Set(record.mounts.map((m) => m.destination));
+  return Object.entries(NETWORK_FILES)
+    .filter(([destination]) => !taken.has(destination))
+    .map(([destination, file]) =>
+      networkFileMount(`${dir}/${file}`, { destination, readonly: record.hostConfig.ReadonlyRootfs === true }),
+    );
+}
+
+/** One of the generated files as a bind mount. */
+export function networkFileMount(source: string, options: { destination: string; readonly: boolean }): Mount {
+  const mode = options.readonly ? "ro" : "rw";
+  return { destination: options.destination, type: "bind", source, options: ["rbind", mode, "rprivate"] };
+}
+
+/** The name that the container's own kernel gives out. */
+export function hostnameOf(record: ContainerRecord): string {
+  return record.config.Hostname || (record.hostConfig.NetworkMode === "host" ? hostHostname() : record.id.slice(0, 12));
+}
+
+/** A hosts file with localhost, the container's address and further `name:address` entries; `host-gateway` stands for the network's gateway. */
+export function hostsText(entries: { ip: string; names: string }[], extra: readonly string[], gateway: string): string {
+  const more = extra.map((text) => {
+    const at = text.search(/[:=]/);
+    const address = text.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
+    return { ip: address === "host-gateway" ? gateway : address, names: text.slice(0, at) };
+  });
+  const local = [
+    { ip: "127.0.0.1", names: "localhost" },
+    { ip: "::1", names: "localhost ip6-localhost ip6-loopback" },
+    { ip: "fe00::0", names: "ip6-localnet" },
+    { ip: "ff00::0", names: "ip6-mcastprefix" },
+    { ip: "ff02::1", names: "ip6-allnodes" },
+    { ip: "ff02::2", names: "ip6-allrouters" },
+  ];
+  return [...local, ...more, ...entries].map((e) => `${e.ip}\t${e.names}\n`).join("");
+}
+
+function hostsFile(record: ContainerRecord, own: { attachment: Attachment; name: string }): string {
+  const extra = record.hostConfig.ExtraHosts ?? [];
+  const domain = record.config.Domainname;
+  if (record.hostConfig.NetworkMode === "host")
+    return readHost("/etc/hosts") + hostsText([], extra, "127.0.0.1").split("\n").slice(6).join("\n");
+  const names = domain ? `${own.name}.${domain} ${own.name}` : own.name;
+  const entries = own.attachment.ip ? [{ ip: own.attachment.ip, names }] : [];
+  return hostsText(entries, extra, own.attachment.gateway);
+}
+
+function resolvConf(ctx: EngineContext, record: ContainerRecord): string {
+  const {
+    Dns: dns = [],
+    DnsSearch: search = [],
+    DnsOptions: options = [],
+    NetworkMode: mode = "bridge",
+  } = record.hostConfig;
+  const fallback = ctx.config.dns;
+  const pick = (own: string[], daemon: string[]): string[] => (own.length > 0 ? own : daemon);
+  return ctx.network.resolvConf(mode, {
+    dns: pick(dns, fallback.dns),
+    search: pick(search, fallback.search),
+    options: pick(options, fallback.options),
+  });
+}
+
+function readHost(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return "";
+    throw error;
+  }
+}

@@ -1,0 +1,53 @@
+import { renameSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { ensureDir } from "../../host/files.ts";
+import { errnoOf, messageOf } from "../../spec/errors.ts";
+import type { Container } from "../container.ts";
+import { containerDir, type EngineContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
+import { cancelRestart } from "./schedule.ts";
+import { removeAnonymousVolumes } from "./volumes.ts";
+
+/**
+ * Removes a container that does not run, its lock held: one transaction. The folder is renamed into `tmp` before the record goes, and deleted
+ * after the answer; a kill in between leaves a record without a folder, which start-up removes. Repeatable.
+ */
+export async function removeLocked(
+  ctx: EngineContext,
+  container: Container,
+  options: { volumes: boolean },
+): Promise<void> {
+  const { id, mounts } = container.record;
+  container.removing = true;
+  cancelRestart(container);
+  await container.cleaned;
+  try {
+    moveAway(ctx, id);
+    if (options.volumes) await removeAnonymousVolumes(ctx, mounts, id);
+    for (const exec of container.execs) ctx.execs.delete(exec);
+    ctx.containers.delete(container);
+  } catch (error) {
+    container.removing = false;
+    throw error;
+  }
+  for (const client of container.waiting) client.abandon();
+  const result = { code: container.record.state.exitCode };
+  container.stopped.resolve(result);
+  container.nextExit.resolve(result);
+  emitContainer(ctx.events, container, "destroy");
+  container.removed.resolve(result);
+}
+
+function moveAway(ctx: EngineContext, id: string): void {
+  const trash = `${ctx.dataRoot}/tmp/removed-${id}`;
+  ensureDir(`${ctx.dataRoot}/tmp`);
+  try {
+    renameSync(containerDir(ctx, id), trash);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return; // A former daemon got this far.
+    throw error;
+  }
+  void rm(trash, { recursive: true, force: true }).catch((error: unknown) => {
+    ctx.log("warn", `${trash}: ${messageOf(error)}; it is removed at the next start`);
+  });
+}

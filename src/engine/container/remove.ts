@@ -1,0 +1,54 @@
+import { BerthError } from "../../spec/errors.ts";
+import { type Container, isRunning } from "../container.ts";
+import type { EngineContext } from "../context.ts";
+import { sendSignal } from "./kill.ts";
+import { removeLocked } from "./remove-locked.ts";
+import { cancelRestart } from "./schedule.ts";
+
+const SIGKILL = 9;
+
+/** Removes a container; a running one only with `force`, which kills it. Answers when it is gone. Throws `conflict` in Docker's words. */
+export async function removeContainer(
+  ctx: EngineContext,
+  reference: string,
+  options: { force: boolean; volumes: boolean; link: boolean },
+): Promise<void> {
+  const container = ctx.containers.find(reference);
+  if (options.link) throw new BerthError("invalid-argument", "legacy links are not supported");
+  if (container.removing) {
+    // A forced removal is content with another one's work; AutoRemove is such another one.
+    if (options.force) return void (await container.removed.promise);
+    throw new BerthError("conflict", `removal of container ${reference} is already in progress`);
+  }
+  refuseRunning(container, reference, options.force);
+  container.removing = true;
+  try {
+    cancelRestart(container);
+    await killAndWait(container);
+    await container.lock.run(() => removeOnce(ctx, container, options.volumes));
+  } catch (error) {
+    container.removing = false;
+    throw error;
+  }
+}
+
+function refuseRunning(container: Container, reference: string, force: boolean): void {
+  const { status } = container.record.state;
+  if (force || (status !== "running" && status !== "restarting")) return;
+  const advice = "stop the container before removing or force remove";
+  throw new BerthError("conflict", `cannot remove container "${reference}": container is ${status}: ${advice}`);
+}
+
+/** A start that is under way is waited for, then its run is killed. */
+async function killAndWait(container: Container): Promise<void> {
+  await container.lock.run(async () => undefined);
+  const { run } = container;
+  if (!run || !isRunning(container)) return;
+  await sendSignal(container, SIGKILL);
+  await run.done;
+}
+
+async function removeOnce(ctx: EngineContext, container: Container, volumes: boolean): Promise<void> {
+  if (!ctx.containers.get(container.record.id)) return;
+  await removeLocked(ctx, container, { volumes });
+}

@@ -1,0 +1,26 @@
+import { BerthError } from "../../spec/errors.ts";
+import type { EngineContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
+import { checkName } from "./validate.ts";
+
+/** Gives a container another name: one transaction. Throws `conflict` or `invalid-argument` in Docker's words. */
+export function renameContainer(ctx: EngineContext, reference: string, to: string): Promise<void> {
+  if (reference === "" || to === "") throw new BerthError("invalid-argument", "Neither old nor new names may be empty");
+  const container = ctx.containers.find(reference);
+  return container.lock.run(async () => {
+    const old = container.record.name;
+    const name = to.replace(/^\//, "");
+    if (name === old)
+      throw new BerthError("invalid-argument", "Renaming a container with the same name as its current name");
+    checkName(name);
+    ctx.containers.reserve(name, container.record.id);
+    try {
+      ctx.containers.save(container, { name });
+    } catch (error) {
+      ctx.containers.release(name);
+      throw error;
+    }
+    ctx.containers.release(old);
+    emitContainer(ctx.events, container, "rename", { oldName: `/${old}` });
+  });
+}

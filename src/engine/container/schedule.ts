@@ -1,0 +1,37 @@
+import { messageOf } from "../../spec/errors.ts";
+import type { Container } from "../container.ts";
+import type { EngineContext } from "../context.ts";
+import { awaitingRestart } from "../record.ts";
+import { restartDelay, shouldRestart } from "../restart-policy.ts";
+
+/** Starts a container in state `restarting` again, after its delay; a stop, start or removal in between takes it back. */
+export function scheduleRestart(ctx: EngineContext, container: Container): void {
+  clearTimeout(container.restartTimer);
+  container.restartTimer = setTimeout(() => {
+    void container.lock
+      .run(() => restartNow(ctx, container))
+      .catch((error: unknown) => {
+        ctx.log("error", `container ${container.record.id}: restart: ${messageOf(error)}`);
+      });
+  }, container.restartDelay);
+}
+
+/** Takes back a restart that waits. */
+export function cancelRestart(container: Container): void {
+  clearTimeout(container.restartTimer);
+  delete container.restartTimer;
+}
+
+async function restartNow(ctx: EngineContext, container: Container): Promise<void> {
+  if (container.record.state.status !== "restarting" || ctx.closing.aborted || container.removing) return;
+  try {
+    await ctx.startByPolicy(container);
+  } catch (error) {
+    ctx.log("warn", `container ${container.record.id}: restart failed: ${messageOf(error)}`);
+    const { state, hostConfig } = container.record;
+    if (!shouldRestart(hostConfig.RestartPolicy, state)) return;
+    ctx.containers.saveState(container, awaitingRestart(state));
+    container.restartDelay = restartDelay(container.restartDelay, 0);
+    scheduleRestart(ctx, container);
+  }
+}

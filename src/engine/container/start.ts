@@ -1,0 +1,101 @@
+import { BerthError, messageOf } from "../../spec/errors.ts";
+import { type Container, isRunning, type Run, type WaitResult } from "../container.ts";
+import type { EngineContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
+import { signal } from "../lock.ts";
+import { endMonitor } from "../monitors.ts";
+import { afterFailedStart, afterStart } from "../record.ts";
+import { runtimeFailure, type StartFailure } from "../start-error.ts";
+import { followExit } from "./exit.ts";
+import { startHealth } from "./health.ts";
+import { leaveNetwork } from "./join.ts";
+import { launchContainer } from "./launch.ts";
+import { removeLocked } from "./remove-locked.ts";
+
+/** The exit code of a container that was not even given to the OCI runtime. */
+const NOT_STARTED = 128;
+
+/** Carries the exit code with the error. */
+class StartError extends Error {
+  constructor(readonly failure: StartFailure) {
+    super(failure.error.message);
+  }
+}
+
+/** Starts a container that does not run. Throws `not-modified` where it does, `conflict` where it is being removed. */
+export function startContainer(ctx: EngineContext, reference: string): Promise<void> {
+  const container = ctx.containers.find(reference);
+  return container.lock.run(async () => {
+    if (isRunning(container))
+      throw new BerthError("not-modified", `container ${container.record.id} is already running`);
+    await startLocked(ctx, container, { byPolicy: false });
+  });
+}
+
+/**
+ * The start itself, with the container's lock held. One transaction when it runs. A failure undoes everything and is recorded as the state's
+ * error and exit code; an AutoRemove container is then removed, as Docker does.
+ */
+export async function startLocked(ctx: EngineContext, container: Container, how: { byPolicy: boolean }): Promise<void> {
+  if (container.removing) {
+    throw new BerthError("conflict", "container is marked for removal and cannot be started");
+  }
+  if (ctx.closing.aborted) throw new BerthError("unavailable", "the daemon is shutting down");
+  clearTimeout(container.restartTimer);
+  delete container.restartTimer;
+  await container.cleaned;
+  try {
+    const run = await launchAndRun(ctx, container, how);
+    startHealth(ctx, container, run);
+  } catch (thrown) {
+    const { error, code } = thrown instanceof StartError ? thrown.failure : { error: thrown, code: NOT_STARTED };
+    await recordFailure(ctx, container, { code, error: messageOf(error) });
+    throw error;
+  }
+}
+
+async function launchAndRun(ctx: EngineContext, container: Container, how: { byPolicy: boolean }): Promise<Run> {
+  const { record } = container;
+  const handle = await launchContainer(ctx, record);
+  try {
+    await Promise.all([...container.waiting].map((client) => client.connect(handle)));
+    const { pid, startedAt } = await handle.start().catch((error: unknown) => {
+      throw new StartError(runtimeFailure(error, record.argv[0] ?? ""));
+    });
+    container.waiting.clear();
+    const done = signal<WaitResult>();
+    const run: Run = { handle, done: done.promise };
+    container.run = run;
+    if (!how.byPolicy) container.stopped = signal();
+    ctx.containers.saveState(container, afterStart(record.state, { pid, startedAt, byPolicy: how.byPolicy }));
+    emitContainer(ctx.events, container, "start");
+    followExit(ctx, container, { run, done: done.resolve });
+    return run;
+  } catch (error) {
+    delete container.run;
+    await endMonitor(handle);
+    await ctx.runtime.cleanup(record.id);
+    await leaveNetwork(ctx, record.id);
+    throw error;
+  }
+}
+
+async function recordFailure(
+  ctx: EngineContext,
+  container: Container,
+  failure: { code: number; error: string },
+): Promise<void> {
+  for (const client of container.waiting) client.abandon();
+  container.waiting.clear();
+  try {
+    ctx.containers.saveState(container, afterFailedStart(container.record.state, failure));
+  } catch (error) {
+    ctx.log("error", `container ${container.record.id}: the failed start could not be recorded: ${messageOf(error)}`);
+  }
+  const { nextExit } = container;
+  container.nextExit = signal();
+  // A wait that came before the start ends with the start's failure.
+  nextExit.resolve({ code: failure.code });
+  container.stopped.resolve({ code: failure.code });
+  if (container.record.hostConfig.AutoRemove) await removeLocked(ctx, container, { volumes: true });
+}

@@ -1,0 +1,234 @@
+import { readFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { cgroupMode, cgroupProcesses, readCgroup } from "../../host/cgroup.ts";
+import type { ContainerStatsResponse } from "../../spec/engine-api.ts";
+import { type Container, isRunning } from "../container.ts";
+import type { EngineContext } from "../context.ts";
+import { cgroupOf } from "./cgroup-path.ts";
+import { NEVER } from "./status.ts";
+
+const INTERVAL_MS = 1000;
+const NANOS_PER_MICRO = 1000;
+const NANOS_PER_TICK = 10_000_000;
+/** A limit of v1 that means none: 2^63 rounded down to a page. */
+const NO_LIMIT = 2 ** 62;
+
+type CpuStats = NonNullable<ContainerStatsResponse["cpu_stats"]>;
+
+/** `GET /containers/{id}/stats`: with `stream` a sample a second until the container ends, else one, after a second unless `oneShot`. */
+export async function* containerStats(
+  ctx: EngineContext,
+  container: Container,
+  options: { stream: boolean; oneShot: boolean; signal: AbortSignal },
+): AsyncGenerator<ContainerStatsResponse> {
+  let before: { read: string; cpu: CpuStats } | undefined;
+  if (!options.stream && !options.oneShot && isRunning(container)) {
+    before = { read: new Date().toISOString(), cpu: cpuStats(cgroupOf(container.record.state.pid)) };
+    await pause(container, options.signal);
+  }
+  for (;;) {
+    const sample = isRunning(container) ? sampleOf(ctx, container) : emptySample(container);
+    yield { ...sample, preread: before?.read ?? NEVER, precpu_stats: before?.cpu ?? {} };
+    if (!options.stream || options.signal.aborted) return;
+    before = { read: sample.read ?? NEVER, cpu: sample.cpu_stats ?? {} };
+    await pause(container, options.signal);
+    if (options.signal.aborted || !ctx.containers.get(container.record.id)) return;
+  }
+}
+
+function emptySample(container: Container): ContainerStatsResponse {
+  const { id, name } = container.record;
+  return {
+    name: `/${name}`,
+    id,
+    read: NEVER,
+    pids_stats: {},
+    blkio_stats: {},
+    num_procs: 0,
+    storage_stats: {},
+    cpu_stats: {},
+    memory_stats: {},
+  };
+}
+
+function sampleOf(ctx: EngineContext, container: Container): ContainerStatsResponse {
+  const { id, name, state } = container.record;
+  const path = cgroupOf(state.pid);
+  const netns = ctx.network.get(id)?.netns;
+  return {
+    name: `/${name}`,
+    id,
+    read: new Date().toISOString(),
+    pids_stats: pidsStats(path),
+    blkio_stats: blkioStats(path),
+    num_procs: 0,
+    storage_stats: {},
+    cpu_stats: cpuStats(path),
+    memory_stats: memoryStats(path),
+    ...(netns ? { networks: networkStats(state.pid) } : {}),
+  };
+}
+
+function cpuStats(path: string): CpuStats {
+  const count = cpus().length;
+  const common = { system_cpu_usage: systemNanos(), online_cpus: count };
+  if (cgroupMode() === "v2") {
+    const stat = keyed(readCgroup("cpu", path, "cpu.stat"));
+    const nanos = (key: string): number => (stat[key] ?? 0) * NANOS_PER_MICRO;
+    return {
+      cpu_usage: {
+        total_usage: nanos("usage_usec"),
+        usage_in_kernelmode: nanos("system_usec"),
+        usage_in_usermode: nanos("user_usec"),
+      },
+      ...common,
+      throttling_data: {
+        periods: stat["nr_periods"] ?? 0,
+        throttled_periods: stat["nr_throttled"] ?? 0,
+        throttled_time: nanos("throttled_usec"),
+      },
+    };
+  }
+  const ticks = keyed(readCgroup("cpuacct", path, "cpuacct.stat"));
+  const stat = keyed(readCgroup("cpu", path, "cpu.stat"));
+  return {
+    cpu_usage: {
+      total_usage: number(readCgroup("cpuacct", path, "cpuacct.usage")),
+      percpu_usage: (readCgroup("cpuacct", path, "cpuacct.usage_percpu") ?? "")
+        .trim()
+        .split(/\s+/)
+        .filter(Boolean)
+        .map(Number),
+      usage_in_kernelmode: (ticks["system"] ?? 0) * NANOS_PER_TICK,
+      usage_in_usermode: (ticks["user"] ?? 0) * NANOS_PER_TICK,
+    },
+    ...common,
+    throttling_data: {
+      periods: stat["nr_periods"] ?? 0,
+      throttled_periods: stat["nr_throttled"] ?? 0,
+      throttled_time: stat["throttled_time"] ?? 0,
+    },
+  };
+}
+
+function memoryStats(path: string): NonNullable<ContainerStatsResponse["memory_stats"]> {
+  const stats = keyed(readCgroup("memory", path, "memory.stat"));
+  if (cgroupMode() === "v2") {
+    const limit = readCgroup("memory", path, "memory.max")?.trim();
+    return {
+      usage: number(readCgroup("memory", path, "memory.current")),
+      stats,
+      limit: limit === undefined || limit === "max" ? totalmem() : Number(limit),
+    };
+  }
+  const limit = number(readCgroup("memory", path, "memory.limit_in_bytes"));
+  return {
+    usage: number(readCgroup("memory", path, "memory.usage_in_bytes")),
+    max_usage: number(readCgroup("memory", path, "memory.max_usage_in_bytes")),
+    failcnt: number(readCgroup("memory", path, "memory.failcnt")),
+    stats,
+    limit: limit > NO_LIMIT ? totalmem() : Math.min(limit, totalmem()),
+  };
+}
+
+function pidsStats(path: string): NonNullable<ContainerStatsResponse["pids_stats"]> {
+  const current = readCgroup("pids", path, "pids.current");
+  const limit = readCgroup("pids", path, "pids.max")?.trim();
+  return {
+    current: current === undefined ? cgroupProcesses(path).length : number(current),
+    // No limit is left out: Docker's 2^64-1 is no number that JavaScript can write exactly.
+    ...(limit === undefined || limit === "max" ? {} : { limit: Number(limit) }),
+  };
+}
+
+function blkioStats(path: string): NonNullable<ContainerStatsResponse["blkio_stats"]> {
+  const bytes: NonNullable<NonNullable<ContainerStatsResponse["blkio_stats"]>["io_service_bytes_recursive"]> = [];
+  const add = (device: string, op: string, value: number): void => {
+    const [major = 0, minor = 0] = device.split(":").map(Number);
+    bytes.push({ major, minor, op, value });
+  };
+  const v2 = cgroupMode() === "v2";
+  for (const line of (readCgroup("blkio", path, v2 ? "io.stat" : "blkio.throttle.io_service_bytes") ?? "")
+    .trim()
+    .split("\n")) {
+    const [device = "", ...rest] = line.split(" ");
+    if (!device.includes(":")) continue;
+    if (!v2) add(device, (rest[0] ?? "").toLowerCase(), Number(rest[1]));
+    for (const word of v2 ? rest : []) {
+      const [key, value] = word.split("=");
+      if (key === "rbytes" || key === "wbytes") add(device, key === "rbytes" ? "read" : "write", Number(value));
+    }
+  }
+  return {
+    io_service_bytes_recursive: bytes,
+    io_serviced_recursive: null,
+    io_queue_recursive: null,
+    io_service_time_recursive: null,
+    io_wait_time_recursive: null,
+    io_merged_recursive: null,
+    io_time_recursive: null,
+    sectors_recursive: null,
+  };
+}
+
+/** Interfaces of the process's network namespace, without loopback (proc_pid_net(5), dev). */
+function networkStats(pid: number): NonNullable<ContainerStatsResponse["networks"]> {
+  const networks: NonNullable<ContainerStatsResponse["networks"]> = {};
+  for (const line of read(`/proc/${pid}/net/dev`).split("\n")) {
+    const [name = "", values] = line.trim().split(/:\s*/);
+    if (values === undefined || name === "lo") continue;
+    const n = values.split(/\s+/).map(Number);
+    const at = (i: number): number => n[i] ?? 0;
+    networks[name] = {
+      rx_bytes: at(0),
+      rx_packets: at(1),
+      rx_errors: at(2),
+      rx_dropped: at(3),
+      tx_bytes: at(8),
+      tx_packets: at(9),
+      tx_errors: at(10),
+      tx_dropped: at(11),
+    };
+  }
+  return networks;
+}
+
+/** CPU time of the whole machine in nanoseconds: user, nice, system, idle, iowait, irq, softirq of /proc/stat's first line. */
+function systemNanos(): number {
+  const fields = read("/proc/stat").split("\n")[0]?.split(/\s+/).slice(1, 8).map(Number) ?? [];
+  return fields.reduce((sum, n) => sum + n, 0) * NANOS_PER_TICK;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // The process has just ended: no numbers.
+  }
+}
+
+function keyed(text: string | undefined): Record<string, number> {
+  const rows = (text ?? "")
+    .trim()
+    .split("\n")
+    .map((line) => line.split(" "));
+  return Object.fromEntries(rows.filter((r) => r.length === 2).map(([k, v]) => [k, Number(v)]));
+}
+
+function number(text: string | undefined): number {
+  return Number(text?.trim() ?? 0);
+}
+
+/** A second, the container's end or the client's, whichever comes first. */
+function pause(container: Container, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, INTERVAL_MS);
+    signal.addEventListener("abort", done, { once: true });
+    void container.removed.promise.then(done);
+  });
+}

@@ -1,0 +1,132 @@
+import { cpus } from "node:os";
+import { capabilitySet } from "../../runtime/capabilities.ts";
+import type { ContainerConfig, HostConfig } from "../../spec/engine-api.ts";
+import { BerthError } from "../../spec/errors.ts";
+import type { EngineContext } from "../context.ts";
+import { parseSignal } from "../signals.ts";
+import { parseSize } from "../size.ts";
+
+const MIN_MEMORY = 6 * 1024 * 1024;
+const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+const NANOS = 1e9;
+const ALL_CAPABILITIES = (1n << 64n) - 1n;
+const LOG_DRIVERS = ["json-file", "local", "none"];
+
+const bad = (message: string): BerthError => new BerthError("invalid-argument", message);
+
+/** Throws `invalid-argument` in Docker's words; returns the name without slash. */
+export function checkName(name: string): string {
+  if (!NAME.test(name)) throw bad(`Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+  return name.replace(/^\//, "");
+}
+
+/** Checks a merged configuration. */
+export function checkConfig(config: ContainerConfig): void {
+  if (config.WorkingDir && !config.WorkingDir.startsWith("/")) {
+    throw bad(`the working directory '${config.WorkingDir}' is invalid, it needs to be an absolute path`);
+  }
+  for (const word of config.Env ?? [])
+    if (word.startsWith("=") || word === "") throw bad(`invalid environment variable: ${word}`);
+  if (config.StopSignal) parseSignal(config.StopSignal);
+  for (const key of Object.keys(config.ExposedPorts ?? {})) checkPortKey(key);
+  const hostname = config.Hostname ?? "";
+  if (hostname.length > 64) throw bad(`invalid hostname: ${hostname}`);
+}
+
+/** Checks a normalised host configuration. Returns warnings. */
+export function checkHostConfig(ctx: EngineContext, host: HostConfig): string[] {
+  ctx.runtime.checkRuntime(host.Runtime ?? "");
+  checkRestart(host);
+  checkCapabilities(host);
+  checkLog(host);
+  checkPorts(host);
+  checkResources(host);
+  const mode = host.NetworkMode ?? "bridge";
+  if (mode === "host" && Object.keys(host.PortBindings ?? {}).length > 0) {
+    return ["Published ports are discarded when using host network mode"];
+  }
+  return [];
+}
+
+/** Memory, swap and CPU limits, as create and update check them. */
+export function checkResources(host: HostConfig): void {
+  const { Memory: memory = 0, MemorySwap: swap = 0, NanoCpus: nano = 0, CpuShares: shares = 0 } = host;
+  if (shares < 0) throw bad(`invalid CPU shares (${shares}): value must be a positive integer`);
+  if (memory > 0 && memory < MIN_MEMORY) throw bad("Minimum memory limit allowed is 6MB");
+  if (memory === 0 && swap > 0)
+    throw bad("You should always set the Memory limit when using Memoryswap limit, see usage");
+  if (memory > 0 && swap > 0 && swap < memory)
+    throw bad("Minimum memoryswap limit should be larger than memory limit, see usage");
+  if (memory > 0 && (host.MemoryReservation ?? 0) > memory) {
+    throw bad("Minimum memory limit can not be less than memory reservation limit, see usage");
+  }
+  const count = cpus().length;
+  if (nano < 0 || nano > count * NANOS) {
+    throw bad(`range of CPUs is from 0.01 to ${count}.00, as there are only ${count} CPUs available`);
+  }
+  if (nano > 0 && (host.CpuQuota ?? 0) > 0)
+    throw bad("Conflicting options: Nano CPUs and CPU Quota cannot both be set.");
+  if (nano > 0 && (host.CpuPeriod ?? 0) > 0)
+    throw bad("Conflicting options: Nano CPUs and CPU Period cannot both be set.");
+  const adjust = host.OomScoreAdj ?? 0;
+  if (adjust < -1000 || adjust > 1000) {
+    throw bad(`Invalid value ${adjust}, range for oom score adj is [-1000, 1000]`);
+  }
+}
+
+/** Restart policy, alone and together with AutoRemove. */
+export function checkRestart(host: HostConfig): void {
+  const name = host.RestartPolicy?.Name ?? "no";
+  const retries = host.RestartPolicy?.MaximumRetryCount ?? 0;
+  if (!["", "no", "always", "on-failure", "unless-stopped"].includes(name)) {
+    throw bad(
+      `invalid restart policy: unknown policy '${name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
+    );
+  }
+  if (name !== "on-failure" && retries !== 0)
+    throw bad("invalid restart policy: maximum retry count can only be used with 'on-failure'");
+  if (retries < 0) throw bad("invalid restart policy: maximum retry count cannot be negative");
+  if (host.AutoRemove && name !== "no" && name !== "")
+    throw bad("can't create 'AutoRemove' container with restart policy");
+}
+
+function checkCapabilities(host: HostConfig): void {
+  const known = new Set(capabilitySet({ add: ["ALL"], drop: [], privileged: true, held: ALL_CAPABILITIES }));
+  for (const [field, list] of [
+    ["CapAdd", host.CapAdd],
+    ["CapDrop", host.CapDrop],
+  ] as const) {
+    for (const name of list ?? []) {
+      const full = name.toUpperCase().startsWith("CAP_") ? name.toUpperCase() : `CAP_${name.toUpperCase()}`;
+      if (full !== "CAP_ALL" && !known.has(full)) throw bad(`invalid ${field}: unknown capability: "${full}"`);
+    }
+  }
+}
+
+function checkLog(host: HostConfig): void {
+  const type = host.LogConfig?.Type ?? "json-file";
+  if (!LOG_DRIVERS.includes(type)) throw bad(`error looking up logging plugin ${type}: plugin "${type}" not found`);
+  const options = host.LogConfig?.Config ?? {};
+  if (options["max-size"] !== undefined) parseSize(options["max-size"]);
+  const files = options["max-file"];
+  if (files !== undefined && !(Number(files) >= 1)) throw bad("max-file cannot be less than 1");
+}
+
+function checkPorts(host: HostConfig): void {
+  for (const [key, bindings] of Object.entries(host.PortBindings ?? {})) {
+    checkPortKey(key);
+    for (const { HostPort: port = "" } of bindings ?? []) {
+      const parts = port === "" ? [] : port.split("-");
+      if (parts.length > 2 || parts.some((p) => !/^\d+$/.test(p) || Number(p) > 65535)) {
+        throw bad(`invalid port specification: "${port}"`);
+      }
+    }
+  }
+}
+
+function checkPortKey(key: string): void {
+  const [port = "", protocol = "tcp"] = key.split("/");
+  if (!/^\d+(-\d+)?$/.test(port) || Number(port.split("-")[0]) > 65535)
+    throw bad(`invalid port specification: "${key}"`);
+  if (!["tcp", "udp", "sctp"].includes(protocol.toLowerCase())) throw bad(`invalid proto: ${protocol}`);
+}

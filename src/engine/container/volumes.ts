@@ -1,0 +1,80 @@
+import { BerthError, messageOf } from "../../spec/errors.ts";
+import type { EngineContext } from "../context.ts";
+import type { MountRecord } from "../record.ts";
+import type { PlannedMount } from "./mounts.ts";
+
+/** A container's mounts with all their volumes made, and how to take the new anonymous ones back. */
+export interface MadeVolumes {
+  mounts: MountRecord[];
+  /** Volumes that were empty and take the image's content of their destination. */
+  fill: { name: string; path: string; destination: string }[];
+  undo(): Promise<void>;
+}
+
+/** Makes the volumes that a plan needs. Named ones that exist are used as they are. A crash leaves volumes that `volume prune` finds. */
+export async function makeVolumes(ctx: EngineContext, plans: readonly PlannedMount[]): Promise<MadeVolumes> {
+  const made: string[] = [];
+  const undo = async (): Promise<void> => {
+    for (const name of made) await ctx.volumes.remove(name, { force: true, usedBy: [] });
+  };
+  const mounts: MountRecord[] = [];
+  const fill: MadeVolumes["fill"] = [];
+  try {
+    for (const { mount, volume } of plans) {
+      if (!volume) {
+        mounts.push(mount);
+        continue;
+      }
+      const { copy, ...wanted } = volume;
+      const isNew = wanted.name === undefined || !exists(ctx, wanted.name);
+      const { Name: name } = ctx.volumes.create({ ...wanted, anonymous: wanted.name === undefined });
+      if (isNew) {
+        made.push(name);
+        ctx.events.emit("volume", "create", { id: name, attributes: { driver: "local" } });
+      }
+      const path = ctx.volumes.path(name);
+      mounts.push({ ...mount, name, source: path });
+      if (copy) fill.push({ name, path, destination: mount.destination });
+    }
+  } catch (error) {
+    await undo();
+    throw error;
+  }
+  return { mounts, fill, undo };
+}
+
+/** Names of all containers' volumes → ids of the containers that use them. */
+export function volumeUsers(ctx: EngineContext, name: string): string[] {
+  return ctx.containers
+    .all()
+    .filter((c) => c.record.mounts.some((m) => m.type === "volume" && m.name === name))
+    .map((c) => c.record.id);
+}
+
+/** Removes the anonymous volumes among `mounts` that no other container uses. Repeatable. */
+export async function removeAnonymousVolumes(
+  ctx: EngineContext,
+  mounts: readonly MountRecord[],
+  except: string,
+): Promise<void> {
+  for (const { type, name } of mounts) {
+    if (type !== "volume" || name === undefined || !exists(ctx, name) || !ctx.volumes.isAnonymous(name)) continue;
+    if (volumeUsers(ctx, name).some((id) => id !== except)) continue;
+    try {
+      await ctx.volumes.remove(name, { force: true, usedBy: [] });
+      ctx.events.emit("volume", "destroy", { id: name, attributes: { driver: "local" } });
+    } catch (error) {
+      ctx.log("warn", `volume ${name}: ${messageOf(error)}`);
+    }
+  }
+}
+
+function exists(ctx: EngineContext, name: string): boolean {
+  try {
+    ctx.volumes.path(name);
+    return true;
+  } catch (error) {
+    if (error instanceof BerthError && error.kind === "not-found") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,25 @@
+import { BerthError } from "../../spec/errors.ts";
+import type { WaitResult } from "../container.ts";
+import type { EngineContext } from "../context.ts";
+import { untilAborted } from "../lock.ts";
+
+/** Which end a wait is for. */
+export type WaitCondition = "not-running" | "next-exit" | "removed";
+
+/** Waits for a container's end; `ready` is called when nothing can be missed any more. */
+export async function waitContainer(
+  ctx: EngineContext,
+  reference: string,
+  options: { condition: WaitCondition; signal: AbortSignal; ready: () => void },
+): Promise<{ StatusCode: number; Error?: { Message: string } }> {
+  const container = ctx.containers.find(reference);
+  const { state } = container.record;
+  let end: Promise<WaitResult>;
+  if (options.condition === "removed") end = container.removed.promise;
+  else if (options.condition === "next-exit") end = container.nextExit.promise;
+  else if (state.status === "running" || state.status === "restarting") end = container.stopped.promise;
+  else end = Promise.resolve({ code: state.exitCode });
+  options.ready();
+  const result = await untilAborted(end, options.signal, () => new BerthError("unavailable", "the wait was cancelled"));
+  return { StatusCode: result.code, ...(result.error ? { Error: { Message: result.error } } : {}) };
+}

@@ -1,0 +1,142 @@
+import type { Backend, ContainerBackend, ExecBackend, SystemBackend } from "../api/backend.ts";
+import { ensureDir } from "../host/files.ts";
+import { messageOf } from "../spec/errors.ts";
+import { buildBackend } from "./build/builds.ts";
+import { attachContainer } from "./container/attach.ts";
+import { createContainer } from "./container/create.ts";
+import { inspectContainer } from "./container/inspect.ts";
+import { killContainer } from "./container/kill.ts";
+import { listContainers } from "./container/list.ts";
+import { containerLogs } from "./container/logs.ts";
+import { pruneContainers } from "./container/prune.ts";
+import { removeContainer } from "./container/remove.ts";
+import { renameContainer } from "./container/rename.ts";
+import { resizeContainer } from "./container/resize.ts";
+import { restartContainer } from "./container/restart.ts";
+import { cancelRestart } from "./container/schedule.ts";
+import { startContainer, startLocked } from "./container/start.ts";
+import { containerStats } from "./container/stats.ts";
+import { stopContainer } from "./container/stop.ts";
+import { topContainer } from "./container/top.ts";
+import { updateContainer } from "./container/update.ts";
+import { waitContainer } from "./container/wait.ts";
+import { ContainerIndex } from "./container.ts";
+import type { EngineContext, EngineDeps } from "./context.ts";
+import { EventBus } from "./events.ts";
+import { createExec } from "./exec/create.ts";
+import { inspectExec, resizeExec } from "./exec/inspect.ts";
+import { startExec } from "./exec/start.ts";
+import { imageBackend } from "./image/images.ts";
+import { makeInitLayer } from "./init-layer.ts";
+import { networkBackend } from "./network/networks.ts";
+import { reconcile, startByPolicies } from "./reconcile.ts";
+import { diskUsage } from "./system/disk-usage.ts";
+import { systemInfo, systemVersion } from "./system/info.ts";
+import { volumeBackend } from "./volume/volumes.ts";
+
+export type { EngineConfig, EngineDeps } from "./context.ts";
+
+/** The composed engine. */
+export interface Engine {
+  /** What the API serves. */
+  backend: Backend;
+  /** Ends streams and timers and closes the connections to monitors. Running containers go on. */
+  shutdown(): Promise<void>;
+  /** True while a daemon has to stay: something is about to be restarted, or a container with a restart policy or a health check runs. */
+  busy(): boolean;
+}
+
+/** Composes the engine, brings records and reality together, and starts what restart policies want started. */
+export async function openEngine(deps: EngineDeps): Promise<Engine> {
+  const closing = new AbortController();
+  const ctx: EngineContext = {
+    ...deps,
+    containers: new ContainerIndex(deps.records),
+    events: new EventBus(),
+    execs: new Map(),
+    closing: closing.signal,
+    startByPolicy: (container) => startLocked(ctx, container, { byPolicy: true }),
+  };
+  ensureDir(`${ctx.dataRoot}/containers`, 0o711);
+  makeInitLayer(ctx);
+  await reconcile(ctx);
+  await startByPolicies(ctx);
+  return {
+    backend: backendOf(ctx),
+    busy: () => isBusy(ctx),
+    shutdown: async () => {
+      closing.abort();
+      for (const container of ctx.containers.all()) {
+        cancelRestart(container);
+        container.health?.stop();
+        for (const client of container.waiting) client.abandon();
+        container.run?.handle.disconnect();
+        // Transitions that are under way end first.
+        await container.lock.run(async () => undefined).catch((error: unknown) => ctx.log("warn", messageOf(error)));
+      }
+    },
+  };
+}
+
+function isBusy(ctx: EngineContext): boolean {
+  return ctx.containers.all().some(({ record, health }) => {
+    if (record.state.status === "restarting") return true;
+    const policy = record.hostConfig.RestartPolicy?.Name ?? "no";
+    return (
+      record.state.status === "running" &&
+      (policy !== "no" || record.hostConfig.AutoRemove === true || health !== undefined)
+    );
+  });
+}
+
+function backendOf(ctx: EngineContext): Backend {
+  return {
+    container: containerBackend(ctx),
+    exec: execBackend(ctx),
+    image: imageBackend(ctx),
+    build: buildBackend(ctx),
+    network: networkBackend(ctx),
+    volume: volumeBackend(ctx),
+    system: systemBackend(ctx),
+  };
+}
+
+function containerBackend(ctx: EngineContext): ContainerBackend {
+  return {
+    list: (options) => listContainers(ctx, options),
+    create: (name, body, options) => createContainer(ctx, name, body, options),
+    inspect: (id, options) => inspectContainer(ctx, id, options),
+    start: async (id) => startContainer(ctx, id),
+    stop: (id, options) => stopContainer(ctx, id, options),
+    restart: (id, options) => restartContainer(ctx, id, options),
+    kill: (id, options) => killContainer(ctx, id, options),
+    rename: async (id, name) => renameContainer(ctx, id, name),
+    wait: (id, options) => waitContainer(ctx, id, options),
+    remove: (id, options) => removeContainer(ctx, id, options),
+    logs: (id, options) => containerLogs(ctx, id, options),
+    attach: (id, options, ready) => attachContainer(ctx, id, options, ready),
+    resize: (id, size) => resizeContainer(ctx, id, size),
+    top: (id, psArgs) => topContainer(ctx, id, psArgs),
+    update: async (id, changes) => updateContainer(ctx, id, changes),
+    prune: (filters) => pruneContainers(ctx, filters),
+    stats: async (id, options) => containerStats(ctx, ctx.containers.find(id), options),
+  };
+}
+
+function execBackend(ctx: EngineContext): ExecBackend {
+  return {
+    create: async (id, body) => ({ Id: createExec(ctx, id, body).id }),
+    start: (id, options, ready) => startExec(ctx, id, options, ready),
+    resize: (id, size) => resizeExec(ctx, id, size),
+    inspect: async (id) => inspectExec(ctx, id),
+  };
+}
+
+function systemBackend(ctx: EngineContext): SystemBackend {
+  return {
+    info: () => systemInfo(ctx),
+    version: () => systemVersion(ctx),
+    events: (options) => ctx.events.stream({ ...options, signal: AbortSignal.any([options.signal, ctx.closing]) }),
+    diskUsage: (types) => diskUsage(ctx, types),
+  };
+}

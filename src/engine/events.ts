@@ -1,0 +1,151 @@
+import type { Filters } from "../image/types.ts";
+import type { EventMessage } from "../spec/engine-api.ts";
+import type { Container } from "./container.ts";
+
+const PAST = 512;
+const QUEUE_MAX = 10_000;
+const NANOS_PER_MS = 1_000_000;
+const NANOS_PER_SECOND = 1_000_000_000n;
+
+/** An event with the older names of its fields, which clients still read. */
+export type Event = EventMessage & { status?: string; id?: string; from?: string };
+
+/** The engine's events: the last 512 are kept for `since`; each listener has a bounded queue and is dropped where it does not read. */
+export class EventBus {
+  readonly #past: Event[] = [];
+  readonly #listeners = new Set<(event: Event) => void>();
+  #lastNano = 0n;
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  /** Records and delivers an event that happens now. `timeNano` never repeats or goes back. */
+  emit(
+    type: NonNullable<EventMessage["Type"]>,
+    action: string,
+    actor: { id: string; attributes?: Record<string, string> },
+  ): void {
+    const now = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
+    this.#lastNano = now > this.#lastNano ? now : this.#lastNano + 1n;
+    const event: Event = {
+      ...legacyFields(type, action, actor),
+      Type: type,
+      Action: action,
+      Actor: { ID: actor.id, Attributes: actor.attributes ?? {} },
+      scope: "local",
+      time: Number(this.#lastNano / NANOS_PER_SECOND),
+      timeNano: Number(this.#lastNano),
+    };
+    this.#past.push(event);
+    if (this.#past.length > PAST) this.#past.shift();
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Events from `since` on (milliseconds since 1970; undefined: from now on), until `until` or the signal. */
+  async *stream(options: {
+    since?: number;
+    until?: number;
+    filters: Filters;
+    signal: AbortSignal;
+  }): AsyncGenerator<Event> {
+    const { since, until = Number.POSITIVE_INFINITY, filters, signal } = options;
+    const queue: Event[] = since === undefined ? [] : this.#past.filter((e) => millis(e) >= since);
+    let wake: () => void = () => undefined;
+    let overrun = false;
+    const listener = (event: Event): void => {
+      if (queue.length >= QUEUE_MAX) overrun = true;
+      else queue.push(event);
+      wake();
+    };
+    this.#listeners.add(listener);
+    const stop = (): void => wake();
+    signal.addEventListener("abort", stop);
+    // setTimeout takes at most 2^31-1 ms; a later end needs no timer in practice.
+    const left = until - Date.now();
+    const timer = left < 2 ** 31 ? setTimeout(stop, Math.max(0, left)) : undefined;
+    try {
+      for (;;) {
+        for (let event = queue.shift(); event; event = queue.shift()) {
+          if (millis(event) > until) return;
+          if (matches(event, filters)) yield event;
+        }
+        if (signal.aborted || overrun || Date.now() >= until) return;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+      this.#listeners.delete(listener);
+    }
+  }
+}
+
+/** An event of a container, with the attributes that Docker gives: image, name and labels. */
+export function emitContainer(
+  bus: EventBus,
+  container: Container,
+  action: string,
+  extra: Record<string, string> = {},
+): void {
+  const { id, name, imageName, config } = container.record;
+  bus.emit("container", action, { id, attributes: { ...config.Labels, image: imageName, name, ...extra } });
+}
+
+function legacyFields(
+  type: string,
+  action: string,
+  actor: { id: string; attributes?: Record<string, string> },
+): Partial<Event> {
+  if (type === "image") return { status: action, id: actor.id };
+  if (type !== "container") return {};
+  return { status: action, id: actor.id, from: actor.attributes?.["image"] ?? "" };
+}
+
+function millis(event: Event): number {
+  return (event.timeNano ?? 0) / NANOS_PER_MS;
+}
+
+/** Docker's event filters: one key's values are alternatives, keys must all match. */
+function matches(event: Event, filters: Filters): boolean {
+  return Object.entries(filters).every(
+    ([key, values]) => values.length === 0 || values.some((v) => matchesOne(event, key, v)),
+  );
+}
+
+function matchesOne(event: Event, key: string, value: string): boolean {
+  const attributes = event.Actor?.Attributes ?? {};
+  const named = (type: string): boolean =>
+    event.Type === type &&
+    (event.Actor?.ID === value ||
+      event.Actor?.ID?.startsWith(value) === true ||
+      attributes["name"] === value.replace(/^\//, ""));
+  switch (key) {
+    case "event":
+      return event.Action === value || event.Action?.split(":")[0] === value;
+    case "type":
+      return event.Type === value;
+    case "scope":
+      return event.scope === value;
+    case "label": {
+      const [name = "", wanted] = splitOnce(value);
+      return name in attributes && (wanted === undefined || attributes[name] === wanted);
+    }
+    case "image":
+      return named("image") || attributes["image"] === value || attributes["image"]?.split(":")[0] === value;
+    case "container":
+    case "network":
+    case "volume":
+    case "daemon":
+      return named(key);
+    default:
+      return false;
+  }
+}
+
+function splitOnce(text: string): [string, string | undefined] {
+  const at = text.indexOf("=");
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}

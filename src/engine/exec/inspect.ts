@@ -1,0 +1,35 @@
+import { BerthError } from "../../spec/errors.ts";
+import type { EngineContext } from "../context.ts";
+import { findExec } from "./start.ts";
+
+/** `GET /exec/{id}/json`. */
+export function inspectExec(ctx: EngineContext, id: string): object {
+  const exec = findExec(ctx, id);
+  const [entrypoint = "", ...rest] = exec.argv;
+  return {
+    ID: exec.id,
+    Running: exec.state === "running",
+    ExitCode: exec.exitCode ?? null,
+    ProcessConfig: {
+      tty: exec.tty,
+      entrypoint,
+      arguments: rest,
+      privileged: exec.privileged,
+      ...(exec.userText ? { user: exec.userText } : {}),
+    },
+    OpenStdin: exec.attach.stdin,
+    OpenStderr: exec.attach.stderr,
+    OpenStdout: exec.attach.stdout,
+    CanRemove: false,
+    ContainerID: exec.containerId,
+    DetachKeys: exec.detachKeys,
+    Pid: exec.handle?.pid ?? 0,
+  };
+}
+
+/** Sets the size of a running exec's terminal. */
+export async function resizeExec(ctx: EngineContext, id: string, size: { rows: number; cols: number }): Promise<void> {
+  const exec = findExec(ctx, id);
+  if (!exec.handle || exec.state !== "running") throw new BerthError("conflict", `exec ${id} is not running`);
+  await exec.handle.resize(size.rows, size.cols);
+}

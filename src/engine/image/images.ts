@@ -1,0 +1,67 @@
+import type { ImageBackend, Progress } from "../../api/backend.ts";
+import { BerthError } from "../../spec/errors.ts";
+import { familiarString, parseReference, withDefaultTag } from "../../spec/reference.ts";
+import type { EngineContext } from "../context.ts";
+import { bootstrapImage } from "./bootstrap.ts";
+import { importImage } from "./import.ts";
+import { pruneImages } from "./prune.ts";
+import { emitImage, imageUsers } from "./users.ts";
+
+/** Router `image` over the image store: what it adds are the containers that use an image, and events. */
+export function imageBackend(ctx: EngineContext): ImageBackend {
+  const { images } = ctx;
+  return {
+    list: async (options) => images.list(options),
+    inspect: async (name) => images.inspect(name),
+    history: async (name) => images.history(name),
+    tag: async (name, repo, tag) => {
+      const target = tag ? `${repo}:${tag}` : repo;
+      images.tag(name, target);
+      emitImage(ctx, "tag", {
+        id: images.resolve(name).id,
+        name: familiarString(withDefaultTag(parseReference(target))),
+      });
+    },
+    remove: (name, options) => removeImage(ctx, name, options),
+    load: (archive, options) => loadImages(ctx, archive, options),
+    import: (source, options) => importImage(ctx, source, options),
+    // biome-ignore lint/correctness/useYield: there is nothing to say but that it cannot be done
+    pull: async function* (reference): AsyncGenerator<Progress> {
+      throw new BerthError("not-implemented", `cannot pull ${reference}: this version has no registry client`, {
+        hint: "make a base image with 'berth bootstrap', read one with 'docker load' or 'docker import', or build it",
+      });
+    },
+    prune: (filters) => pruneImages(ctx, filters),
+    bootstrap: (reference, options) => bootstrapImage(ctx, reference, options),
+  };
+}
+
+async function removeImage(
+  ctx: EngineContext,
+  name: string,
+  options: { force: boolean; noprune: boolean },
+): Promise<({ Untagged: string } | { Deleted: string })[]> {
+  const { id } = ctx.images.resolve(name);
+  const items = await ctx.images.remove(name, {
+    force: options.force,
+    prune: !options.noprune,
+    users: imageUsers(ctx),
+  });
+  for (const item of items) {
+    if ("Untagged" in item) ctx.events.emit("image", "untag", { id, attributes: { name: item.Untagged } });
+    else ctx.events.emit("image", "delete", { id: item.Deleted, attributes: { name: item.Deleted } });
+  }
+  return items;
+}
+
+async function* loadImages(
+  ctx: EngineContext,
+  archive: AsyncIterable<Uint8Array>,
+  options: { quiet: boolean; platform?: string },
+): AsyncGenerator<Progress> {
+  for await (const message of ctx.images.load(archive, options)) {
+    const name = /^Loaded image(?: ID)?: (.+)\n?$/.exec(message.stream ?? "")?.[1];
+    if (name) emitImage(ctx, "load", { id: ctx.images.resolve(name).id, name });
+    yield { ...message };
+  }
+}

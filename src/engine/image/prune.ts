@@ -1,0 +1,38 @@
+import type { Filters, RemovedItem } from "../../image/types.ts";
+import { isKind } from "../../spec/errors.ts";
+import type { EngineContext } from "../context.ts";
+import { imageUsers } from "./users.ts";
+
+/** Removes images that no container uses: dangling ones, or with `dangling=false` all. Then sweeps what nothing needs. */
+export async function pruneImages(
+  ctx: EngineContext,
+  filters: Filters,
+): Promise<{ ImagesDeleted: RemovedItem[]; SpaceReclaimed: number }> {
+  const { dangling = ["true"], ...rest } = filters;
+  const onlyDangling = !["false", "0"].includes(dangling[0] ?? "true");
+  const wanted = ctx.images.list({ all: false, filters: { ...rest, ...(onlyDangling ? { dangling: ["true"] } : {}) } });
+  const deleted: RemovedItem[] = [];
+  let space = 0;
+  for (const { Id: id } of wanted) {
+    const users = imageUsers(ctx);
+    if (users.some((u) => u.image === id)) continue;
+    const size = ctx.images.list({ all: false, filters: rest }).find((i) => i.Id === id)?.Size ?? 0;
+    try {
+      deleted.push(...(await ctx.images.remove(id, { force: true, prune: true, users })));
+      space += size;
+    } catch (error) {
+      if (!isKind(error, "conflict") && !isKind(error, "not-found")) throw error; // An image that another is built on stays.
+    }
+  }
+  const freed = await ctx.images.gc(inUse(ctx));
+  for (const item of deleted)
+    if ("Deleted" in item) ctx.events.emit("image", "delete", { id: item.Deleted, attributes: { name: item.Deleted } });
+  ctx.events.emit("image", "prune", { id: "", attributes: { reclaimed: String(Math.max(space, freed)) } });
+  return { ImagesDeleted: deleted, SpaceReclaimed: Math.max(space, freed) };
+}
+
+/** What containers keep from being swept. */
+export function inUse(ctx: EngineContext): Parameters<EngineContext["images"]["gc"]>[0] {
+  const chains = ctx.containers.all().flatMap((c) => (c.record.top ? [c.record.top] : []));
+  return { chains, blobs: [] };
+}

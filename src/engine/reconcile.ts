@@ -1,0 +1,131 @@
+import { existsSync, readdirSync } from "node:fs";
+import { ensureDir, removeTree } from "../host/files.ts";
+import type { ExitStatus, MonitorHandle } from "../host/monitor-types.ts";
+import { errnoOf, messageOf } from "../spec/errors.ts";
+import { followExit } from "./container/exit.ts";
+import { startHealth } from "./container/health.ts";
+import { removeLocked } from "./container/remove-locked.ts";
+import { scheduleRestart } from "./container/schedule.ts";
+import type { Container, Run, WaitResult } from "./container.ts";
+import { containerDir, type EngineContext } from "./context.ts";
+import { emitContainer } from "./events.ts";
+import { signal } from "./lock.ts";
+import { endMonitor } from "./monitors.ts";
+import { afterExit, afterStart } from "./record.ts";
+import { startsWithDaemon } from "./restart-policy.ts";
+
+/** What is said of a container whose monitor left no exit file: it was killed, or the machine went down. */
+const LOST: Pick<ExitStatus, "code" | "oomKilled"> = { code: 255, oomKilled: false };
+
+/**
+ * Brings records, monitors and files together, before any request is served; repeatable. Running containers stay running and are followed
+ * again; what ended meanwhile gets its exit code, times and event; whatever was half done is finished or undone.
+ */
+export async function reconcile(ctx: EngineContext): Promise<void> {
+  removeTree(`${ctx.dataRoot}/tmp`);
+  ensureDir(`${ctx.dataRoot}/tmp`);
+  const handles = await reconnectAll(ctx);
+  await ctx.network.start(new Set(handles.keys()));
+  await finishRemovals(ctx);
+  removeOrphanFolders(ctx);
+  for (const container of ctx.containers.all()) {
+    const handle = handles.get(container.record.id);
+    if (handle) takeUp(ctx, container, handle);
+    else await settle(ctx, container);
+  }
+}
+
+/** After the reconciliation: starts what restart policies want started. Answers when all were tried. */
+export async function startByPolicies(ctx: EngineContext): Promise<void> {
+  const wanted = ctx.containers.all().filter(({ record }) => {
+    const { status } = record.state;
+    return status !== "running" && startsWithDaemon(record.hostConfig.RestartPolicy, record.state);
+  });
+  for (const container of wanted.reverse()) {
+    if (container.record.state.status === "restarting") {
+      scheduleRestart(ctx, container);
+      continue;
+    }
+    await container.lock
+      .run(() => ctx.startByPolicy(container))
+      .catch((error: unknown) => ctx.log("warn", `container ${container.record.id}: ${messageOf(error)}`));
+  }
+}
+
+/** Live monitors whose container runs and has a record. All others, build steps' too, are ended and their folders removed. */
+async function reconnectAll(ctx: EngineContext): Promise<Map<string, MonitorHandle>> {
+  const live = new Map<string, MonitorHandle>();
+  const one = async (id: string): Promise<void> => {
+    const handle = await ctx.runtime.reconnect(id);
+    if (handle && handle.pid > 0 && ctx.containers.get(id)) return void live.set(id, handle);
+    if (handle) await endMonitor(handle);
+    // An exit file is read first, by `settle`, which then removes the folder.
+    if (!ctx.containers.get(id)) await ctx.runtime.cleanup(id);
+  };
+  await Promise.all(
+    ctx.runtime
+      .known()
+      .map((id) => one(id).catch((error: unknown) => ctx.log("warn", `container ${id}: ${messageOf(error)}`))),
+  );
+  return live;
+}
+
+function takeUp(ctx: EngineContext, container: Container, handle: MonitorHandle): void {
+  const { state } = container.record;
+  // Launched and running, but the daemon was killed before it could record the start.
+  if (state.status !== "running" || state.pid !== handle.pid) {
+    const startedAt = state.status === "running" && state.startedAt > 0 ? state.startedAt : Date.now();
+    ctx.containers.saveState(
+      container,
+      afterStart(state, { pid: handle.pid, startedAt, byPolicy: state.status === "restarting" }),
+    );
+  }
+  const done = signal<WaitResult>();
+  const run: Run = { handle, done: done.promise };
+  container.run = run;
+  followExit(ctx, container, { run, done: done.resolve });
+  startHealth(ctx, container, run);
+}
+
+async function settle(ctx: EngineContext, container: Container): Promise<void> {
+  const { record } = container;
+  const { id, state } = record;
+  const exit = ctx.runtime.exitStatus(id);
+  if (state.status === "running") {
+    const status = exit ?? {
+      ...LOST,
+      startedAt: state.startedAt,
+      finishedAt: Date.now(),
+      error: "the container's monitor was lost",
+    };
+    const ended = afterExit(state, status);
+    if (record.hostConfig.AutoRemove) container.record = { ...record, state: ended };
+    else ctx.containers.saveState(container, ended);
+    emitContainer(ctx.events, container, "die", {
+      exitCode: String(status.code),
+      execDuration: String(Math.max(0, Math.floor((status.finishedAt - status.startedAt) / 1000))),
+    });
+  }
+  if (ctx.runtime.known().includes(id)) await ctx.runtime.cleanup(id);
+  const ran = container.record.state.startedAt > 0;
+  if (record.hostConfig.AutoRemove && ran) await removeLocked(ctx, container, { volumes: true });
+}
+
+/** A record without a folder: the removal had renamed it away. */
+async function finishRemovals(ctx: EngineContext): Promise<void> {
+  for (const container of ctx.containers.all()) {
+    if (existsSync(containerDir(ctx, container.record.id))) continue;
+    if (container.record.state.status === "running") continue;
+    await removeLocked(ctx, container, { volumes: container.record.hostConfig.AutoRemove === true });
+  }
+}
+
+/** A folder without a record: the creation had not got so far. */
+function removeOrphanFolders(ctx: EngineContext): void {
+  const root = `${ctx.dataRoot}/containers`;
+  try {
+    for (const id of readdirSync(root)) if (!ctx.containers.get(id)) removeTree(`${root}/${id}`);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
+}

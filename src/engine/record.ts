@@ -1,0 +1,139 @@
+import type { ExitStatus } from "../host/monitor-types.ts";
+import type { ChainId } from "../layer/types.ts";
+import type { Digest } from "../spec/digest.ts";
+import type { ContainerConfig, HostConfig } from "../spec/engine-api.ts";
+
+/** Where a container is in its life. */
+export type Status = "created" | "running" | "restarting" | "exited";
+
+/** The changing part of a container. Times in milliseconds since 1970, 0: never. */
+export interface StateRecord {
+  status: Status;
+  pid: number;
+  exitCode: number;
+  oomKilled: boolean;
+  /** Why the last start failed, in the words that its client saw. */
+  error: string;
+  startedAt: number;
+  finishedAt: number;
+  restartCount: number;
+  /** A person stopped it: restart policies leave it alone until it is started again. */
+  manualStop: boolean;
+}
+
+/** One mount point of a container, decided at create. */
+export interface MountRecord {
+  type: "bind" | "volume" | "tmpfs";
+  /** Absolute host folder or file; empty for tmpfs. */
+  source: string;
+  destination: string;
+  /** Volume name. */
+  name?: string;
+  /** As the person wrote it, `ro`, `z`, …; for inspect. */
+  mode: string;
+  rw: boolean;
+  propagation: string;
+  /** Bind the folder alone, without what is mounted below it. */
+  nonRecursive?: boolean;
+  /** Options of a tmpfs, `size=…`. */
+  options?: string[];
+}
+
+/**
+ * A container as the records keep it.
+ *
+ * created ─start→ running ─exit→ exited ─start→ running …
+ *                    └─exit, by policy→ restarting ─delay→ running
+ * any but running ─remove→ (no record)
+ *
+ * What a kill of the daemon leaves, and what `reconcile` makes of it:
+ * - before the record of create: a folder without a record; it is removed.
+ * - between launch and the record of start: a monitor whose record says created or exited; where its process runs it is adopted,
+ *   where it does not, the monitor is ended.
+ * - while running: the monitor runs on; its handle is taken up again, or its exit file is read.
+ * - between exit and its record: the exit file is still there, since it goes after the record; the exit is handled again.
+ * - in a removal: first the folder is renamed into `tmp`, then the record goes. A record without a folder is a removal to finish.
+ * AutoRemove containers have no record of their exit: running ─exit→ (no record) in one step, found again as above.
+ */
+export interface ContainerRecord {
+  id: string;
+  /** Without slash. */
+  name: string;
+  created: number;
+  /** Order of creation, for equal times. */
+  sequence: number;
+  image: Digest;
+  /** The image as the person wrote it. */
+  imageName: string;
+  top?: ChainId;
+  /** The image's and the person's configuration merged. */
+  config: ContainerConfig;
+  hostConfig: HostConfig;
+  /** Entrypoint and Cmd joined. */
+  argv: string[];
+  mounts: MountRecord[];
+  state: StateRecord;
+}
+
+/** The state of a container that was never started. */
+export function freshState(): StateRecord {
+  return {
+    status: "created",
+    pid: 0,
+    exitCode: 0,
+    oomKilled: false,
+    error: "",
+    startedAt: 0,
+    finishedAt: 0,
+    restartCount: 0,
+    manualStop: false,
+  };
+}
+
+/** It runs now. `byPolicy`: the restart policy started it, which keeps the count of restarts. */
+export function afterStart(
+  state: StateRecord,
+  run: { pid: number; startedAt: number; byPolicy: boolean },
+): StateRecord {
+  return {
+    ...state,
+    status: "running",
+    pid: run.pid,
+    exitCode: 0,
+    oomKilled: false,
+    error: "",
+    startedAt: run.startedAt,
+    restartCount: run.byPolicy ? state.restartCount : 0,
+    manualStop: false,
+  };
+}
+
+/** Its process has ended. */
+export function afterExit(state: StateRecord, exit: ExitStatus): StateRecord {
+  return {
+    ...state,
+    status: "exited",
+    pid: 0,
+    exitCode: exit.code,
+    oomKilled: exit.oomKilled,
+    error: exit.error ?? "",
+    startedAt: state.startedAt || exit.startedAt,
+    finishedAt: exit.finishedAt,
+  };
+}
+
+/** It could not be started. A container that ran before is exited again, a new one stays created. */
+export function afterFailedStart(state: StateRecord, failure: { code: number; error: string }): StateRecord {
+  return {
+    ...state,
+    status: state.startedAt ? "exited" : "created",
+    pid: 0,
+    exitCode: failure.code,
+    error: failure.error,
+  };
+}
+
+/** The restart policy will start it again after a delay. */
+export function awaitingRestart(state: StateRecord): StateRecord {
+  return { ...state, status: "restarting", pid: 0, restartCount: state.restartCount + 1 };
+}

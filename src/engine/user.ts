@@ -1,0 +1,74 @@
+import type { RootView } from "../layer/types.ts";
+import type { ResolvedUser } from "../runtime/types.ts";
+import { BerthError } from "../spec/errors.ts";
+
+const MAX_ID = 2 ** 31 - 1;
+
+interface Account {
+  name: string;
+  uid: number;
+  gid: number;
+  home: string;
+}
+
+interface Group {
+  name: string;
+  gid: number;
+  members: string[];
+}
+
+/**
+ * `user[:group]`, each a name or a number, against the container's own passwd(5) and group(5). An unknown number is fine, an
+ * unknown name throws `invalid-argument` in Docker's words. `extra` are further groups (`--group-add`).
+ */
+export function resolveUser(view: RootView, text: string, extra: readonly string[] = []): ResolvedUser {
+  const [userText = "", groupText] = text.split(":");
+  const accounts = parsePasswd(view.readFile("/etc/passwd")?.toString() ?? "");
+  const groups = parseGroup(view.readFile("/etc/group")?.toString() ?? "");
+  const wanted = userText || "0";
+  const number = idOf(wanted);
+  const account = accounts.find((a) => a.name === wanted) ?? accounts.find((a) => a.uid === number);
+  if (!account && number === undefined) throw noMatch("user", wanted, "passwd");
+  const uid = account?.uid ?? number ?? 0;
+  const gid = groupText ? gidOf(groups, groupText) : (account?.gid ?? 0);
+  // With a group of its own the process gets that one alone.
+  const member = groupText ? [] : groups.filter((g) => account && g.members.includes(account.name)).map((g) => g.gid);
+  const added = extra.map((name) => gidOf(groups, name));
+  return { uid, gid, additionalGids: [...new Set([...member, ...added])], home: account?.home || "/" };
+}
+
+function gidOf(groups: Group[], text: string): number {
+  const number = idOf(text);
+  const gid = groups.find((g) => g.name === text)?.gid ?? number;
+  if (gid === undefined) throw noMatch("group", text, "group");
+  return gid;
+}
+
+function noMatch(what: string, name: string, file: string): BerthError {
+  return new BerthError("invalid-argument", `unable to find ${what} ${name}: no matching entries in ${file} file`);
+}
+
+function idOf(text: string): number | undefined {
+  if (!/^\d+$/.test(text)) return undefined;
+  if (Number(text) <= MAX_ID) return Number(text);
+  throw new BerthError("invalid-argument", `uids and gids must be in range 0-${MAX_ID}`);
+}
+
+function parsePasswd(text: string): Account[] {
+  return rows(text).map(([name = "", , uid, gid, , home = ""]) => ({ name, uid: Number(uid), gid: Number(gid), home }));
+}
+
+function parseGroup(text: string): Group[] {
+  return rows(text).map(([name = "", , gid, members = ""]) => ({
+    name,
+    gid: Number(gid),
+    members: members.split(","),
+  }));
+}
+
+function rows(text: string): string[][] {
+  return text
+    .split("\n")
+    .filter((line) => line.includes(":") && !line.startsWith("#"))
+    .map((line) => line.split(":"));
+}

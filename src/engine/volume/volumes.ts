@@ -1,0 +1,60 @@
+import type { VolumeBackend } from "../../api/backend.ts";
+import type { Filters } from "../../image/types.ts";
+import type { Volume } from "../../spec/engine-api.ts";
+import { treeSize } from "../container/sizes.ts";
+import { volumeUsers } from "../container/volumes.ts";
+import type { EngineContext } from "../context.ts";
+
+/** Router `volume`: the volume service, with the containers that use a volume, and events. */
+export function volumeBackend(ctx: EngineContext): VolumeBackend {
+  const emit = (action: string, id: string): void =>
+    ctx.events.emit("volume", action, { id, attributes: { driver: "local" } });
+  return {
+    list: async (filters) => ({ Volumes: listVolumes(ctx, filters), Warnings: [] }),
+    create: async (body) => {
+      const volume = ctx.volumes.create({
+        ...(body.Name ? { name: body.Name } : { anonymous: true }),
+        ...(body.Labels ? { labels: body.Labels } : {}),
+        ...(body.Driver ? { driver: body.Driver } : {}),
+        ...(body.DriverOpts ? { options: body.DriverOpts } : {}),
+      });
+      emit("create", volume.Name);
+      return volume;
+    },
+    inspect: async (name) => ctx.volumes.inspect(name),
+    remove: async (name, options) => {
+      await ctx.volumes.remove(name, { force: options.force, usedBy: volumeUsers(ctx, name) });
+      emit("destroy", name);
+    },
+    prune: (filters) => pruneVolumes(ctx, filters),
+  };
+}
+
+/** `dangling` is answered here, the other filters by the service. */
+function listVolumes(ctx: EngineContext, filters: Filters): Volume[] {
+  const { dangling, ...rest } = filters;
+  const volumes = ctx.volumes.list(rest);
+  if (!dangling?.length) return volumes;
+  const wanted = ["true", "1"].includes(dangling[0] ?? "");
+  return volumes.filter(({ Name }) => (volumeUsers(ctx, Name).length === 0) === wanted);
+}
+
+/** Unused anonymous volumes; with `all=true` named ones too. */
+async function pruneVolumes(
+  ctx: EngineContext,
+  filters: Filters,
+): Promise<{ VolumesDeleted: string[]; SpaceReclaimed: number }> {
+  const { all, ...rest } = filters;
+  const named = ["true", "1"].includes(all?.[0] ?? "");
+  const deleted: string[] = [];
+  let space = 0;
+  for (const { Name: name, Mountpoint: path } of ctx.volumes.list(rest)) {
+    if (volumeUsers(ctx, name).length > 0 || (!named && !ctx.volumes.isAnonymous(name))) continue;
+    const size = await treeSize(path);
+    await ctx.volumes.remove(name, { force: false, usedBy: volumeUsers(ctx, name) });
+    deleted.push(name);
+    space += size;
+  }
+  ctx.events.emit("volume", "prune", { id: "", attributes: { reclaimed: String(space) } });
+  return { VolumesDeleted: deleted, SpaceReclaimed: space };
+}
