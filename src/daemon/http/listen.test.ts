@@ -1,14 +1,26 @@
 import { afterEach, expect, test } from "bun:test";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { request as httpRequest } from "node:http";
-import { connect, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Duplex } from "node:stream";
+import type { Readable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
-import type { ApiRequest, ApiResponse } from "../../api/types.ts";
-import { type Address, type Listener, listen, type RequestHandler } from "./listen.ts";
+import type { ApiResponse } from "../../api/types.ts";
+import type { Address } from "./bind.ts";
+import { type Listener, listen, type RequestHandler } from "./listen.ts";
+import { reflect, SWITCH, untilEnd } from "./testdata/reflect.ts";
 
 const MIB = 1024 * 1024;
 /** Kernel socket buffers, stream buffers and one chunk in hand: what may be under way between two sides. */
@@ -33,8 +45,9 @@ async function serve(handler: RequestHandler, address?: Address): Promise<{ path
 }
 
 /** A raw client; `send` takes header lines without their ends. */
-async function client(path: string, ...lines: string[]): Promise<Socket> {
-  const socket = connect({ path, allowHalfOpen: true });
+async function client(to: string | { port: number }, ...lines: string[]): Promise<Socket> {
+  const target = typeof to === "string" ? { path: to } : { host: "127.0.0.1", ...to };
+  const socket = connect({ ...target, allowHalfOpen: true });
   cleanups.push(() => socket.destroy());
   await once(socket, "connect");
   if (lines.length > 0) socket.write(`${lines.join("\r\n")}\r\nHost: d\r\n\r\n`);
@@ -53,14 +66,6 @@ async function until(socket: Socket, mark: string): Promise<string> {
   return seen;
 }
 
-/** All that comes until the other side's half-close; unlike an iterator it leaves the writable side alone. */
-async function untilEnd(duplex: Duplex): Promise<string> {
-  let seen = "";
-  duplex.on("data", (chunk: Buffer) => (seen += chunk.toString()));
-  await once(duplex, "end");
-  return seen;
-}
-
 const textAnswer = (value: string): ApiResponse => ({ status: 200, headers: {}, body: { kind: "text", text: value } });
 const streamed = (stream: AsyncIterable<Uint8Array>): ApiResponse => ({
   status: 200,
@@ -68,7 +73,6 @@ const streamed = (stream: AsyncIterable<Uint8Array>): ApiResponse => ({
   body: { kind: "stream", stream },
 });
 const HIJACKED: ApiResponse = { status: 200, headers: {}, body: { kind: "hijacked" } };
-const SWITCH = { status: 101, reason: "UPGRADED", headers: { Connection: "Upgrade", Upgrade: "tcp" } } as const;
 
 /** Resolves when the counter has stood still while the event loop turned many times. */
 async function settled(count: () => number): Promise<number> {
@@ -232,15 +236,7 @@ test("a client that goes aborts the signal and releases the stream; a finished r
 });
 
 test("upgrade: body apart from stdin, half-close seen, the server goes on sending", async () => {
-  const { path } = await serve(async (r: ApiRequest) => {
-    let body = "";
-    for await (const chunk of r.body) body += Buffer.from(chunk).toString();
-    const duplex = r.hijack(SWITCH);
-    const stdin = await untilEnd(duplex);
-    duplex.write(`body=${body} stdin=${stdin}`);
-    duplex.end();
-    return HIJACKED;
-  });
+  const { path } = await serve(reflect);
   const socket = await client(path);
   socket.write("POST /x HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}in");
   expect(await until(socket, "\r\n\r\n")).toBe("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
@@ -375,6 +371,42 @@ test("tcp: a free port is told, a taken one is named", async () => {
   expect(await (await fetch(`http://127.0.0.1:${listener.port}/`)).text()).toBe("tcp");
   const again = listen(async () => textAnswer(""), { host: "127.0.0.1", port: listener.port });
   await expect(again).rejects.toThrow(`cannot listen on 127.0.0.1:${listener.port}`);
+});
+
+/** The descriptor of this process whose listening socket has that port. */
+function descriptorOf(port: number): number {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .map((row) => row.trim().split(/ +/));
+  const wanted = `socket:[${rows.find((row) => row[1]?.endsWith(suffix))?.[9]}]`;
+  const target = (n: string): string => {
+    try {
+      return readlinkSync(`/proc/self/fd/${n}`);
+    } catch {
+      // The descriptor that listed the folder is gone by now.
+      return "";
+    }
+  };
+  return Number(readdirSync("/proc/self/fd").find((n) => target(n) === wanted));
+}
+
+test("a descriptor that listens already: requests, an upgrade with its body apart from stdin", async () => {
+  const owner = createServer().listen({ host: "127.0.0.1", port: 0 });
+  await once(owner, "listening");
+  const { port } = owner.address() as AddressInfo;
+  const script = join(import.meta.dir, "testdata/serve-fd.ts");
+  const child = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit", descriptorOf(port)] });
+  cleanups.push(() => child.kill());
+  await once(child.stdout as Readable, "data");
+  await new Promise((resolve) => owner.close(resolve));
+  expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("from fd");
+  const socket = await client({ port });
+  socket.write("POST /x HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 4\r\n\r\n{.");
+  socket.write(".}in");
+  await until(socket, "\r\n\r\n");
+  socket.end("put");
+  expect(await text(socket)).toBe("body={..} stdin=input");
 });
 
 test("a socket that cannot be made is named", async () => {

@@ -1,16 +1,12 @@
-import { once } from "node:events";
-import { chmodSync, chownSync, lstatSync, renameSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { connect } from "node:net";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ApiRequest, ApiResponse } from "../../api/types.ts";
-import { BerthError, errnoOf, messageOf } from "../../spec/errors.ts";
+import { type Address, bind } from "./bind.ts";
 import { hijackPlain, hijackUpgraded } from "./hijack.ts";
-import { toApiRequest } from "./request.ts";
+import { toApiRequest, upgradeBody } from "./request.ts";
 import { respond, respondBare } from "./respond.ts";
 
-/** Where to listen. A unix socket gets its mode (0660 unless said) and group before it has its name. */
-export type Address = { unix: string; mode?: number; gid?: number } | { host: string; port: number } | { fd: number };
+export type { Address } from "./bind.ts";
 
 /** A listening server. `close` stops accepting, aborts what is in flight, and removes the socket's file. */
 export interface Listener {
@@ -35,25 +31,24 @@ export async function listen(handler: RequestHandler, address: Address): Promise
   const server = createServer({ requestTimeout: 0, headersTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: 0 });
   server.timeout = 0;
   server.on("request", (incoming, response) => void serve(handler, open, { incoming, response }));
-  server.on("upgrade", (incoming, socket) => void serveUpgrade(handler, open, { incoming, socket }));
+  const inSocket = "fd" in address || process.versions["bun"] === undefined;
+  server.on("upgrade", (incoming, socket, head) => {
+    const body = inSocket ? upgradeBody(incoming, socket, head) : incoming;
+    void serveUpgrade(handler, open, { incoming, socket, body });
+  });
   server.on("checkContinue", (incoming, response) => {
     response.writeContinue();
     void serve(handler, open, { incoming, response });
   });
-  const remove = "unix" in address ? await bindUnix(server, address) : await bind(server, address);
-  const bound = server.address();
+  const bound = await bind(server, address);
   return {
-    port: bound !== null && typeof bound === "object" ? bound.port : 0,
-    close: () => shut(server, open, remove),
+    port: bound.port,
+    async close() {
+      const closed = bound.close();
+      for (const controller of open) controller.abort();
+      await closed;
+    },
   };
-}
-
-async function shut(server: Server, open: Set<AbortController>, remove: () => void): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  remove();
-  for (const controller of open) controller.abort();
-  server.closeAllConnections();
-  await closed;
 }
 
 async function serve(
@@ -81,7 +76,7 @@ async function serve(
 async function serveUpgrade(
   handler: RequestHandler,
   open: Set<AbortController>,
-  { incoming, socket }: { incoming: IncomingMessage; socket: Duplex },
+  { incoming, socket, body }: { incoming: IncomingMessage; socket: Duplex; body: AsyncIterable<Uint8Array> },
 ): Promise<void> {
   const controller = new AbortController();
   open.add(controller);
@@ -93,7 +88,8 @@ async function serveUpgrade(
   socket.on("error", ignore);
   const hijack: ApiRequest["hijack"] = (head) => hijackUpgraded(socket, head);
   try {
-    await respondBare(socket, await handler(toApiRequest(incoming, { signal: controller.signal, hijack })));
+    const request = toApiRequest(incoming, { signal: controller.signal, hijack });
+    await respondBare(socket, await handler({ ...request, body }));
   } catch {
     // As in serve: the head is out, the rest cannot be.
     socket.destroy();
@@ -111,55 +107,4 @@ function discardRest(incoming: IncomingMessage): void {
     if (size > MAX_DISCARD) incoming.socket.destroy();
   });
   incoming.on("error", ignore);
-}
-
-async function bind(server: Server, address: { host: string; port: number } | { fd: number }): Promise<() => void> {
-  const where = "fd" in address ? `fd ${address.fd}` : `${address.host}:${address.port}`;
-  server.listen(address);
-  await listening(server, where);
-  return ignore;
-}
-
-async function bindUnix(server: Server, address: { unix: string; mode?: number; gid?: number }): Promise<() => void> {
-  const { unix: path, mode = 0o660, gid } = address;
-  if (await answers(path)) {
-    throw new BerthError("conflict", `cannot listen on ${path}: another process serves it`, {
-      hint: "stop it or choose another socket with -H",
-    });
-  }
-  const staged = `${path}.${process.pid.toString(36)}`;
-  rmSync(staged, { force: true });
-  server.listen(staged);
-  await listening(server, path);
-  if (gid !== undefined) chownSync(staged, 0, gid);
-  chmodSync(staged, mode);
-  const { ino } = lstatSync(staged);
-  renameSync(staged, path);
-  // A successor may have put its own socket there in the meantime.
-  return () => {
-    if (lstatSync(path, { throwIfNoEntry: false })?.ino === ino) rmSync(path, { force: true });
-  };
-}
-
-async function listening(server: Server, where: string): Promise<void> {
-  try {
-    await once(server, "listening");
-  } catch (error) {
-    const kind = errnoOf(error) === "EADDRINUSE" ? "conflict" : "internal";
-    throw new BerthError(kind, `cannot listen on ${where}: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-/** True if something accepts connections on that unix socket. */
-async function answers(path: string): Promise<boolean> {
-  const probe = connect(path);
-  try {
-    await once(probe, "connect");
-    return true;
-  } catch {
-    // ENOENT, ECONNREFUSED: nobody is there, which is the answer.
-    return false;
-  } finally {
-    probe.destroy();
-  }
 }

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
 import type { ApiRequest } from "../../api/types.ts";
 
 /** A request of node:http as the API takes it. The body is read only when the API reads it: no buffering, back-pressure kept. */
@@ -32,6 +34,30 @@ export function splitTarget(target: string): { path: string; query: string } {
 async function* bodyOf(incoming: IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   for await (const chunk of incoming) yield chunk as Uint8Array;
   if (!incoming.complete || signal.aborted) throw new Error("the client went away before the request's body was whole");
+}
+
+/**
+ * The body of an upgrade request where the parser left it in the socket, as Node's does and Bun's for injected connections;
+ * what comes after it stays there. Only a body with Content-Length can be told from what follows.
+ */
+export function upgradeBody(incoming: IncomingMessage, socket: Duplex, head: Buffer): AsyncIterable<Uint8Array> {
+  if (head.byteLength > 0) socket.unshift(head);
+  return takeBytes(socket, Number(incoming.headers["content-length"] ?? 0));
+}
+
+async function* takeBytes(socket: Duplex, length: number): AsyncGenerator<Uint8Array> {
+  for (let left = length; left > 0; ) {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk === null) {
+      if (socket.readableEnded || socket.destroyed) throw new Error("the client went away in the request's body");
+      await Promise.race([once(socket, "readable"), once(socket, "end"), once(socket, "close")]);
+      continue;
+    }
+    if (chunk.byteLength > left) socket.unshift(chunk.subarray(left));
+    const part = chunk.subarray(0, left);
+    left -= part.byteLength;
+    yield part;
+  }
 }
 
 function singleHeaders(incoming: IncomingMessage): Record<string, string | undefined> {

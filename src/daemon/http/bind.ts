@@ -1,0 +1,103 @@
+import { once } from "node:events";
+import { chmodSync, chownSync, lstatSync, renameSync, rmSync } from "node:fs";
+import type { Server } from "node:http";
+import { connect, createServer, type Socket } from "node:net";
+import { BerthError, errnoOf, messageOf } from "../../spec/errors.ts";
+
+/**
+ * Where to listen. A unix socket gets its mode (0660 unless said) and group before it has its name. `fd` is a socket that
+ * listens already, as systemd and a predecessor hand it over.
+ */
+export type Address = { unix: string; mode?: number; gid?: number } | { host: string; port: number } | { fd: number };
+
+/** A bound server. `close` stops accepting, removes the socket's file and cuts all connections. `port` is 0 unless tcp. */
+export interface Bound {
+  port: number;
+  close(): Promise<void>;
+}
+
+/** Makes the server listen. A stale socket file is replaced, one that somebody answers on is a `conflict`. */
+export async function bind(server: Server, address: Address): Promise<Bound> {
+  if ("fd" in address) return bindFd(server, address.fd);
+  const remove = "unix" in address ? await bindUnix(server, address) : await bindTcp(server, address);
+  const bound = server.address();
+  return {
+    port: bound !== null && typeof bound === "object" ? bound.port : 0,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      remove();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** Bun's http server takes no descriptor (it would listen on a port of its own), its net server does. */
+async function bindFd(server: Server, fd: number): Promise<Bound> {
+  const sockets = new Set<Socket>();
+  const acceptor = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    server.emit("connection", socket);
+  });
+  acceptor.listen({ fd });
+  await listening(acceptor, `fd ${fd}`);
+  return {
+    port: 0,
+    async close() {
+      const closed = new Promise<void>((resolve) => acceptor.close(() => resolve()));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+async function bindTcp(server: Server, address: { host: string; port: number }): Promise<() => void> {
+  server.listen(address);
+  await listening(server, `${address.host}:${address.port}`);
+  return () => undefined;
+}
+
+async function bindUnix(server: Server, address: { unix: string; mode?: number; gid?: number }): Promise<() => void> {
+  const { unix: path, mode = 0o660, gid } = address;
+  if (await answers(path)) {
+    throw new BerthError("conflict", `cannot listen on ${path}: another process serves it`, {
+      hint: "stop it or choose another socket with -H",
+    });
+  }
+  const staged = `${path}.${process.pid.toString(36)}`;
+  rmSync(staged, { force: true });
+  server.listen(staged);
+  await listening(server, path);
+  if (gid !== undefined) chownSync(staged, 0, gid);
+  chmodSync(staged, mode);
+  const { ino } = lstatSync(staged);
+  renameSync(staged, path);
+  // A successor may have put its own socket there in the meantime.
+  return () => {
+    if (lstatSync(path, { throwIfNoEntry: false })?.ino === ino) rmSync(path, { force: true });
+  };
+}
+
+async function listening(server: NodeJS.EventEmitter, where: string): Promise<void> {
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    const kind = errnoOf(error) === "EADDRINUSE" ? "conflict" : "internal";
+    throw new BerthError(kind, `cannot listen on ${where}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** True if something accepts connections on that unix socket. */
+async function answers(path: string): Promise<boolean> {
+  const probe = connect(path);
+  try {
+    await once(probe, "connect");
+    return true;
+  } catch {
+    // ENOENT, ECONNREFUSED: nobody is there, which is the answer.
+    return false;
+  } finally {
+    probe.destroy();
+  }
+}
