@@ -118,6 +118,7 @@ describe("failures", () => {
     expect(target.message).toBe('target stage "two" could not be found (stages: one)');
     const epoch = lab.build({ Dockerfile }, { buildArgs: { SOURCE_DATE_EPOCH: "soon" } });
     expect((await failure(epoch)).message).toContain("invalid SOURCE_DATE_EPOCH: soon");
+    expect(readdirSync(join(lab.root, "build"))).toEqual([]);
   });
 
   test("a cancelled build stops its command", async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Image } from "../image/types.ts";
+import type { ChainId } from "../layer/types.ts";
 import { shortId } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
 import { familiarString, parseReference, withDefaultTag } from "../spec/reference.ts";
@@ -48,10 +49,11 @@ async function buildImage(
   deps: BuildDeps,
   emit: (message: BuildProgress) => void,
 ): Promise<Image> {
-  const tmp = mkdtempSync(join(deps.tmp, "build-"));
   await using lease = deps.leases.acquire();
   const epoch = epochOf(options);
-  const cache = new BuildCache(deps.records, deps.layers, { read: !options.noCache });
+  const hold = (chain: ChainId): void => lease.add(chain);
+  const cache = new BuildCache(deps.records, deps.layers, { read: !options.noCache, hold });
+  const tmp = mkdtempSync(join(deps.tmp, "build-"));
   try {
     const folder = join(tmp, "context");
     const opened = await openContext(tar, { folder, dockerfile: options.dockerfile, layers: deps.layers });
@@ -64,7 +66,7 @@ async function buildImage(
       context: opened.view,
       tmp,
       emit,
-      hold: (chain) => lease.add(chain),
+      hold,
       epoch,
       consumed: new Set(),
       stages: new Map(),

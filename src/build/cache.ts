@@ -48,7 +48,7 @@ function entriesOf(records: Records): [string, CacheEntry][] {
 const RUNNING = new WeakMap<Records, Map<string, Promise<Cached>>>();
 
 /**
- * One build's view of the cache. A layer entry is written as soon as its layer is whole, so that a later failure or a kill keeps it; uses and
+ * One build's view of the cache. `hold` keeps a layer from GC from the moment that it is found or made. A layer entry is written as soon as its layer is whole, so that a later failure or a kill keeps it; uses and
  * configuration steps are written by `flush`, in one transaction.
  */
 export class BuildCache {
@@ -59,7 +59,7 @@ export class BuildCache {
   constructor(
     private readonly records: Records,
     private readonly layers: LayerStore,
-    private readonly options: { read: boolean },
+    private readonly options: { read: boolean; hold: (chain: ChainId) => void },
   ) {
     this.table = records.table<CacheEntry>("buildcache");
     this.running = RUNNING.get(records) ?? new Map();
@@ -87,8 +87,9 @@ export class BuildCache {
     const other = this.options.read ? this.running.get(key) : undefined;
     if (other) {
       how.wait();
-      const shared = await other.catch(() => undefined);
-      return shared ? { ...shared, hit: true } : this.layer(key, step, how);
+      // Its failure is its own: this build looks again, and makes the layer itself where there is still none.
+      await other.catch(() => undefined);
+      return this.layer(key, step, how);
     }
     const made = this.make(key, step, how.make);
     this.running.set(key, made);
@@ -109,6 +110,7 @@ export class BuildCache {
 
   private async make(key: string, step: string, body: () => Promise<LayerRecord>): Promise<Cached> {
     const layer = await body();
+    this.options.hold(layer.chainId);
     const now = Date.now();
     this.table.put(key, { chain: layer.chainId, created: now, lastUsed: now, size: layer.size, step });
     return { chain: layer.chainId, created: now, hit: false };
@@ -118,6 +120,8 @@ export class BuildCache {
   private find(key: string): CacheEntry | undefined {
     if (!this.options.read) return undefined;
     const entry = this.touched.get(key) ?? this.table.get(key);
-    return entry?.chain && !this.layers.get(entry.chain) ? undefined : entry;
+    if (!entry?.chain) return entry;
+    this.options.hold(entry.chain);
+    return this.layers.get(entry.chain) ? entry : undefined;
   }
 }

@@ -146,21 +146,15 @@ async function workdirStep(session: Session, state: StageState, node: ValueNode)
   return after(session, { ...state, run }, { text, cached });
 }
 
-async function layerStep(
+function layerStep(
   session: Session,
   node: Instruction,
   job: { key: unknown[]; make: () => ReturnType<Session["deps"]["layers"]["applyStream"]> },
 ): Promise<Cached> {
-  const cached = await session.cache.layer(cacheKey(job.key), node.text, {
-    make: async () => {
-      const layer = await job.make();
-      session.hold(layer.chainId);
-      return layer;
-    },
+  return session.cache.layer(cacheKey(job.key), node.text, {
+    make: job.make,
     wait: () => session.emit({ stream: " ---> Waiting for the same step of another build\n" }),
   });
-  if (cached.chain) session.hold(cached.chain);
-  return cached;
 }
 
 function after(session: Session, state: StageState, done: { text: string; cached: Cached }): StageState {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { statSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gzipSync, zstdCompressSync } from "node:zlib";
@@ -175,6 +176,26 @@ describe("ADD", () => {
     expect(lab.view(image).lstat("/dst/top")?.mode).toBe(0o711);
     expect(lab.view(image).lstat("/copied")?.size).toBe(packed.length);
     expect(lab.view(image).lstat("/added")?.size).toBe(packed.length);
+  });
+
+  test("a root file system keeps its hard links and attributes, the same on two data roots", async () => {
+    await using other = await Lab.open();
+    const capability = Buffer.from("0100000200040000000000000000000000000000", "hex");
+    const rootfs = await bytesOf(
+      tarOf({
+        "bin/": {},
+        "bin/a": { text: "a", xattrs: new Map([["security.capability", capability]]) },
+        "bin/b": { type: "link", link: "bin/a" },
+      }),
+    );
+    const files = { Dockerfile: "FROM scratch\nADD rootfs.tar /\n", "rootfs.tar": rootfs };
+    const { image } = await lab.build(files);
+    const layer = await bytesOf(lab.deps.layers.diff(image.top ?? "sha256:"));
+    expect(layer.includes("SCHILY.xattr.security.capability")).toBe(true);
+    const view = lab.view(image);
+    const inode = (path: string) => statSync(view.lstat(path)?.hostPath ?? "").ino;
+    expect(inode("/bin/a")).toBe(inode("/bin/b"));
+    expect((await other.build(files)).image.top).toBe(image.top);
   });
 
   test("what only looks like an archive is copied", async () => {

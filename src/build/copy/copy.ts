@@ -5,7 +5,7 @@ import { BerthError, messageOf } from "../../spec/errors.ts";
 import { heredocOf } from "../dockerfile/expand-node.ts";
 import type { CopyNode } from "../dockerfile/syntax.ts";
 import { hasWildcard } from "../gomatch.ts";
-import { isArchive, unpackSource } from "./archive.ts";
+import { isArchive, rootLayer, unpackSource } from "./archive.ts";
 import { fetchSource, isUrl } from "./fetch.ts";
 import { type Owner, resolveOwner } from "./owner.ts";
 import { Placement } from "./place.ts";
@@ -70,6 +70,10 @@ interface MakeOptions {
 
 async function makeLayer(sources: Source[], target: string, options: MakeOptions): Promise<LayerRecord> {
   const { context, owner, mode } = options;
+  const [only, ...others] = sources;
+  if (only?.archive && others.length === 0 && !context.top && target === "/" && mode === undefined) {
+    return rootLayer(only.archive, { tmp: context.tmp, layers: context.layers, ...(owner ? { owner } : {}) });
+  }
   const placement = new Placement(options.below, {
     ...(owner ? { owner } : {}),
     ...(mode === undefined ? {} : { mode }),

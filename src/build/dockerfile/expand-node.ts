@@ -16,6 +16,7 @@ export interface ExpandContext {
  * one ENV see the values from before it.
  */
 export function expandNode<T extends Instruction>(node: T, context: ExpandContext): T;
+/** The same for an instruction of any kind. */
 export function expandNode(node: Instruction, context: ExpandContext): Instruction {
   const place = (text: string): string => expandText(text, context, node.span.line);
   const word = (w: Word): Word => ({ ...w, text: place(w.text) });

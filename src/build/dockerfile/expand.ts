@@ -144,14 +144,13 @@ class Expander {
     this.at += operator.length;
     const value = this.options.lookup(name);
     if (operator.startsWith("/")) return this.replaced(value ?? "", operator === "//");
-    const word = this.operand("}");
-    return operator.startsWith("#") || operator.startsWith("%")
-      ? trimmed(value ?? "", operator, word)
-      : chosen(name, value, { operator, word });
+    const trims = operator.startsWith("#") || operator.startsWith("%");
+    const word = this.operand("}", trims);
+    return trims ? trimmed(value ?? "", operator, word) : chosen(name, value, { operator, word });
   }
 
-  /** The modifier's word up to `stop`, expanded; `stop` is consumed. */
-  private operand(stop: string): string {
+  /** The modifier's word up to `stop`, expanded; `stop` is consumed. A `pattern` keeps its escapes, written with a backslash. */
+  private operand(stop: string, pattern = false): string {
     let out = "";
     while (this.at < this.text.length) {
       const c = this.text[this.at] ?? "";
@@ -163,7 +162,7 @@ class Expander {
       else if (c === '"') out += this.doubleQuoted();
       else if (c === "$") out += this.variable();
       else if (c === this.escape) {
-        out += this.text[this.at + 1] ?? "";
+        out += (pattern ? "\\" : "") + (this.text[this.at + 1] ?? "");
         this.at += 2;
       } else {
         out += c;
@@ -174,7 +173,7 @@ class Expander {
   }
 
   private replaced(value: string, all: boolean): string {
-    const pattern = this.operand("/");
+    const pattern = this.operand("/", true);
     const replacement = this.operand("}");
     const regex = new RegExp(globSource(pattern, true), all ? "gsu" : "su");
     return value.replace(regex, () => replacement);

@@ -53,6 +53,20 @@ test("a span cuts its word out of the file", () => {
   expect(node.span).toEqual({ line: 2, column: 1, endLine: 4, endColumn: 14 });
 });
 
+test("the example of the demo", () => {
+  const path = join(import.meta.dir, "../../../examples/memcached/Dockerfile");
+  const { instructions } = parseDockerfile(readFileSync(path, "utf8"));
+  expect(instructions.map((i) => i.text)).toEqual([
+    "FROM debian:bookworm",
+    "MAINTAINER Victor Coisne victor.coisne@dotcloud.com",
+    "RUN apt-get update",
+    "RUN apt-get install -y memcached",
+    'ENTRYPOINT ["memcached"]',
+    "USER daemon",
+    "EXPOSE 11211",
+  ]);
+});
+
 test("the tree is frozen to its leaves", () => {
   const { instructions } = parseDockerfile("FROM a\nENV x=y\n");
   expect(Object.isFrozen(instructions)).toBe(true);
