@@ -91,7 +91,7 @@ function header({ name, data, link, symlink }: TarInput, size: number): Buffer {
   const block = Buffer.alloc(512);
   const type = link !== undefined ? "1" : symlink !== undefined ? "2" : data !== undefined ? "0" : "5";
   block.write(name, 0, 100);
-  block.write(type === "5" ? "0000755\0" : "0000644\0", 100);
+  block.write("0000755\0", 100);
   block.write("0000000\0".repeat(2), 108);
   block.write(`${size.toString(8).padStart(11, "0")}\0`, 124);
   block.write("00000000000\0", 136);

@@ -1,11 +1,11 @@
+import { chainIdOf } from "../layer/chain.ts";
 import type { ChainId, LayerRecord } from "../layer/types.ts";
-import { shortId } from "../spec/digest.ts";
+import { type Digest, shortId } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
 import { formatPlatform, parsePlatform, platformMatches } from "../spec/platform.ts";
 import { familiarString } from "../spec/reference.ts";
 import { type ArchiveFiles, notAnImage, readArchive } from "./archive.ts";
 import type { Catalog } from "./catalog.ts";
-import { chainIds } from "./chain.ts";
 import { MAX_JSON, parseConfig, type StoredConfig } from "./config.ts";
 import { writeManifest } from "./create.ts";
 import { MANIFEST_JSON, planDockerArchive } from "./docker-archive.ts";
@@ -31,7 +31,7 @@ interface CheckedPlan extends ImagePlan {
 interface Unpack {
   blob: LayerBlob;
   chain: ChainId;
-  diffId: ChainId;
+  diffId: Digest;
   parent?: ChainId;
 }
 
@@ -90,6 +90,12 @@ async function check(plan: ImagePlan, intake: Intake, { platform }: LoadOptions)
     );
   }
   return { ...plan, file, chains: chainIds(diffIds) };
+}
+
+function chainIds(diffIds: readonly Digest[]): ChainId[] {
+  const chains: ChainId[] = [];
+  for (const diffId of diffIds) chains.push(chainIdOf(chains.at(-1), diffId));
+  return chains;
 }
 
 /** Unpacks every new layer, all at once: a layer's tree does not depend on those below. Ends when the last has ended, also where one fails. */
