@@ -352,6 +352,18 @@ describe("plain archives, as ADD and cp unpack them", () => {
   });
 });
 
+test("a target that cannot be: no such root, a file in the prefix's way, a prefix that climbs stays inside", async () => {
+  using dir = tempDir();
+  const tar = await tarOf([{ path: "x", body: "1" }]);
+  const missing = unpackTar(chunks(tar), join(dir.path, "missing"), { whiteouts: "plain" });
+  await expect(missing).rejects.toMatchObject({ kind: "not-found" });
+  await into(dir.path, tar, { whiteouts: "plain", prefix: "../../up" });
+  expect(readFileSync(join(dir.path, "root/up/x"), "utf8")).toBe("1");
+  await expect(into(dir.path, tar, { whiteouts: "plain", prefix: "up/x/y" })).rejects.toMatchObject({
+    kind: "invalid-argument",
+  });
+});
+
 test("no descriptor is left open, whether it works or not", async () => {
   using dir = tempDir();
   const open = (): number => readdirSync("/proc/self/fd").length;

@@ -1,4 +1,5 @@
 import { closeSync, constants } from "node:fs";
+import { normalize } from "node:path/posix";
 import { mknodat, openat2, S_IF } from "../host/sys.ts";
 import { BerthError, errnoOf, fromErrno, messageOf } from "../spec/errors.ts";
 import {
@@ -63,7 +64,7 @@ export async function unpackTar(
   root: string,
   options: UnpackOptions,
 ): Promise<UnpackResult> {
-  await using job = new Unpacking(root, options);
+  await using job = new Unpacking(openTree(root, options), options);
   for await (const entry of readTar(source)) {
     const waiting = job.add(entry);
     if (waiting) await waiting;
@@ -72,19 +73,40 @@ export async function unpackTar(
   return job.result;
 }
 
+function prefixOf(options: UnpackOptions): string {
+  return cleanPath(normalize(`/${options.prefix ?? ""}`)) ?? "";
+}
+
+/** The root, with the prefix made in it. */
+function openTree(root: string, options: UnpackOptions): TreeRoot {
+  let tree: TreeRoot;
+  try {
+    tree = new TreeRoot(root, options.owner);
+  } catch (e) {
+    throw fromErrno(e, root);
+  }
+  try {
+    tree.dir(prefixOf(options), true);
+    return tree;
+  } catch (e) {
+    tree.close();
+    throw entryError(e, options.prefix ?? "");
+  }
+}
+
 class Unpacking implements AsyncDisposable {
   readonly result: UnpackResult = { entries: 0, size: 0 };
   readonly #tree: TreeRoot;
   readonly #options: UnpackOptions;
+  /** Where the archive's root is. */
   readonly #prefix: string;
   /** Folders get their times when nothing more is put into them. */
   readonly #dirTimes = new Map<string, { mtimeSec: number; mtimeNsec: number }>();
 
-  constructor(root: string, options: UnpackOptions) {
+  constructor(tree: TreeRoot, options: UnpackOptions) {
+    this.#tree = tree;
     this.#options = options;
-    this.#prefix = cleanPath(options.prefix ?? "") ?? "";
-    this.#tree = new TreeRoot(root, options.owner);
-    if (this.#prefix) this.#tree.dir(this.#prefix, true);
+    this.#prefix = prefixOf(options);
   }
 
   add(entry: TarEntry): undefined | Promise<void> {

@@ -116,6 +116,7 @@ function rootNode(stack: readonly ViewLayer[]): Node {
 /** A name in a merged folder: the topmost layer that has it decides; folders merge until a layer hides the rest. */
 function lookup(parent: Node, name: string): Node | undefined {
   const rel = parent.rel === "" ? name : `${parent.rel}/${name}`;
+  const last = parent.layers.at(-1);
   let found: Node | undefined;
   for (const layer of parent.layers) {
     const stat = statIn(layer, rel);
@@ -124,7 +125,7 @@ function lookup(parent: Node, name: string): Node | undefined {
     if (isWhiteout(stat) || (found && !isDir)) break;
     if (found) found.layers.push(layer);
     else found = { rel, layers: [layer], stat };
-    if (!isDir || isOpaqueIn(layer, rel)) break;
+    if (!isDir || layer === last || isOpaqueIn(layer, rel)) break;
   }
   return found;
 }
