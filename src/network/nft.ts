@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { run } from "../host/spawn.ts";
 import { BerthError } from "../spec/errors.ts";
 import { formatSubnet, type Subnet } from "./cidr.ts";
@@ -9,6 +10,15 @@ export interface Published {
   hostPort: number;
   ip: string;
   port: number;
+}
+
+/** Conntrack zones are 16 bits; 0 is everybody's. */
+const ZONES = 65535;
+
+/** One container's ports and the conntrack zone of its UDP flows. */
+interface Publication {
+  ports: Published[];
+  zone: number;
 }
 
 interface Pending {
@@ -25,7 +35,8 @@ interface Pending {
  */
 export class PublishTable {
   readonly name: string;
-  readonly #published = new Map<string, Published[]>();
+  readonly #published = new Map<string, Publication>();
+  #zone = randomInt(1, ZONES);
   #queue: Pending[] = [];
   #running: Promise<void> | undefined;
 
@@ -39,16 +50,17 @@ export class PublishTable {
   /** Replaces the table in one transaction, with exactly these ports open. */
   async load(published: Iterable<[string, Published[]]>): Promise<void> {
     this.#published.clear();
-    for (const [owner, ports] of published) this.#published.set(owner, ports);
+    for (const [owner, ports] of published) this.#published.set(owner, { ports, zone: this.#nextZone() });
     await transact(this.#render());
   }
 
   /** Opens the ports of one container, all or none. Nothing is run where there are none. */
   async publish(owner: string, ports: Published[]): Promise<void> {
     if (ports.length === 0) return;
-    this.#published.set(owner, ports);
+    const publication = { ports, zone: this.#nextZone() };
+    this.#published.set(owner, publication);
     try {
-      await this.#commit(this.#elements("add", ports));
+      await this.#commit(this.#elements("add", [publication]));
     } catch (error) {
       this.#published.delete(owner);
       throw error;
@@ -57,13 +69,13 @@ export class PublishTable {
 
   /** Closes the ports of one container. Repeatable. */
   async unpublish(owner: string): Promise<void> {
-    const ports = this.#published.get(owner);
-    if (!ports) return;
+    const publication = this.#published.get(owner);
+    if (!publication) return;
     this.#published.delete(owner);
     try {
-      await this.#commit(this.#elements("delete", ports));
+      await this.#commit(this.#elements("delete", [publication]));
     } catch (error) {
-      this.#published.set(owner, ports);
+      this.#published.set(owner, publication);
       throw error;
     }
   }
@@ -98,15 +110,25 @@ export class PublishTable {
     }
   }
 
-  #elements(verb: "add" | "delete", ports: Published[]): string[] {
-    return (["any", "one"] as const).flatMap((map) => {
-      const found = ports.filter((p) => mapOf(p) === map).map((p) => elementOf(p, verb === "add"));
-      return found.length > 0 ? [`${verb} element ip ${this.name} ${map} { ${found.join(", ")} }`] : [];
-    });
+  #elements(verb: "add" | "delete", publications: Publication[]): string[] {
+    const maps = new Map<string, string[]>();
+    for (const { ports, zone } of publications) {
+      for (const port of ports) {
+        for (const { map, key, value } of elementsOf(port, zone)) {
+          maps.set(map, [...(maps.get(map) ?? []), verb === "add" ? `${key} : ${value}` : key]);
+        }
+      }
+    }
+    return [...maps].map(([map, items]) => `${verb} element ip ${this.name} ${map} { ${items.join(", ")} }`);
+  }
+
+  #nextZone(): number {
+    this.#zone = (this.#zone % ZONES) + 1;
+    return this.#zone;
   }
 
   #render(): string {
-    const all = [...this.#published.values()].flat();
+    const all = [...this.#published.values()];
     const table = tableText({ name: this.name, bridge: this.bridge, subnet: formatSubnet(this.subnet) });
     return `add table ip ${this.name}\ndelete table ip ${this.name}\n${table}${this.#elements("add", all).join("\n")}\n`;
   }
@@ -116,14 +138,27 @@ export class PublishTable {
  * The table's rules (nft(8)). `publish` looks for the exact address first. The raw chain pays for `route_localnet`: with it,
  * containers could otherwise reach what listens on the host's loopback. Forwarded packets reach the bridge from
  * itself, as answers, or through a published port; all others are dropped, so forwarding opens nothing.
+ * Every publication puts its incoming UDP flows in a conntrack zone of its own: a client that goes on from the same port after
+ * the container was replaced is a new flow, and does not follow the old one's translation into the void.
  */
 function tableText({ name, bridge, subnet }: { name: string; bridge: string; subnet: string }): string {
   return `table ip ${name} {
   map any { type inet_proto . inet_service : ipv4_addr . inet_service; }
   map one { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }
+  map zone_any { typeof udp dport : ct zone; }
+  map zone_one { typeof ip daddr . udp dport : ct zone; }
+  chain zones {
+    ct original zone set ip daddr . udp dport map @zone_one
+    ct original zone set udp dport map @zone_any
+  }
   chain raw {
     type filter hook prerouting priority raw; policy accept;
     iifname "${bridge}" ip daddr 127.0.0.0/8 drop
+    meta l4proto udp fib daddr type local jump zones
+  }
+  chain raw_output {
+    type filter hook output priority raw; policy accept;
+    meta l4proto udp fib daddr type local jump zones
   }
   chain publish {
     dnat ip to meta l4proto . ip daddr . th dport map @one
@@ -155,14 +190,14 @@ function tableText({ name, bridge, subnet }: { name: string; bridge: string; sub
 `;
 }
 
-function mapOf(port: Published): "any" | "one" {
-  return port.hostIp === "0.0.0.0" ? "any" : "one";
-}
-
-function elementOf(port: Published, whole: boolean): string {
-  const address = mapOf(port) === "one" ? `${port.hostIp} . ` : "";
-  const key = `${port.proto} . ${address}${port.hostPort}`;
-  return whole ? `${key} : ${port.ip} . ${port.port}` : key;
+function elementsOf(port: Published, zone: number): { map: string; key: string; value: string }[] {
+  const { proto, hostIp, hostPort, ip } = port;
+  const exact = hostIp !== "0.0.0.0";
+  const key = exact ? `${proto} . ${hostIp} . ${hostPort}` : `${proto} . ${hostPort}`;
+  const target = { map: exact ? "one" : "any", key, value: `${ip} . ${port.port}` };
+  if (proto === "tcp") return [target];
+  const zoneKey = exact ? `${hostIp} . ${hostPort}` : String(hostPort);
+  return [target, { map: exact ? "zone_one" : "zone_any", key: zoneKey, value: String(zone) }];
 }
 
 async function transact(text: string): Promise<void> {

@@ -134,6 +134,23 @@ describe("published ports", () => {
     },
   );
 
+  test.each(["", HOST])(
+    "a UDP client that keeps its port meets each new owner of the published port (on %p)",
+    async (HostIp) => {
+      const ports = { "80/udp": [{ HostIp, HostPort: "8080" }] };
+      const talk = { proto: "udp", host: HOST, port: 8080, from: 4000 } as const;
+      await lab.ask(lab.outside, talk, 200);
+      for (const id of ["a", "b"]) {
+        const { netns } = await service.attach(request(id, { ports }));
+        await lab.serve(netns, id, { proto: "udp", port: 80 });
+        expect(await lab.ask(lab.outside, talk)).toBe(`${id} 10.9.0.1`);
+        expect(await lab.ask(undefined, talk)).toStartWith(id);
+        await lab.endServices();
+        await service.detach(id);
+      }
+    },
+  );
+
   test("on one address only that one answers, and another container may have the port on another", async () => {
     const on = (HostIp: string): PortMap => ({ "80/tcp": [{ HostIp, HostPort: "8080" }] });
     const a = await service.attach(request("a", { ports: on("127.0.0.1") }));

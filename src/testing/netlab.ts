@@ -12,6 +12,8 @@ export interface Talk {
   proto?: "tcp" | "udp";
   host?: string;
   port: number;
+  /** The asking socket's own port. Default: any. */
+  from?: number;
 }
 
 const CLONE_NEWNET = 0x40000000;
@@ -28,7 +30,7 @@ else {
   s.bind(+port, host, ready);
 }`;
 const CLIENT = `
-const [proto, host, port, wait] = process.argv.slice(-4);
+const [proto, host, port, wait, from] = process.argv.slice(-5);
 const done = (text) => { process.stdout.write(text); process.exit(0); };
 setTimeout(() => done("timeout"), +wait);
 if (proto === "tcp") {
@@ -38,7 +40,7 @@ if (proto === "tcp") {
 } else {
   const s = require("node:dgram").createSocket("udp4");
   s.on("message", (m) => done(String(m))); s.on("error", (e) => done(e.code));
-  s.send("?", +port, host);
+  s.bind(+from, () => s.send("?", +port, host));
 }`;
 
 /**
@@ -81,8 +83,8 @@ export class NetLab {
   }
 
   /** Asks a service; the answer, `timeout`, or the error's code. */
-  ask(place: Place, { proto = "tcp", host = "127.0.0.1", port }: Talk, wait = WAIT_MS): Promise<string> {
-    const child = start(place, CLIENT, [proto, host, String(port), String(wait)]);
+  ask(place: Place, { proto = "tcp", host = "127.0.0.1", port, from = 0 }: Talk, wait = WAIT_MS): Promise<string> {
+    const child = start(place, CLIENT, [proto, host, String(port), String(wait), String(from)]);
     let answer = "";
     child.stdout?.on("data", (b: Buffer) => (answer += b));
     return new Promise((resolve) => child.once("close", () => resolve(answer)));
@@ -132,7 +134,7 @@ function into(place: Place): string[] {
 
 function start(place: Place, code: string, args: string[]): ChildProcess {
   const argv = [...into(place), process.execPath, "-e", code, ...args];
-  return spawn(argv[0] ?? "", argv.slice(1), { stdio: ["ignore", "pipe", "inherit"] });
+  return spawn(argv[0] ?? "", argv.slice(1), { stdio: ["ignore", "pipe", "ignore"] });
 }
 
 function end(child: ChildProcess): Promise<void> {
