@@ -47,7 +47,9 @@ function commandProblem(text: string, argv0: string): { words: string; code: num
   const aboutCommand = has(/\bexec|executable/i);
   if (!aboutCommand) return undefined;
   if (has(/is a directory/i)) return { words: `${quoted}: is a directory: permission denied`, code: NOT_EXECUTABLE };
-  if (has(/permission denied/i)) return { words: `${quoted}: permission denied`, code: NOT_EXECUTABLE };
+  // crun opens the command for execution, which the kernel refuses so for a folder.
+  if (has(/permission denied|open executable: Operation not permitted/i))
+    return { words: `${quoted}: permission denied`, code: NOT_EXECUTABLE };
   if (has(/no such file or directory/i))
     return { words: `${quoted}: stat ${argv0}: no such file or directory`, code: NOT_FOUND };
   if (has(/exec format error/i)) return { words: `exec ${argv0}: exec format error`, code: NOT_EXECUTABLE };

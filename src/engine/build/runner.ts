@@ -5,7 +5,7 @@ import { ensureDir, writeAtomic } from "../../host/files.ts";
 import type { MonitorHandle } from "../../host/monitor-types.ts";
 import { BerthError, messageOf } from "../../spec/errors.ts";
 import { processEnv } from "../container/config.ts";
-import { normaliseHostConfig } from "../container/host-config.ts";
+import { defaultNetwork, normaliseHostConfig } from "../container/host-config.ts";
 import { hostsText, NETWORK_FILES, networkFileMount } from "../container/network-files.ts";
 import type { EngineContext } from "../context.ts";
 import { withInitLayer } from "../init-layer.ts";
@@ -66,7 +66,7 @@ async function runIn(ctx: EngineContext, step: RunStep, own: { id: string; dir: 
 
 async function launch(ctx: EngineContext, step: RunStep, own: { id: string; dir: string }): Promise<MonitorHandle> {
   const { id, dir } = own;
-  const mode = !step.network || step.network === "default" ? "bridge" : step.network;
+  const mode = !step.network || step.network === "default" ? defaultNetwork(ctx) : step.network;
   const hostname = id.slice(0, SHORT_ID);
   const user = resolveUser(ctx.layers.view(step.top), step.run.User ?? "");
   const attachment = await ctx.network.attach({

@@ -9,7 +9,7 @@ const SHM_BYTES = 64 * 1024 * 1024;
 export function normaliseHostConfig(ctx: EngineContext, body: HostConfig | undefined): HostConfig {
   const own = withoutNulls(body ?? {});
   const memory = own.Memory ?? 0;
-  const mode = own.NetworkMode && own.NetworkMode !== "default" ? own.NetworkMode : "bridge";
+  const mode = own.NetworkMode && own.NetworkMode !== "default" ? own.NetworkMode : defaultNetwork(ctx);
   return {
     ...own,
     NetworkMode: mode,
@@ -28,6 +28,11 @@ export function normaliseHostConfig(ctx: EngineContext, body: HostConfig | undef
       ? {}
       : { Ulimits: [...ctx.config.defaultUlimits] }),
   };
+}
+
+/** `bridge`; `none` for a daemon that was told to have no bridge. */
+export function defaultNetwork(ctx: EngineContext): string {
+  return ctx.network.list().some((n) => n.Name === "bridge") ? "bridge" : "none";
 }
 
 function logConfigOf(ctx: EngineContext, own: HostConfig): NonNullable<HostConfig["LogConfig"]> {

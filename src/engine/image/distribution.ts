@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { BerthError } from "../../spec/errors.ts";
 import type { EngineContext } from "../context.ts";
@@ -100,6 +100,8 @@ async function start(
 ): Promise<Maker> {
   mkdirSync(`${ctx.dataRoot}/tmp`, { recursive: true });
   const dir = await mkdtemp(`${ctx.dataRoot}/tmp/bootstrap-`);
+  // apt downloads as its own user.
+  await chmod(dir, 0o755);
   const today = Math.floor(Date.now() / 1000 / DAY_SECONDS) * DAY_SECONDS;
   const argv = await command(what, options);
   const child = spawn(
