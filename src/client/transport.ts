@@ -1,7 +1,7 @@
 import type { Buffer } from "node:buffer";
 
-/** What a query string is made from; undefined and false are left out, true is `1`. */
-export type Query = Record<string, string | number | boolean | undefined>;
+/** What a query string is made from; undefined and false are left out, true is `1`, a list is repeated. */
+export type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
 
 /** One HTTP exchange. `body` is sent as it is; an async one is sent in chunks, honouring back-pressure. */
 export interface EngineRequest {
@@ -28,8 +28,10 @@ export interface Transport {
 
 /** `/path?query` with Docker's conventions for booleans. */
 export function target(path: string, query: Query = {}): string {
-  const parts = Object.entries(query)
-    .filter(([, v]) => v !== undefined && v !== false)
-    .map(([k, v]) => `${encodeURIComponent(k)}=${encodeURIComponent(v === true ? "1" : String(v))}`);
+  const parts = Object.entries(query).flatMap(([key, value]) => {
+    if (value === undefined || value === false) return [];
+    const texts = Array.isArray(value) ? value : [value === true ? "1" : String(value)];
+    return texts.map((text) => `${encodeURIComponent(key)}=${encodeURIComponent(text)}`);
+  });
   return parts.length === 0 ? path : `${path}?${parts.join("&")}`;
 }

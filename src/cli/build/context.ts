@@ -1,0 +1,194 @@
+import { createReadStream, type Stats } from "node:fs";
+import { lstat, readdir, readFile, readlink, stat } from "node:fs/promises";
+import { basename, join, relative, resolve } from "node:path";
+import ignore from "@balena/dockerignore";
+import { createTarPacker } from "modern-tar";
+import { BerthError, errnoOf, messageOf } from "../../spec/errors.ts";
+
+/** A build context on its way to the engine: a tar, and the Dockerfile's name in it. */
+export interface PackedContext {
+  tar: AsyncIterable<Uint8Array>;
+  dockerfile: string;
+}
+
+/** The Dockerfile that is used where none is named, and the file that says what stays out. */
+const DOCKERFILE = "Dockerfile";
+const IGNORE_FILE = ".dockerignore";
+
+interface Extra {
+  name: string;
+  text: Uint8Array;
+}
+
+/**
+ * Packs a folder: what .dockerignore names stays out, owners become root (Docker's classic builder does the same), sockets are
+ * left out. A Dockerfile outside the folder, or from standard input, is added under a name of its own. Throws
+ * `invalid-argument` before anything is packed where the folder or the Dockerfile is missing.
+ */
+export async function packFolder(folder: string, file: string | Uint8Array): Promise<PackedContext> {
+  const root = resolve(folder);
+  const info = await statFolder(root, folder);
+  if (!info.isDirectory())
+    throw new BerthError("invalid-argument", `unable to prepare context: ${folder} is not a folder`);
+  const { name, extra } = await placeDockerfile(root, file);
+  const ignores = await ignoreRules(root, extra ? name : join(root, name));
+  const kept = new Set([name, IGNORE_FILE]);
+  const skip = (path: string): boolean => !kept.has(path) && ignores.rules.ignores(path);
+  const entries = walk(root, "", { skip, descend: ignores.hasExceptions });
+  return { tar: packEntries(root, entries, extra), dockerfile: name };
+}
+
+/** A context that is only a Dockerfile. */
+export function packDockerfile(text: Uint8Array): PackedContext {
+  return { tar: packEntries("/", emptyWalk(), { name: DOCKERFILE, text }), dockerfile: DOCKERFILE };
+}
+
+async function* emptyWalk(): AsyncGenerator<Entry> {}
+
+async function statFolder(root: string, shown: string): Promise<Stats> {
+  try {
+    return await stat(root);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    throw new BerthError("invalid-argument", `unable to prepare context: path "${shown}" not found`);
+  }
+}
+
+async function placeDockerfile(root: string, file: string | Uint8Array): Promise<{ name: string; extra?: Extra }> {
+  const unique = `.dockerfile.${process.pid.toString(16)}${Date.now().toString(16)}`;
+  if (typeof file !== "string") return { name: unique, extra: { name: unique, text: file } };
+  const path = file === "" ? join(root, DOCKERFILE) : resolve(file);
+  const inside = relative(root, path);
+  const text = await readFile(path).catch((error: unknown) => {
+    const why = errnoOf(error) === "ENOENT" ? `open ${path}: no such file or directory` : messageOf(error);
+    throw new BerthError(
+      "invalid-argument",
+      `unable to prepare context: unable to evaluate symlinks in Dockerfile path: ${why}`,
+    );
+  });
+  if (inside === ".." || inside.startsWith("../")) return { name: unique, extra: { name: unique, text } };
+  return { name: inside };
+}
+
+interface Rules {
+  rules: { ignores(path: string): boolean };
+  hasExceptions: boolean;
+}
+
+/** `Dockerfile.dockerignore` beside the Dockerfile counts before `.dockerignore` of the folder. */
+async function ignoreRules(root: string, dockerfile: string): Promise<Rules> {
+  for (const path of [`${dockerfile}.dockerignore`, join(root, IGNORE_FILE)]) {
+    try {
+      const text = await readFile(path, "utf8");
+      const lines = text.split(/\r?\n/).map((l) => l.trim());
+      return { rules: ignore({ ignorecase: false }).add(text), hasExceptions: lines.some((l) => l.startsWith("!")) };
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT" && errnoOf(error) !== "ENOTDIR") throw error;
+    }
+  }
+  return { rules: { ignores: () => false }, hasExceptions: false };
+}
+
+interface Entry {
+  path: string;
+  stat: Stats;
+}
+
+/** Everything below, in name order. An ignored folder is entered only where exceptions might bring back what is in it. */
+async function* walk(
+  root: string,
+  folder: string,
+  options: { skip: (path: string) => boolean; descend: boolean },
+): AsyncGenerator<Entry> {
+  for (const name of (await readdir(join(root, folder))).sort()) {
+    const path = folder === "" ? name : `${folder}/${name}`;
+    const info = await lstat(join(root, path));
+    const skipped = options.skip(path);
+    if (!skipped && !info.isSocket()) yield { path, stat: info };
+    if (info.isDirectory() && (!skipped || options.descend)) yield* walk(root, path, options);
+  }
+}
+
+type TarKind = "file" | "directory" | "symlink" | "fifo" | "character-device" | "block-device" | "link";
+
+function kindOf(stat: Stats): TarKind {
+  if (stat.isDirectory()) return "directory";
+  if (stat.isSymbolicLink()) return "symlink";
+  if (stat.isFIFO()) return "fifo";
+  if (stat.isCharacterDevice()) return "character-device";
+  return stat.isBlockDevice() ? "block-device" : "file";
+}
+
+const OWNER = { uid: 0, gid: 0, uname: "", gname: "" };
+const MODE_BITS = 0o7777;
+
+function packEntries(root: string, entries: AsyncIterable<Entry>, extra: Extra | undefined): AsyncIterable<Uint8Array> {
+  const { readable, controller } = createTarPacker();
+  const pack = async (): Promise<void> => {
+    const links = new Map<string, string>();
+    for await (const entry of entries) await packEntry(controller, root, { ...entry, links });
+    if (extra) {
+      const header = { name: extra.name, size: extra.text.length, type: "file" as const, mode: 0o644, ...OWNER };
+      await writeBody(controller.add(header), [extra.text]);
+    }
+    controller.finalize();
+  };
+  pack().catch((error: unknown) => controller.error(error));
+  return chunks(readable);
+}
+
+async function* chunks(readable: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = readable.getReader();
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+  } finally {
+    await reader.cancel();
+  }
+}
+
+type Controller = ReturnType<typeof createTarPacker>["controller"];
+
+async function packEntry(
+  controller: Controller,
+  root: string,
+  entry: Entry & { links: Map<string, string> },
+): Promise<void> {
+  const { path, stat, links } = entry;
+  const full = join(root, path);
+  const inode = `${stat.dev}:${stat.ino}`;
+  const first = stat.isFile() && stat.nlink > 1 ? links.get(inode) : undefined;
+  if (stat.isFile() && first === undefined) links.set(inode, path);
+  const type: TarKind = first === undefined ? kindOf(stat) : "link";
+  const header = {
+    name: type === "directory" ? `${path}/` : path,
+    type,
+    size: type === "file" ? stat.size : 0,
+    mode: stat.mode & MODE_BITS,
+    mtime: new Date(Math.floor(stat.mtimeMs / 1000) * 1000),
+    ...OWNER,
+    ...(type === "symlink" ? { linkname: await readlink(full) } : {}),
+    ...(first === undefined ? {} : { linkname: first }),
+  };
+  const body = controller.add(header);
+  if (type === "file" && stat.size > 0) await writeBody(body, exactly(full, stat.size));
+  else await body.close();
+}
+
+/** The first `size` bytes of a file; one that shrinks while it is read is an error, one that grows is cut, so that the tar stays whole. */
+async function* exactly(path: string, size: number): AsyncGenerator<Uint8Array> {
+  let left = size;
+  for await (const chunk of createReadStream(path, { end: size - 1, highWaterMark: 256 * 1024 })) {
+    left -= chunk.length;
+    yield chunk;
+  }
+  if (left !== 0) throw new BerthError("conflict", `${basename(path)}: changed while it was read`);
+}
+
+async function writeBody(
+  body: WritableStream<Uint8Array>,
+  parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
+  const writer = body.getWriter();
+  for await (const part of parts) await writer.write(part);
+  await writer.close();
+}

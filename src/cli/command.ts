@@ -1,0 +1,86 @@
+import { BerthError } from "../spec/errors.ts";
+import type { Context } from "./context.ts";
+import { type FlagTable, type FlagValues, parseFlags } from "./flags.ts";
+
+/** What a command's own function gets. */
+export interface Input<T extends FlagTable> {
+  flags: FlagValues<T>;
+  given: ReadonlySet<string>;
+  args: string[];
+}
+
+/** How a command is written down: one file each under commands/. */
+export interface CommandSpec<T extends FlagTable> {
+  /** Behind the name in the usage line: `[OPTIONS] CONTAINER [CONTAINER...]`. */
+  usage: string;
+  summary: string;
+  flags: T;
+  /** Least and most arguments. */
+  args: readonly [number, number];
+  /** False: flags end at the first argument, because the rest is somebody else's command line. */
+  interspersed?: boolean;
+  /** The exit code of errors that are ours or the daemon's; 125 for commands whose own codes are a container's. */
+  failure?: number;
+  /** The command's work; returns the exit code. Errors are thrown. */
+  run(ctx: Context, input: Input<T>): Promise<number>;
+}
+
+/** A command with its flag types hidden, as the table of commands keeps it. */
+export interface Command {
+  usage: string;
+  summary: string;
+  flags: FlagTable;
+  failure: number;
+  /** Parses and runs. Usage errors are thrown as UsageError; `"help"` asks for the help text. */
+  invoke(ctx: () => Context, name: string, argv: readonly string[]): Promise<number | "help">;
+}
+
+/** A command line that cannot be understood. `code` is the exit code: 125 for flags, 1 for a wrong number of arguments. */
+export class UsageError extends Error {
+  constructor(
+    message: string,
+    readonly code: number,
+    readonly see: "Run" | "See" = "Run",
+  ) {
+    super(message);
+  }
+}
+
+const FLAG_ERROR = 125;
+
+/** Seals a command's definition. */
+export function command<T extends FlagTable>(spec: CommandSpec<T>): Command {
+  return {
+    usage: spec.usage,
+    summary: spec.summary,
+    flags: spec.flags,
+    failure: spec.failure ?? 1,
+    async invoke(context, name, argv) {
+      const line = parseOrUsage(spec, argv);
+      if (line.help) return "help";
+      checkCount(name, line.args.length, spec.args);
+      return spec.run(context(), line);
+    },
+  };
+}
+
+function parseOrUsage<T extends FlagTable>(spec: CommandSpec<T>, argv: readonly string[]) {
+  try {
+    return parseFlags(spec.flags, argv, { interspersed: spec.interspersed ?? true });
+  } catch (error) {
+    if (error instanceof BerthError) throw new UsageError(error.message, FLAG_ERROR);
+    throw error;
+  }
+}
+
+function checkCount(name: string, count: number, [least, most]: readonly [number, number]): void {
+  const fail = (words: string, see: "Run" | "See" = "Run"): never => {
+    throw new UsageError(`berth: '${name}' ${words}`, 1, see);
+  };
+  const plural = (n: number): string => `${n} argument${n === 1 ? "" : "s"}`;
+  if (count >= least && count <= most) return;
+  if (most === 0) fail("accepts no arguments");
+  if (least === most) fail(`requires ${plural(least)}`);
+  if (count < least) fail(`requires at least ${plural(least)}`, "See");
+  fail(least === 0 ? `requires at most ${plural(most)}` : `requires at least ${least} and at most ${plural(most)}`);
+}

@@ -1,0 +1,161 @@
+import type { Command } from "./command.ts";
+
+/** Loads one command's file; nothing of a command is read before it is called. */
+export type Loader = () => Promise<{ default: Command }>;
+
+/** A group such as `berth container`. */
+export interface Group {
+  summary: string;
+  commands: Record<string, Loader>;
+}
+
+const run: Loader = () => import("./commands/run.ts");
+const create: Loader = () => import("./commands/create.ts");
+const start: Loader = () => import("./commands/start.ts");
+const stop: Loader = () => import("./commands/stop.ts");
+const restart: Loader = () => import("./commands/restart.ts");
+const kill: Loader = () => import("./commands/kill.ts");
+const rm: Loader = () => import("./commands/rm.ts");
+const ps: Loader = () => import("./commands/ps.ts");
+const logs: Loader = () => import("./commands/logs.ts");
+const attach: Loader = () => import("./commands/attach.ts");
+const exec: Loader = () => import("./commands/exec.ts");
+const wait: Loader = () => import("./commands/wait.ts");
+const port: Loader = () => import("./commands/port.ts");
+const rename: Loader = () => import("./commands/rename.ts");
+const top: Loader = () => import("./commands/top.ts");
+const stats: Loader = () => import("./commands/stats.ts");
+const update: Loader = () => import("./commands/update.ts");
+const inspect: Loader = () => import("./commands/inspect.ts");
+const images: Loader = () => import("./commands/images.ts");
+const tag: Loader = () => import("./commands/tag.ts");
+const rmi: Loader = () => import("./commands/rmi.ts");
+const load: Loader = () => import("./commands/load.ts");
+const importImage: Loader = () => import("./commands/import.ts");
+const history: Loader = () => import("./commands/history.ts");
+const build: Loader = () => import("./commands/build.ts");
+const pull: Loader = () => import("./commands/pull.ts");
+const push: Loader = () => import("./commands/push.ts");
+const events: Loader = () => import("./commands/events.ts");
+const info: Loader = () => import("./commands/info.ts");
+
+/** `berth GROUP COMMAND`. */
+export const GROUPS: Record<string, Group> = {
+  builder: {
+    summary: "Manage builds",
+    commands: { build, prune: () => import("./commands/builder-prune.ts") },
+  },
+  container: {
+    summary: "Manage containers",
+    commands: {
+      attach,
+      create,
+      exec,
+      inspect: () => import("./commands/container-inspect.ts"),
+      kill,
+      logs,
+      ls: ps,
+      port,
+      prune: () => import("./commands/container-prune.ts"),
+      rename,
+      restart,
+      rm,
+      run,
+      start,
+      stats,
+      stop,
+      top,
+      update,
+      wait,
+    },
+  },
+  image: {
+    summary: "Manage images",
+    commands: {
+      build,
+      history,
+      import: importImage,
+      inspect: () => import("./commands/image-inspect.ts"),
+      load,
+      ls: images,
+      prune: () => import("./commands/image-prune.ts"),
+      pull,
+      push,
+      rm: rmi,
+      tag,
+    },
+  },
+  network: {
+    summary: "Manage networks",
+    commands: {
+      inspect: () => import("./commands/network-inspect.ts"),
+      ls: () => import("./commands/network-ls.ts"),
+    },
+  },
+  system: {
+    summary: "Manage the engine",
+    commands: {
+      df: () => import("./commands/system-df.ts"),
+      events,
+      info,
+      prune: () => import("./commands/system-prune.ts"),
+    },
+  },
+  volume: {
+    summary: "Manage volumes",
+    commands: {
+      create: () => import("./commands/volume-create.ts"),
+      inspect: () => import("./commands/volume-inspect.ts"),
+      ls: () => import("./commands/volume-ls.ts"),
+      prune: () => import("./commands/volume-prune.ts"),
+      rm: () => import("./commands/volume-rm.ts"),
+    },
+  },
+};
+
+/** `berth COMMAND`. */
+export const COMMANDS: Record<string, Loader> = {
+  attach,
+  bootstrap: () => import("./commands/bootstrap.ts"),
+  build,
+  create,
+  events,
+  exec,
+  history,
+  images,
+  import: importImage,
+  info,
+  inspect,
+  kill,
+  load,
+  login: () => import("./commands/login.ts"),
+  logs,
+  port,
+  ps,
+  pull,
+  push,
+  rename,
+  restart,
+  rm,
+  rmi,
+  run,
+  start,
+  stats,
+  stop,
+  tag,
+  top,
+  update,
+  version: () => import("./commands/version.ts"),
+  wait,
+};
+
+/** The first page of `berth --help`. */
+export const COMMON = ["run", "exec", "ps", "build", "bootstrap", "pull", "push", "images", "login", "version", "info"];
+
+/** Other spellings of a group's commands. */
+export const ALIASES: Record<string, Record<string, string>> = {
+  container: { list: "ls", ps: "ls", remove: "rm" },
+  image: { list: "ls", remove: "rm" },
+  network: { list: "ls" },
+  volume: { list: "ls", remove: "rm" },
+};

@@ -1,0 +1,134 @@
+import { writeFileSync } from "node:fs";
+import type { Query } from "../../client/transport.ts";
+import { type PackedContext, packDockerfile, packFolder } from "../build/context.ts";
+import { contextFromStdin, readAll } from "../build/stdin.ts";
+import { command } from "../command.ts";
+import type { Context } from "../context.ts";
+import { ExitError } from "../exit.ts";
+import type { FlagTable, FlagValues } from "../flags.ts";
+import { pairs } from "../options/env.ts";
+import { RESOURCE_FLAGS } from "../options/resource-flags.ts";
+import { extraHost } from "../options/resources.ts";
+import { showProgress } from "../progress.ts";
+
+const FLAGS = {
+  "add-host": { kind: "list", help: "Add a line to /etc/hosts (host:ip)" },
+  "build-arg": { kind: "list", help: "Give an ARG its value, or pass this shell's on" },
+  "cache-from": { kind: "list", type: "strings", help: "Images to take cache from" },
+  "cgroup-parent": { kind: "string", help: "Parent cgroup of RUN" },
+  compress: { kind: "bool", help: "Taken for compatibility" },
+  "cpu-period": RESOURCE_FLAGS["cpu-period"],
+  "cpu-quota": RESOURCE_FLAGS["cpu-quota"],
+  "cpu-shares": RESOURCE_FLAGS["cpu-shares"],
+  "cpuset-cpus": RESOURCE_FLAGS["cpuset-cpus"],
+  "cpuset-mems": RESOURCE_FLAGS["cpuset-mems"],
+  "disable-content-trust": { kind: "bool", help: "Taken for compatibility", fallback: true },
+  file: { kind: "string", short: "f", help: "The Dockerfile; - reads it from standard input" },
+  "force-rm": { kind: "bool", help: "Taken for compatibility" },
+  iidfile: { kind: "string", help: "Write the image's id to this file" },
+  isolation: { kind: "string", help: "Taken for compatibility" },
+  label: { kind: "list", help: "Set a label of the image" },
+  memory: RESOURCE_FLAGS.memory,
+  "memory-swap": RESOURCE_FLAGS["memory-swap"],
+  network: { kind: "string", help: "Network of RUN", fallback: "default" },
+  "no-cache": { kind: "bool", help: "Run every step anew" },
+  platform: { kind: "string", help: "Platform of the image" },
+  pull: { kind: "bool", help: "Look for newer base images" },
+  quiet: { kind: "bool", short: "q", help: "Print nothing but the image's id" },
+  rm: { kind: "bool", help: "Taken for compatibility", fallback: true },
+  "security-opt": { kind: "list", type: "strings", help: "Security option" },
+  "shm-size": RESOURCE_FLAGS["shm-size"],
+  squash: { kind: "bool", help: "Not supported", hidden: true },
+  tag: { kind: "list", short: "t", help: "Name of the image, name:tag" },
+  target: { kind: "string", help: "Build up to this stage" },
+  ulimit: RESOURCE_FLAGS.ulimit,
+} as const satisfies FlagTable;
+
+type Flags = FlagValues<typeof FLAGS>;
+
+/** `berth build PATH | URL | -`. The exit code is that of a failed RUN, as Docker's. */
+export default command({
+  usage: "[OPTIONS] PATH | URL | -",
+  summary: "Build an image from a Dockerfile",
+  args: [1, 1],
+  flags: FLAGS,
+  async run(ctx, { flags, args: [where = ""] }) {
+    const query = buildQuery(flags, ctx.env);
+    const remote = /^(https?|git):\/\/|^git@|^github\.com\//.test(where);
+    const packed: PackedContext = remote
+      ? { tar: nothing(), dockerfile: flags.file }
+      : await pack(ctx, where, flags.file);
+    let id = "";
+    const lines = ctx.engine.images.build(packed.tar, {
+      ...query,
+      ...(remote ? { remote: where } : {}),
+      dockerfile: packed.dockerfile,
+    });
+    try {
+      await showProgress(ctx, lines, {
+        quiet: flags.quiet,
+        onAux: (aux) => {
+          id = aux.ID ?? id;
+        },
+      });
+    } catch (error) {
+      const code = error instanceof Error && "buildCode" in error ? Number(error.buildCode) : 0;
+      if (code > 0 && error instanceof Error) throw new ExitError(code, error.message);
+      throw error;
+    }
+    if (flags.quiet) ctx.io.out(`${id}\n`);
+    if (flags.iidfile !== "") writeFileSync(flags.iidfile, id);
+    return 0;
+  },
+});
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+async function pack(ctx: Context, where: string, file: string): Promise<PackedContext> {
+  if (where === "-" && file === "-") {
+    throw new ExitError(1, "invalid argument: can't use stdin for both build context and dockerfile");
+  }
+  if (where !== "-") return packFolder(where, file === "-" ? await readAll(ctx.io.stdin()) : file);
+  const context = await contextFromStdin(ctx.io.stdin(), file);
+  return "text" in context ? packDockerfile(context.text) : context;
+}
+
+/** Build arguments: a name alone takes this shell's value, and is sent as null where the shell has none. */
+function buildArgs(texts: readonly string[], env: NodeJS.ProcessEnv): Record<string, string | null> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const equals = text.indexOf("=");
+      return equals < 0 ? [text, env[text] ?? null] : [text.slice(0, equals), text.slice(equals + 1)];
+    }),
+  );
+}
+
+function buildQuery(flags: Flags, env: NodeJS.ProcessEnv): Query {
+  const json = (value: object): string | undefined =>
+    Object.keys(value).length === 0 ? undefined : JSON.stringify(value);
+  return {
+    t: flags.tag,
+    buildargs: json(buildArgs(flags["build-arg"], env)),
+    labels: json(pairs(flags.label)),
+    target: flags.target || undefined,
+    nocache: flags["no-cache"],
+    pull: flags.pull,
+    q: flags.quiet,
+    rm: flags.rm,
+    forcerm: flags["force-rm"],
+    networkmode: flags.network,
+    platform: flags.platform || undefined,
+    extrahosts: flags["add-host"].map(extraHost),
+    cachefrom: json(flags["cache-from"]),
+    cgroupparent: flags["cgroup-parent"] || undefined,
+    cpuperiod: flags["cpu-period"] || undefined,
+    cpuquota: flags["cpu-quota"] || undefined,
+    cpushares: flags["cpu-shares"] || undefined,
+    cpusetcpus: flags["cpuset-cpus"] || undefined,
+    cpusetmems: flags["cpuset-mems"] || undefined,
+    memory: flags.memory || undefined,
+    memswap: flags["memory-swap"] || undefined,
+    shmsize: flags["shm-size"] || undefined,
+    version: "1",
+  };
+}

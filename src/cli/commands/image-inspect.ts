@@ -1,0 +1,16 @@
+import { command } from "../command.ts";
+import { printInspected } from "../inspect-output.ts";
+
+/** `berth image inspect`. */
+export default command({
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  summary: "Display detailed information on one or more images",
+  args: [1, Number.POSITIVE_INFINITY],
+  flags: {
+    format: { kind: "string", short: "f", help: "'json', or a Go template for each object" },
+    platform: { kind: "string", help: "Inspect this platform of the image" },
+  },
+  run(ctx, { flags, args }) {
+    return printInspected(ctx, args, { format: flags.format, fetch: (name) => ctx.engine.images.inspect(name) });
+  },
+});

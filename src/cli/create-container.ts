@@ -1,0 +1,45 @@
+import { existsSync, writeFileSync } from "node:fs";
+import type { CreateBody } from "../client/containers.ts";
+import { BerthError, isKind } from "../spec/errors.ts";
+import { familiarString, parseReference, withDefaultTag } from "../spec/reference.ts";
+import type { Context } from "./context.ts";
+import type { ContainerFlags } from "./options/body.ts";
+import { pullImage } from "./pull.ts";
+
+/** Creates the container, pulling its image where `--pull` says so, and writes the cidfile. Returns the id; warnings go to stderr. */
+export async function createContainer(ctx: Context, body: CreateBody, flags: ContainerFlags): Promise<string> {
+  if (flags.cidfile && existsSync(flags.cidfile)) {
+    const path = flags.cidfile;
+    throw new BerthError(
+      "conflict",
+      `container ID file found, make sure the other container isn't running or delete ${path}`,
+    );
+  }
+  if (flags.pull === "always") await pull(ctx, body.Image ?? "", flags);
+  const created = await createOrPull(ctx, body, flags);
+  for (const warning of created.Warnings ?? []) ctx.io.err(`WARNING: ${warning}\n`);
+  if (flags.cidfile) writeFileSync(flags.cidfile, created.Id, { mode: 0o644 });
+  return created.Id;
+}
+
+async function createOrPull(
+  ctx: Context,
+  body: CreateBody,
+  flags: ContainerFlags,
+): Promise<{ Id: string; Warnings?: string[] }> {
+  const query = { name: flags.name || undefined, platform: flags.platform || undefined };
+  try {
+    return await ctx.engine.containers.create(body, query);
+  } catch (error) {
+    const missing = isKind(error, "not-found") && /no such image/i.test(String(error));
+    if (!missing || flags.pull !== "missing") throw error;
+    const name = familiarString(withDefaultTag(parseReference(body.Image ?? "")));
+    if (!flags.quiet) ctx.io.err(`Unable to find image '${name}' locally\n`);
+    await pull(ctx, body.Image ?? "", flags);
+    return ctx.engine.containers.create(body, query);
+  }
+}
+
+async function pull(ctx: Context, image: string, flags: ContainerFlags): Promise<void> {
+  await pullImage(ctx, image, { platform: flags.platform, quiet: flags.quiet, to: "err" });
+}

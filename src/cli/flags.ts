@@ -1,0 +1,189 @@
+import { BerthError } from "../spec/errors.ts";
+import { parseDuration, parseSize } from "./format/units.ts";
+
+/** What a flag's text is turned into: `list` collects every use, `bytes` is a size as `512m`, `duration` nanoseconds. */
+export type FlagKind = "bool" | "string" | "int" | "uint16" | "list" | "bytes" | "duration" | "cpus";
+
+/** One flag. `type` is the word in the help; `fallback` the value without the flag; a hidden one is taken but not listed. */
+export interface FlagSpec {
+  kind: FlagKind;
+  short?: string;
+  help: string;
+  type?: string;
+  fallback?: boolean | number | string;
+  hidden?: boolean;
+}
+
+/** A command's flags by long name. */
+export type FlagTable = Record<string, FlagSpec>;
+
+type ValueOf<S extends FlagSpec> = S["kind"] extends "bool"
+  ? boolean
+  : S["kind"] extends "list"
+    ? string[]
+    : S["kind"] extends "string"
+      ? string
+      : number;
+
+/** The parsed flags; ones that were not given hold their fallback, or false, 0, "" and []. */
+export type FlagValues<T extends FlagTable> = { [K in keyof T]: ValueOf<T[K]> };
+
+/** A parsed command line. `given` names the flags that were there, whatever their value. */
+export interface ParsedLine<T extends FlagTable> {
+  flags: FlagValues<T>;
+  given: ReadonlySet<string>;
+  args: string[];
+  /** `--help`, or `-h` where no flag has that letter. */
+  help: boolean;
+}
+
+type Value = boolean | number | string | string[];
+
+const ZERO: Record<FlagKind, Value> = {
+  bool: false,
+  string: "",
+  int: 0,
+  uint16: 0,
+  list: [],
+  bytes: 0,
+  duration: 0,
+  cpus: 0,
+};
+
+/**
+ * Parses as Docker's CLI does (Go's pflag): `--name value`, `--name=value`, `-p80:80`, `-p=80:80`, `-it`, `--rm=false`,
+ * `--` ends the flags. With `interspersed` false the first argument ends them, so that the rest belongs to the container's
+ * command. Throws `invalid-argument` in pflag's own words.
+ */
+export function parseFlags<T extends FlagTable>(
+  table: T,
+  argv: readonly string[],
+  options: { interspersed: boolean },
+): ParsedLine<T> {
+  const values: Record<string, Value> = {};
+  for (const [name, spec] of Object.entries(table)) values[name] = spec.fallback ?? ZERO[spec.kind];
+  const line = { values, given: new Set<string>(), args: [] as string[], help: false, table, rest: [...argv] };
+  for (let arg = line.rest.shift(); arg !== undefined; arg = line.rest.shift()) {
+    if (arg === "--") {
+      line.args.push(...line.rest);
+      break;
+    }
+    if (arg.startsWith("--")) takeLong(line, arg.slice(2));
+    else if (arg.startsWith("-") && arg !== "-") takeShort(line, arg.slice(1));
+    else {
+      line.args.push(arg);
+      if (!options.interspersed) {
+        line.args.push(...line.rest);
+        break;
+      }
+    }
+    if (line.help) break;
+  }
+  return { flags: line.values as FlagValues<T>, given: line.given, args: line.args, help: line.help };
+}
+
+interface Line {
+  values: Record<string, Value>;
+  given: Set<string>;
+  help: boolean;
+  table: FlagTable;
+  rest: string[];
+}
+
+const usage = (message: string): BerthError => new BerthError("invalid-argument", message);
+
+function takeLong(line: Line, text: string): void {
+  const equals = text.indexOf("=");
+  const name = equals < 0 ? text : text.slice(0, equals);
+  const spec = Object.hasOwn(line.table, name) ? line.table[name] : undefined;
+  if (name === "" || name.startsWith("-")) throw usage(`bad flag syntax: --${text}`);
+  if (!spec) {
+    if (name !== "help") throw usage(`unknown flag: --${name}`);
+    line.help = true;
+    return;
+  }
+  if (equals >= 0) set(line, name, text.slice(equals + 1));
+  else if (spec.kind === "bool") set(line, name, "true");
+  else set(line, name, next(line, `--${name}`));
+}
+
+function takeShort(line: Line, text: string): void {
+  for (let at = 0; at < text.length; at++) {
+    const letter = text[at] ?? "";
+    const found = Object.entries(line.table).find(([, spec]) => spec.short === letter);
+    if (!found) {
+      if (letter !== "h") throw usage(`unknown shorthand flag: '${letter}' in -${text}`);
+      line.help = true;
+      return;
+    }
+    const [name, spec] = found;
+    const tail = text.slice(at + 1);
+    const attached = tail.startsWith("=") && tail.length > 1 ? tail.slice(1) : tail;
+    if (spec.kind === "bool" && attached === tail) {
+      set(line, name, "true");
+      continue;
+    }
+    set(line, name, tail === "" ? next(line, `'${letter}' in -${text}`) : attached);
+    return;
+  }
+}
+
+function next(line: Line, shown: string): string {
+  const value = line.rest.shift();
+  if (value === undefined) throw usage(`flag needs an argument: ${shown}`);
+  return value;
+}
+
+function set(line: Line, name: string, text: string): void {
+  const spec = line.table[name];
+  if (!spec) return;
+  line.given.add(name);
+  if (spec.kind === "list") {
+    const old = line.values[name];
+    line.values[name] = [...(Array.isArray(old) ? old : []), text];
+    return;
+  }
+  try {
+    line.values[name] = parseValue(spec.kind, text);
+  } catch (error) {
+    const shown = spec.short ? `-${spec.short}, --${name}` : `--${name}`;
+    const why = error instanceof Error ? error.message : String(error);
+    throw usage(`invalid argument ${JSON.stringify(text)} for "${shown}" flag: ${why}`);
+  }
+}
+
+const TRUE = new Set(["1", "t", "T", "true", "TRUE", "True"]);
+const FALSE = new Set(["0", "f", "F", "false", "FALSE", "False"]);
+const UINT16_MAX = 65535;
+const NANO = 1e9;
+
+function parseValue(kind: Exclude<FlagKind, "list">, text: string): Value {
+  switch (kind) {
+    case "bool":
+      if (TRUE.has(text)) return true;
+      if (FALSE.has(text)) return false;
+      throw usage(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
+    case "int":
+      return parseInteger(text, { name: "ParseInt", max: Number.MAX_SAFE_INTEGER });
+    case "uint16":
+      return parseInteger(text, { name: "ParseUint", max: UINT16_MAX });
+    case "bytes":
+      return text === "-1" ? -1 : parseSize(text);
+    case "duration":
+      return parseDuration(text);
+    case "cpus":
+      if (!/^\d*\.?\d+$|^\d+\.$/.test(text)) throw usage(`failed to parse ${text} as a rational number`);
+      return Math.round(Number(text) * NANO);
+    default:
+      return text;
+  }
+}
+
+function parseInteger(text: string, rule: { name: "ParseInt" | "ParseUint"; max: number }): number {
+  const pattern = rule.name === "ParseInt" ? /^[+-]?(\d+|0x[0-9a-fA-F]+)$/ : /^(\d+|0x[0-9a-fA-F]+)$/;
+  if (!pattern.test(text)) throw usage(`strconv.${rule.name}: parsing ${JSON.stringify(text)}: invalid syntax`);
+  const value = Number(text);
+  if (Math.abs(value) > rule.max)
+    throw usage(`strconv.${rule.name}: parsing ${JSON.stringify(text)}: value out of range`);
+  return value;
+}

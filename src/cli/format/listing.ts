@@ -1,0 +1,72 @@
+import { type Context, printLine } from "../context.ts";
+import { Row } from "../template/values.ts";
+import { alignTable } from "./table.ts";
+
+/** How one kind of thing is listed. */
+export interface Listing<T> {
+  /** Column titles by field; those of `columns` make the default table. */
+  titles: Record<string, string>;
+  columns: readonly string[];
+  /** A thing's fields, for tables and templates. */
+  row(item: T): Row;
+}
+
+/** What `--format` and `-q` ask for. `quiet` is the field that `-q` prints. */
+export interface ListingOptions {
+  format: string;
+  quiet?: string | undefined;
+}
+
+/** Prints items as Docker does: the default table, `table TEMPLATE`, `json`, or a Go template a line. */
+export async function printListing<T>(
+  ctx: Context,
+  listing: Listing<T>,
+  items: readonly T[],
+  options: ListingOptions,
+): Promise<void> {
+  const { format, quiet } = options;
+  if (quiet !== undefined && (format === "" || format === "table")) {
+    for (const item of items) printLine(ctx, fieldText(listing.row(item), quiet));
+    return;
+  }
+  if (format === "" || format === "table") {
+    const rows = items.map((item) => listing.row(item));
+    const header = listing.columns.map((c) => listing.titles[c] ?? c.toUpperCase());
+    ctx.io.out(alignTable([header, ...rows.map((row) => listing.columns.map((c) => fieldText(row, c)))]));
+    return;
+  }
+  await printTemplate(ctx, listing, items, format);
+}
+
+/** A row's field as plain text. */
+export function fieldText(row: Row, field: string): string {
+  return String(row.fields[field] ?? "");
+}
+
+async function printTemplate<T>(ctx: Context, listing: Listing<T>, items: readonly T[], format: string): Promise<void> {
+  const { compileTemplate } = await import("../template/execute.ts");
+  const { FUNCTIONS, HEADER_FUNCTIONS } = await import("../template/functions.ts");
+  const isTable = /^table(\s|$)/.test(format);
+  const source =
+    format === "json" ? "{{json .}}" : unescapeTabs(isTable ? format.slice("table".length).trim() : format);
+  const template = compileTemplate(source, { functions: FUNCTIONS });
+  const lines = items.map((item) => template.execute(listing.row(item)));
+  if (!isTable) {
+    for (const line of lines) printLine(ctx, line);
+    return;
+  }
+  const label = (name: unknown): string => titleOfLabel(String(name));
+  const titles = new Row({ ...listing.titles, Label: label });
+  const header = compileTemplate(source, { functions: HEADER_FUNCTIONS }).execute(titles);
+  ctx.io.out(alignTable([header, ...lines].flatMap((line) => line.split("\n")).map((line) => line.split("\t"))));
+}
+
+/** `com.example.my-label` heads its column as `my label`. */
+function titleOfLabel(name: string): string {
+  return (name.split(".").at(-1) ?? name).replaceAll("-", " ").replaceAll("_", " ");
+}
+
+/** On the command line `\t` and `\n` stand for the characters themselves. */
+export function unescapeTabs(format: string): string {
+  return format.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
+}

@@ -1,0 +1,89 @@
+import type { Command } from "./command.ts";
+import { COMMANDS, COMMON, GROUPS, type Loader } from "./commands.ts";
+import type { FlagSpec, FlagTable } from "./flags.ts";
+import { alignTable } from "./format/table.ts";
+import { GLOBAL_FLAGS } from "./global-flags.ts";
+
+const TYPE_WORD: Record<FlagSpec["kind"], string> = {
+  bool: "",
+  string: "string",
+  int: "int",
+  uint16: "uint16",
+  list: "list",
+  bytes: "bytes",
+  duration: "duration",
+  cpus: "decimal",
+};
+
+/** The block of flags in a help text; empty without flags. */
+export function flagsText(title: string, flags: FlagTable): string {
+  const shown = Object.entries(flags)
+    .filter(([, spec]) => !spec.hidden)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  if (shown.length === 0) return "";
+  const lines = shown.map(([name, spec]) => {
+    const word = spec.type ?? TYPE_WORD[spec.kind];
+    const fallback =
+      spec.fallback === undefined || spec.fallback === false || spec.fallback === "" ? "" : spec.fallback;
+    const quoted = typeof fallback === "string" && fallback !== "" ? JSON.stringify(fallback) : String(fallback);
+    const tail = fallback === "" ? "" : ` (default ${quoted})`;
+    return [`  ${spec.short ? `-${spec.short},` : "   "} --${name}${word ? ` ${word}` : ""}`, `${spec.help}${tail}`];
+  });
+  return `\n${title}:\n${alignTable(lines, { minWidth: 0 })}`;
+}
+
+/** `Usage:  berth run [OPTIONS] IMAGE …`. */
+export function usageLine(name: string, command: Command): string {
+  return `Usage:  ${name}${command.usage ? ` ${command.usage}` : ""}`;
+}
+
+/** `berth COMMAND --help`. */
+export function commandHelp(name: string, command: Command): string {
+  return `${usageLine(name, command)}\n\n${command.summary}\n${flagsText("Options", command.flags)}`;
+}
+
+async function commandLines(commands: Record<string, Loader>, names: string[]): Promise<string[][]> {
+  const lines: string[][] = [];
+  for (const name of names) {
+    const load = commands[name];
+    if (load) lines.push([`  ${name}`, (await load()).default.summary]);
+  }
+  return lines;
+}
+
+const table = (lines: string[][]): string => alignTable(lines, { minWidth: 14, padding: 2 });
+
+/** `berth GROUP`. */
+export async function groupHelp(name: string): Promise<string> {
+  const group = GROUPS[name] ?? { summary: "", commands: {} };
+  const lines = await commandLines(group.commands, Object.keys(group.commands));
+  return `Usage:  berth ${name} COMMAND
+
+${group.summary}
+
+Commands:
+${table(lines)}
+Run 'berth ${name} COMMAND --help' for more information on a command.
+`;
+}
+
+/** `berth --help`. */
+export async function programHelp(): Promise<string> {
+  const others = Object.keys(COMMANDS).filter((name) => !COMMON.includes(name));
+  const daemon = ["  daemon", "Run the engine in the foreground"];
+  const rest = [...(await commandLines(COMMANDS, others)), daemon].sort((a, b) =>
+    (a[0] ?? "") < (b[0] ?? "") ? -1 : 1,
+  );
+  return `Usage:  berth [OPTIONS] COMMAND
+
+A container engine in one executable
+
+Common Commands:
+${table(await commandLines(COMMANDS, COMMON))}
+Management Commands:
+${table(Object.entries(GROUPS).map(([name, g]) => [`  ${name}`, g.summary]))}
+Commands:
+${table(rest)}${flagsText("Global Options", GLOBAL_FLAGS)}
+Run 'berth COMMAND --help' for more information on a command.
+`;
+}

@@ -1,0 +1,44 @@
+import type { Context } from "./context.ts";
+import { errorLine } from "./each.ts";
+
+/**
+ * `inspect` of anything: a JSON list, or a template's text a line each. Things that are not there are told on stderr, after
+ * what was found, and make the exit code 1.
+ */
+export async function printInspected(
+  ctx: Context,
+  names: readonly string[],
+  options: { format: string; fetch: (name: string) => Promise<unknown> },
+): Promise<number> {
+  const results = await Promise.allSettled(names.map((name) => options.fetch(name)));
+  const found = results.flatMap((r) => (r.status === "fulfilled" ? [r.value] : []));
+  const failed = results.flatMap((r) => (r.status === "rejected" ? [errorLine(r.reason)] : []));
+  await printAll(ctx, found, options.format);
+  for (const line of failed) ctx.io.err(`${line}\n`);
+  return failed.length > 0 ? 1 : 0;
+}
+
+async function printAll(ctx: Context, found: readonly unknown[], format: string): Promise<void> {
+  if (format === "") {
+    const text = found.length === 0 ? "[]" : JSON.stringify(found, null, 4);
+    ctx.io.out(`${text}\n`);
+    return;
+  }
+  if (format === "json") {
+    ctx.io.out(`${JSON.stringify(found)}\n`);
+    return;
+  }
+  const { compileTemplate } = await import("./template/execute.ts");
+  const template = compileTemplate(format);
+  for (const item of found) {
+    let text: string;
+    try {
+      text = template.execute(item);
+    } catch (error) {
+      ctx.io.out("\n");
+      throw error;
+    }
+    ctx.io.out(`${text}\n`);
+  }
+  if (found.length === 0) ctx.io.out("\n");
+}

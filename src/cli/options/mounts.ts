@@ -1,0 +1,201 @@
+import { resolve } from "node:path";
+import type { Mount, MountType } from "../../spec/engine-api.ts";
+import { BerthError } from "../../spec/errors.ts";
+import { parseSize } from "../format/units.ts";
+
+const invalid = (message: string): BerthError => new BerthError("invalid-argument", message);
+const inFlag = (text: string, why: string): BerthError =>
+  invalid(`invalid argument ${JSON.stringify(text)} for "--mount" flag: ${why}`);
+
+/** `-v`: with a source it is a bind in the API's words, without one an anonymous volume. */
+export function volumeOptions(texts: readonly string[]): {
+  binds: string[];
+  volumes: Record<string, Record<string, never>>;
+} {
+  const binds: string[] = [];
+  const volumes: Record<string, Record<string, never>> = {};
+  for (const text of texts) {
+    const parts = text.split(":");
+    if (parts.some((p) => p === "")) throw invalid(`invalid spec: ${text}: empty section between colons`);
+    if (parts.length === 1) volumes[text] = {};
+    else binds.push([sourcePath(parts[0] ?? ""), ...parts.slice(1)].join(":"));
+  }
+  return { binds, volumes };
+}
+
+/** A relative path is the caller's, not the daemon's; a plain word is a volume's name. */
+function sourcePath(source: string): string {
+  return source.startsWith(".") || source.startsWith("~/")
+    ? resolve(source.replace(/^~/, process.env["HOME"] ?? "~"))
+    : source;
+}
+
+/** `--tmpfs path[:options]`. */
+export function tmpfsOptions(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const colon = text.indexOf(":");
+      return colon < 0 ? [text, ""] : [text.slice(0, colon), text.slice(colon + 1)];
+    }),
+  );
+}
+
+const TYPES = new Set(["bind", "volume", "tmpfs", "image", "npipe", "cluster"]);
+const BARE = new Set(["readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src"]);
+
+/** `--mount type=…,src=…,dst=…` (docker's CSV form). Throws in Docker's words. */
+export function parseMount(text: string): Mount {
+  const mount: Mount = { Type: "volume" };
+  for (const field of csv(text)) {
+    const equals = field.indexOf("=");
+    const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
+    if (equals < 0 && !BARE.has(key)) throw inFlag(text, `invalid field '${field}' must be a key=value pair`);
+    setField(mount, { key, value: equals < 0 ? "true" : field.slice(equals + 1), text });
+  }
+  if (!mount.Target) throw inFlag(text, "target is required");
+  if (mount.Type === "bind" && mount.Source) mount.Source = sourcePath(mount.Source);
+  checkType(mount, text);
+  return mount;
+}
+
+function csv(text: string): string[] {
+  return [...text.matchAll(/(?:^|,)("(?:[^"]|"")*"|[^,]*)/g)].map((m) =>
+    (m[1] ?? "").replace(/^"(.*)"$/s, "$1").replaceAll('""', '"'),
+  );
+}
+
+interface Field {
+  key: string;
+  value: string;
+  text: string;
+}
+
+function setField(mount: Mount, field: Field): void {
+  const { key, value, text } = field;
+  const [prefix = ""] = key.split("-");
+  const group = key.includes("-") ? GROUPS[prefix] : undefined;
+  if (group) {
+    group(mount, field);
+    return;
+  }
+  switch (key) {
+    case "type":
+      if (!TYPES.has(value.toLowerCase())) throw inFlag(text, `mount type unknown: "${value}"`);
+      mount.Type = value.toLowerCase() as MountType;
+      break;
+    case "source":
+    case "src":
+      mount.Source = value;
+      break;
+    case "target":
+    case "dst":
+    case "destination":
+      mount.Target = value;
+      break;
+    case "readonly":
+    case "ro":
+      mount.ReadOnly = truth(field);
+      break;
+    case "consistency":
+      mount.Consistency = value.toLowerCase();
+      break;
+    case "image-subpath":
+      mount.ImageOptions = { Subpath: value };
+      break;
+    default:
+      throw inFlag(text, `unknown option '${key}' in '${text}'`);
+  }
+}
+
+function truth({ key, value, text }: Field): boolean {
+  if (/^(1|t|true)$/i.test(value)) return true;
+  if (/^(0|f|false)$/i.test(value)) return false;
+  throw inFlag(text, `invalid value for ${key}: ${value}`);
+}
+
+function keyValue(value: string): Record<string, string> {
+  const equals = value.indexOf("=");
+  return equals < 0 ? { [value]: "" } : { [value.slice(0, equals)]: value.slice(equals + 1) };
+}
+
+function setVolume(mount: Mount, field: Field): void {
+  const options = (mount.VolumeOptions ??= {});
+  switch (field.key) {
+    case "volume-nocopy":
+      options.NoCopy = truth(field);
+      break;
+    case "volume-label":
+      options.Labels = { ...options.Labels, ...keyValue(field.value) };
+      break;
+    case "volume-driver":
+      options.DriverConfig = { ...options.DriverConfig, Name: field.value };
+      break;
+    case "volume-opt":
+      options.DriverConfig = {
+        ...options.DriverConfig,
+        Options: { ...options.DriverConfig?.Options, ...keyValue(field.value) },
+      };
+      break;
+    case "volume-subpath":
+      options.Subpath = field.value;
+      break;
+    default:
+      throw inFlag(field.text, `unknown option '${field.key}' in '${field.text}'`);
+  }
+}
+
+const PROPAGATION = ["private", "rprivate", "shared", "rshared", "slave", "rslave"] as const;
+
+function setBind(mount: Mount, field: Field): void {
+  const options = (mount.BindOptions ??= {});
+  switch (field.key) {
+    case "bind-propagation": {
+      const known = PROPAGATION.find((p) => p === field.value.toLowerCase());
+      if (!known) throw inFlag(field.text, `invalid propagation: ${field.value}`);
+      options.Propagation = known;
+      break;
+    }
+    case "bind-nonrecursive":
+      options.NonRecursive = truth(field);
+      break;
+    case "bind-create-src":
+      options.CreateMountpoint = truth(field);
+      break;
+    case "bind-recursive":
+      if (field.value === "disabled") options.NonRecursive = true;
+      else if (field.value === "writable") options.ReadOnlyNonRecursive = true;
+      else if (field.value === "readonly") options.ReadOnlyForceRecursive = true;
+      else if (field.value !== "enabled") throw inFlag(field.text, `invalid value for bind-recursive: ${field.value}`);
+      break;
+    default:
+      throw inFlag(field.text, `unknown option '${field.key}' in '${field.text}'`);
+  }
+}
+
+function setTmpfs(mount: Mount, field: Field): void {
+  const options = (mount.TmpfsOptions ??= {});
+  if (field.key === "tmpfs-size") options.SizeBytes = parseSize(field.value);
+  else if (field.key === "tmpfs-mode") {
+    if (!/^[0-7]+$/.test(field.value)) throw inFlag(field.text, `invalid value for tmpfs-mode: ${field.value}`);
+    options.Mode = Number.parseInt(field.value, 8);
+  } else throw inFlag(field.text, `unknown option '${field.key}' in '${field.text}'`);
+}
+
+/** Options of one mount type, by prefix. */
+const GROUPS: Record<string, (mount: Mount, field: Field) => void> = {
+  volume: setVolume,
+  bind: setBind,
+  tmpfs: setTmpfs,
+};
+
+function checkType(mount: Mount, text: string): void {
+  const mixes: [unknown, string, MountType][] = [
+    [mount.VolumeOptions, "volume-*", "volume"],
+    [mount.BindOptions, "bind-*", "bind"],
+    [mount.TmpfsOptions, "tmpfs-*", "tmpfs"],
+  ];
+  for (const [given, prefix, type] of mixes) {
+    if (given && mount.Type !== type)
+      throw inFlag(text, `cannot mix '${prefix}' options with mount type '${mount.Type}'`);
+  }
+}

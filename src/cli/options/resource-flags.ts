@@ -1,0 +1,31 @@
+import type { FlagTable } from "../flags.ts";
+
+/** Limits, as `run` and `create` take them. Sizes in bytes, CPUs in billionths, as the Engine API has them. */
+export const RESOURCE_FLAGS = {
+  "blkio-weight": { kind: "uint16", help: "Block I/O weight, 10 to 1000, 0 for none" },
+  "blkio-weight-device": { kind: "list", help: "Block I/O weight of one device" },
+  "cpu-count": { kind: "int", help: "Windows only", hidden: true },
+  "cpu-percent": { kind: "int", help: "Windows only", hidden: true },
+  "cpu-period": { kind: "int", help: "CFS period in microseconds" },
+  "cpu-quota": { kind: "int", help: "CFS quota in microseconds" },
+  "cpu-rt-period": { kind: "int", help: "Real-time period in microseconds" },
+  "cpu-rt-runtime": { kind: "int", help: "Real-time runtime in microseconds" },
+  "cpu-shares": { kind: "int", short: "c", help: "CPU weight" },
+  cpus: { kind: "cpus", help: "Number of CPUs" },
+  "cpuset-cpus": { kind: "string", help: "CPUs to run on (0-3, 0,1)" },
+  "cpuset-mems": { kind: "string", help: "Memory nodes to use (0-3, 0,1)" },
+  "device-read-bps": { kind: "list", help: "Limit reading from a device, bytes a second" },
+  "device-read-iops": { kind: "list", help: "Limit reading from a device, operations a second" },
+  "device-write-bps": { kind: "list", help: "Limit writing to a device, bytes a second" },
+  "device-write-iops": { kind: "list", help: "Limit writing to a device, operations a second" },
+  "kernel-memory": { kind: "bytes", help: "Taken for compatibility; kernels ignore it" },
+  memory: { kind: "bytes", short: "m", help: "Memory limit" },
+  "memory-reservation": { kind: "bytes", help: "Soft memory limit" },
+  "memory-swap": { kind: "bytes", help: "Limit of memory and swap together, -1 for no limit" },
+  "memory-swappiness": { kind: "int", help: "0 to 100, -1 for the host's", fallback: -1 },
+  "oom-kill-disable": { kind: "bool", help: "Do not kill on lack of memory" },
+  "oom-score-adj": { kind: "int", help: "Preference of the kernel's killer, -1000 to 1000" },
+  "pids-limit": { kind: "int", help: "Limit of processes, -1 for none" },
+  "shm-size": { kind: "bytes", help: "Size of /dev/shm" },
+  ulimit: { kind: "list", type: "ulimit", help: "Set a ulimit: name=soft[:hard]" },
+} as const satisfies FlagTable;

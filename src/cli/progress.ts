@@ -1,0 +1,72 @@
+import type { ProgressLine } from "../client/images.ts";
+import { BerthError } from "../spec/errors.ts";
+import type { Context } from "./context.ts";
+
+/** Where progress goes, and what becomes of the engine's last words. */
+export interface ProgressOptions {
+  /** `err` for what must not mix with a command's own output. */
+  to?: "out" | "err";
+  /** Gets each `aux` object, such as the id of a built image. */
+  onAux?: (aux: { ID?: string }) => void;
+  /** Print nothing but errors. */
+  quiet?: boolean;
+}
+
+/**
+ * Prints a progress stream: on a terminal each layer keeps its own line, elsewhere each change of state is a plain line.
+ * Throws the engine's error where the stream ends with one.
+ */
+export async function showProgress(
+  ctx: Context,
+  lines: AsyncIterable<ProgressLine>,
+  options: ProgressOptions = {},
+): Promise<void> {
+  const toErr = options.to === "err";
+  const write = (text: string): void => (toErr ? ctx.io.err(text) : ctx.io.out(text));
+  const terminal = ctx.io.stdoutIsTerminal() && !toErr;
+  const rows: string[] = [];
+  const said = new Map<string, string>();
+  for await (const line of lines) {
+    if (line.error !== undefined || line.errorDetail) {
+      const code = line.errorDetail?.code;
+      const text = line.errorDetail?.message ?? line.error ?? "unknown error";
+      throw Object.assign(new BerthError("internal", text.trim()), code === undefined ? {} : { buildCode: code });
+    }
+    if (line.aux) options.onAux?.(line.aux);
+    if (options.quiet) continue;
+    if (line.stream !== undefined) write(line.stream);
+    else if (line.status !== undefined && line.id && terminal) redraw(write, rows, line);
+    else if (line.status !== undefined && changed(said, line))
+      write(`${line.id ? `${line.id}: ` : ""}${line.status}\n`);
+  }
+}
+
+/** Off a terminal only changes of state are worth a line, not each of a thousand steps. */
+function changed(said: Map<string, string>, line: ProgressLine): boolean {
+  if (!line.id) return true;
+  if (line.progressDetail?.current !== undefined || said.get(line.id) === line.status) return false;
+  said.set(line.id, line.status ?? "");
+  return true;
+}
+
+function redraw(write: (text: string) => void, rows: string[], line: ProgressLine): void {
+  const id = line.id ?? "";
+  const text = `${id}: ${line.status ?? ""} ${line.progress ?? bar(line)}`.trimEnd();
+  const known = rows.indexOf(id);
+  if (known < 0) {
+    rows.push(id);
+    write(`${text}\n`);
+    return;
+  }
+  const up = rows.length - known;
+  write(`\x1b[${up}A\x1b[2K\r${text}\r\x1b[${up}B`);
+}
+
+const BAR_WIDTH = 30;
+
+function bar(line: ProgressLine): string {
+  const { current, total } = line.progressDetail ?? {};
+  if (current === undefined || !total) return "";
+  const full = Math.min(BAR_WIDTH, Math.round((BAR_WIDTH * current) / total));
+  return `[${"=".repeat(full)}${" ".repeat(BAR_WIDTH - full)}] ${Math.round((100 * current) / total)}%`;
+}

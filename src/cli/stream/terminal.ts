@@ -1,0 +1,70 @@
+import { constants } from "node:os";
+import type { Context } from "../context.ts";
+
+/**
+ * Puts the terminal on standard input into raw mode. The returned function puts it back; so does the end of the process,
+ * whatever ends it, and signals that would end it first pass here.
+ */
+export function rawMode(ctx: Context): () => void {
+  const stdin = ctx.io.stdin();
+  if (!ctx.io.stdinIsTerminal()) return () => undefined;
+  const restore = (): void => {
+    if (stdin.isRaw) stdin.setRawMode(false);
+  };
+  stdin.setRawMode(true);
+  process.once("exit", restore);
+  return () => {
+    process.off("exit", restore);
+    restore();
+  };
+}
+
+/** The size of the terminal on standard output, as the API takes it; undefined without one. */
+export function terminalSize(ctx: Context): { h: number; w: number } | undefined {
+  if (!ctx.io.stdoutIsTerminal()) return undefined;
+  const { rows, columns } = ctx.io.stdout();
+  return rows > 0 && columns > 0 ? { h: rows, w: columns } : undefined;
+}
+
+const RETRIES = 5;
+const RETRY_MS = 10;
+
+/**
+ * Tells `resize` the size now and at each change. A process that is just being made cannot be resized yet, so that the first
+ * one is tried a few times. The returned function ends it.
+ */
+export function followSize(ctx: Context, resize: (size: { h: number; w: number }) => Promise<void>): () => void {
+  let ended = false;
+  const send = async (tries: number): Promise<void> => {
+    const size = terminalSize(ctx);
+    if (!size || ended) return;
+    try {
+      await resize(size);
+    } catch {
+      // Not there yet, or gone already: neither is the user's concern.
+      if (tries > 0) setTimeout(() => void send(tries - 1), RETRY_MS * (RETRIES - tries + 1));
+    }
+  };
+  const onChange = (): void => void send(0);
+  process.on("SIGWINCH", onChange);
+  void send(RETRIES);
+  return () => {
+    ended = true;
+    process.off("SIGWINCH", onChange);
+  };
+}
+
+const PROXIED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGCONT"] as const;
+
+/** Sends the signals that this process gets to `kill` instead. The returned function ends it. */
+export function proxySignals(kill: (signal: string) => Promise<void>): () => void {
+  const handlers = PROXIED.map((signal) => {
+    // The container may have ended just before; its exit code then tells.
+    const handler = (): void => void kill(String(constants.signals[signal])).catch(() => undefined);
+    process.on(signal, handler);
+    return { signal, handler };
+  });
+  return () => {
+    for (const { signal, handler } of handlers) process.off(signal, handler);
+  };
+}

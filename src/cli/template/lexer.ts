@@ -1,0 +1,126 @@
+import { BerthError } from "../../spec/errors.ts";
+
+/** A token inside `{{ }}`. */
+export interface Token {
+  kind: "field" | "variable" | "word" | "string" | "number" | "char" | "punct";
+  /** Field and variable names without their mark; strings decoded. */
+  text: string;
+  /** True where white space stands before it: `.A .B` are two operands, `.A.B` is one. */
+  spaced: boolean;
+  /** Offset in the template, for messages. */
+  at: number;
+}
+
+/** A template is text and actions, in turn. */
+export type Piece = { text: string } | { tokens: Token[]; at: number };
+
+/** What every syntax error is thrown as (Go's words: `template: :1: …`). */
+export function syntaxError(why: string): BerthError {
+  return new BerthError("invalid-argument", `template parsing error: template: :1: ${why}`);
+}
+
+/** Cuts a template into pieces: trim markers `{{- -}}` are applied, comments dropped. */
+export function lex(source: string): Piece[] {
+  const pieces: Piece[] = [];
+  let at = 0;
+  let trimNext = false;
+  while (at <= source.length) {
+    const open = source.indexOf("{{", at);
+    const raw = source.slice(at, open < 0 ? source.length : open);
+    const trimsLeft = open >= 0 && /^-\s/.test(source.slice(open + 2, open + 4));
+    let text = trimNext ? raw.trimStart() : raw;
+    if (trimsLeft) text = text.trimEnd();
+    if (text !== "") pieces.push({ text });
+    if (open < 0) return pieces;
+    const inside = open + (trimsLeft ? 3 : 2);
+    const close = endOfAction(source, inside);
+    trimNext = /\s-$/.test(source.slice(inside, close));
+    const body = source.slice(inside, trimNext ? close - 1 : close);
+    if (!body.trim().startsWith("/*")) pieces.push({ tokens: tokens(body, inside), at: open });
+    else if (!body.trim().endsWith("*/")) throw syntaxError("unclosed comment");
+    at = close + 2;
+  }
+  return pieces;
+}
+
+function endOfAction(source: string, from: number): number {
+  if (source.slice(from).trimStart().startsWith("/*")) {
+    const end = source.indexOf("*/", from);
+    const close = end < 0 ? -1 : source.indexOf("}}", end);
+    if (close < 0) throw syntaxError("unclosed comment");
+    return close;
+  }
+  for (let at = from; at < source.length; at++) {
+    const c = source[at];
+    if (c === '"' || c === "`" || c === "'") {
+      const end = endOfQuote(source, at);
+      if (end < 0) throw syntaxError(c === "'" ? "unterminated character constant" : "unterminated quoted string");
+      at = end - 1;
+    } else if (c === "}" && source[at + 1] === "}") return at;
+  }
+  throw syntaxError("unclosed action");
+}
+
+function endOfQuote(source: string, at: number): number {
+  const quote = source[at];
+  for (let i = at + 1; i < source.length; i++) {
+    if (source[i] === "\\" && quote !== "`") i++;
+    else if (source[i] === quote) return i + 1;
+    else if (source[i] === "\n" && quote !== "`") return -1;
+  }
+  return -1;
+}
+
+const RULES: [Token["kind"], RegExp][] = [
+  ["field", /\.([\p{L}_][\p{L}\p{N}_]*)/uy],
+  ["variable", /\$([\p{L}\p{N}_]*)/uy],
+  ["word", /([\p{L}_][\p{L}\p{N}_]*)/uy],
+  ["number", /([+-]?(?:0x[0-9a-fA-F]+|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+))/y],
+  ["punct", /(:=|[|().,=])/y],
+];
+
+function tokens(body: string, offset: number): Token[] {
+  const out: Token[] = [];
+  let at = 0;
+  let spaced = false;
+  while (at < body.length) {
+    const c = body[at] ?? "";
+    if (/\s/.test(c)) {
+      spaced = true;
+      at++;
+      continue;
+    }
+    const token = c === '"' || c === "`" || c === "'" ? quoted(body, at) : matched(body, at);
+    out.push({ kind: token.kind, text: token.text, spaced, at: offset + at });
+    at += token.length;
+    spaced = false;
+  }
+  return out;
+}
+
+function quoted(body: string, at: number): { kind: Token["kind"]; text: string; length: number } {
+  const end = endOfQuote(body, at);
+  const raw = body.slice(at + 1, end - 1);
+  const quote = body[at];
+  if (quote === "`") return { kind: "string", text: raw, length: end - at };
+  const text = raw.replace(/\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)/gs, (_, code: string) =>
+    decodeEscape(code),
+  );
+  if (quote === "'") return { kind: "char", text: String(text.codePointAt(0) ?? 0), length: end - at };
+  return { kind: "string", text, length: end - at };
+}
+
+const ESCAPES: Record<string, string> = { n: "\n", t: "\t", r: "\r", a: "\x07", b: "\b", f: "\f", v: "\v", "0": "\0" };
+
+function decodeEscape(code: string): string {
+  return /^[xuU].+/.test(code) ? String.fromCodePoint(Number.parseInt(code.slice(1), 16)) : (ESCAPES[code] ?? code);
+}
+
+function matched(body: string, at: number): { kind: Token["kind"]; text: string; length: number } {
+  for (const [kind, rule] of RULES) {
+    rule.lastIndex = at;
+    const match = rule.exec(body);
+    if (match) return { kind, text: match[1] ?? "", length: match[0].length };
+  }
+  throw syntaxError(`unexpected ${JSON.stringify(body[at])} in command`);
+}

@@ -1,0 +1,182 @@
+import { lex, type Piece, syntaxError, type Token } from "./lexer.ts";
+
+/** An operand or call. `chain` are the field names behind it: `$x.A.B`, `(f).C`. */
+export type Expr =
+  | { kind: "dot" }
+  | { kind: "nil" }
+  | { kind: "field"; names: string[]; at: number }
+  | { kind: "variable"; name: string; names: string[]; at: number }
+  | { kind: "literal"; value: string | number | boolean }
+  | { kind: "function"; name: string; at: number }
+  | { kind: "pipe"; pipe: Pipe; names: string[]; at: number };
+
+/** `a b c`: the first word is called with the others. */
+export interface Call {
+  words: Expr[];
+  at: number;
+}
+
+/** `$x := call | call`. `names` are the variables that get its value (or index and element, in range). */
+export interface Pipe {
+  names: string[];
+  assign: boolean;
+  calls: Call[];
+}
+
+/** A node of the frozen syntax tree. */
+export type Node =
+  | { kind: "text"; text: string }
+  | { kind: "action"; pipe: Pipe }
+  | { kind: "if" | "with" | "range"; pipe: Pipe; body: Node[]; otherwise: Node[] }
+  | { kind: "break" }
+  | { kind: "continue" };
+
+const KEYWORDS = new Set(["if", "with", "range", "else", "end", "break", "continue", "define", "template", "block"]);
+
+/** Parses Go's text/template without named templates. `functions` are the names that may be called. Throws `invalid-argument`. */
+export function parseTemplate(source: string, functions: ReadonlySet<string>): Node[] {
+  const state: State = { pieces: lex(source), at: 0, functions };
+  const { nodes, end } = parseList(state);
+  if (end) throw syntaxError(`unexpected {{${end.word}}}`);
+  return nodes;
+}
+
+interface State {
+  pieces: Piece[];
+  at: number;
+  functions: ReadonlySet<string>;
+}
+
+interface Ending {
+  word: "end" | "else";
+  tokens: Token[];
+}
+
+function parseList(state: State): { nodes: Node[]; end?: Ending } {
+  const nodes: Node[] = [];
+  for (let piece = state.pieces[state.at++]; piece; piece = state.pieces[state.at++]) {
+    if ("text" in piece) {
+      nodes.push({ kind: "text", text: piece.text });
+      continue;
+    }
+    const [first, ...rest] = piece.tokens;
+    const word = first?.kind === "word" && KEYWORDS.has(first.text) ? first.text : "";
+    if (word === "end" || word === "else") return { nodes, end: { word, tokens: rest } };
+    if (word === "if" || word === "with" || word === "range") nodes.push(parseBlock(state, word, rest));
+    else if (word === "break") nodes.push({ kind: "break" });
+    else if (word === "continue") nodes.push({ kind: "continue" });
+    else if (word !== "") throw syntaxError(`{{${word}}} is not supported`);
+    else nodes.push({ kind: "action", pipe: parsePipe({ tokens: piece.tokens, at: 0, state }) });
+  }
+  return { nodes };
+}
+
+function parseBlock(state: State, kind: "if" | "with" | "range", tokens: Token[]): Node {
+  const reader: Reader = { tokens, at: 0, state };
+  const pipe = parsePipe(reader);
+  const { nodes: body, end } = parseList(state);
+  if (!end) throw syntaxError("unexpected EOF");
+  if (end.word === "end") return { kind, pipe, body, otherwise: [] };
+  const [chained, ...rest] = end.tokens;
+  if (chained?.kind === "word" && (chained.text === "if" || chained.text === "with")) {
+    return { kind, pipe, body, otherwise: [parseBlock(state, chained.text, rest)] };
+  }
+  const last = parseList(state);
+  if (last.end?.word !== "end") throw syntaxError(last.end ? "expected end; found {{else}}" : "unexpected EOF");
+  return { kind, pipe, body, otherwise: last.nodes };
+}
+
+interface Reader {
+  tokens: Token[];
+  at: number;
+  state: State;
+}
+
+function isPunct(token: Token | undefined, text: string): boolean {
+  return token?.kind === "punct" && token.text === text;
+}
+
+function parsePipe(reader: Reader): Pipe {
+  const { names, assign } = parseDeclaration(reader);
+  const calls: Call[] = [parseCall(reader)];
+  while (isPunct(reader.tokens[reader.at], "|")) {
+    reader.at++;
+    calls.push(parseCall(reader));
+  }
+  const extra = reader.tokens[reader.at];
+  if (extra && !isPunct(extra, ")")) throw syntaxError(`unexpected ${JSON.stringify(extra.text)} in operand`);
+  return { names, assign, calls };
+}
+
+function parseDeclaration(reader: Reader): { names: string[]; assign: boolean } {
+  const [a, b, c, d] = reader.tokens.slice(reader.at, reader.at + 4);
+  if (a?.kind !== "variable") return { names: [], assign: false };
+  if (isPunct(b, ":=") || isPunct(b, "=")) {
+    reader.at += 2;
+    return { names: [a.text], assign: isPunct(b, "=") };
+  }
+  if (isPunct(b, ",") && c?.kind === "variable" && (isPunct(d, ":=") || isPunct(d, "="))) {
+    reader.at += 4;
+    return { names: [a.text, c.text], assign: isPunct(d, "=") };
+  }
+  return { names: [], assign: false };
+}
+
+function parseCall(reader: Reader): Call {
+  const words: Expr[] = [];
+  const at = reader.tokens[reader.at]?.at ?? 0;
+  for (let token = reader.tokens[reader.at]; token; token = reader.tokens[reader.at]) {
+    if (isPunct(token, "|") || isPunct(token, ")")) break;
+    words.push(parseOperand(reader, token));
+  }
+  if (words.length === 0) throw syntaxError("missing value for command");
+  return { words, at };
+}
+
+function parseOperand(reader: Reader, token: Token): Expr {
+  reader.at++;
+  switch (token.kind) {
+    case "field":
+      return { kind: "field", names: [token.text, ...parseChain(reader)], at: token.at };
+    case "variable":
+      return { kind: "variable", name: token.text, names: parseChain(reader), at: token.at };
+    case "string":
+      return { kind: "literal", value: token.text };
+    case "number":
+    case "char":
+      return { kind: "literal", value: Number(token.text) };
+    case "word":
+      return parseWord(reader, token);
+    default:
+      return parsePunct(reader, token);
+  }
+}
+
+function parseWord(reader: Reader, token: Token): Expr {
+  if (token.text === "true" || token.text === "false") return { kind: "literal", value: token.text === "true" };
+  if (token.text === "nil") return { kind: "nil" };
+  if (!reader.state.functions.has(token.text)) throw syntaxError(`function ${JSON.stringify(token.text)} not defined`);
+  return { kind: "function", name: token.text, at: token.at };
+}
+
+function parsePunct(reader: Reader, token: Token): Expr {
+  if (token.text === ".") return { kind: "dot" };
+  if (token.text !== "(") throw syntaxError(`unexpected ${JSON.stringify(token.text)} in operand`);
+  const pipe = parsePipe(reader);
+  if (!isPunct(reader.tokens[reader.at], ")")) throw syntaxError("unclosed left paren");
+  reader.at++;
+  return { kind: "pipe", pipe, names: parseChain(reader), at: token.at };
+}
+
+function parseChain(reader: Reader): string[] {
+  const names: string[] = [];
+  for (
+    let token = reader.tokens[reader.at];
+    token?.kind === "field" && !token.spaced;
+    token = reader.tokens[reader.at]
+  ) {
+    names.push(token.text);
+    reader.at++;
+  }
+  return names;
+}
