@@ -224,11 +224,13 @@ describe("stages", () => {
   });
 
   test("triggers of a base image run in its child only", async () => {
-    const parent = "FROM base\nONBUILD COPY f /from-context\nONBUILD RUN echo trigger >/t\nONBUILD ENV on=build\n";
+    const parent =
+      "FROM base\nONBUILD COPY f /from-context\nONBUILD RUN <<E\necho trigger >/t\nE\nONBUILD ENV on=build\n";
     await lab.build({ Dockerfile: parent }, { tags: ["parent"] });
     const child = await lab.build({ Dockerfile: "FROM parent\nCMD x\n", f: "ctx" }, { tags: ["child"] });
     expect(child.text).toContain("# Executing 3 build triggers\n");
     expect(lab.text(child.image, "/from-context")).toBe("ctx");
+    expect(lab.text(child.image, "/t")).toBe("trigger\n");
     expect(child.image.config.config?.Env).toContain("on=build");
     expect(child.image.config.config?.OnBuild).toBeUndefined();
     expect((await lab.build({ Dockerfile: "FROM child\nCMD y\n" })).text).not.toContain("trigger");

@@ -14,6 +14,11 @@ import { countSteps, solve } from "./solve.ts";
 import { type Session, type StageState, unconsumed } from "./state.ts";
 import type { Build, BuildDeps, BuildOptions, BuildProgress } from "./types.ts";
 
+/** Bytes of a command's output that wait for a client that does not read. */
+const OUTPUT_LIMIT = 4 * 1024 * 1024;
+
+type Speaker = Pick<Session, "emit" | "output">;
+
 /**
  * Docker's classic build over Berth's stores: the context is unpacked, the Dockerfile becomes a graph, the graph is solved with the cache, the
  * result becomes an image with the tags. Layers of finished steps stay in the cache when a later one fails; the context goes in
@@ -21,11 +26,14 @@ import type { Build, BuildDeps, BuildOptions, BuildProgress } from "./types.ts";
  */
 export const build: Build = async function* build(context, options, deps) {
   const tags = options.tags.map(normaliseTag);
-  const channel = new Channel<BuildProgress>();
-  const emit = (message: BuildProgress): void => {
-    if (!options.quiet && message.stream !== "") channel.push(message);
+  const channel = new Channel<BuildProgress>(OUTPUT_LIMIT);
+  const speaker: Speaker = {
+    emit: (message) => {
+      if (!options.quiet) channel.push(message);
+    },
+    output: (text) => options.quiet || channel.offer({ stream: text }, text.length),
   };
-  const work = buildImage(context, { ...options, tags }, deps, emit).finally(() => channel.close());
+  const work = buildImage(context, { ...options, tags }, deps, speaker).finally(() => channel.close());
   // The channel is read to its end first; a failure is thrown by the await below.
   work.catch(() => undefined);
   try {
@@ -47,7 +55,7 @@ async function buildImage(
   tar: AsyncIterable<Uint8Array>,
   options: BuildOptions,
   deps: BuildDeps,
-  emit: (message: BuildProgress) => void,
+  speaker: Speaker,
 ): Promise<Image> {
   await using lease = deps.leases.acquire();
   const epoch = epochOf(options);
@@ -65,7 +73,7 @@ async function buildImage(
       cache,
       context: opened.view,
       tmp,
-      emit,
+      ...speaker,
       hold,
       epoch,
       consumed: new Set(),
@@ -74,10 +82,10 @@ async function buildImage(
     };
     const state = await solve(session);
     const image = await publish(session, state);
-    emit({ stream: ` ---> ${shortId(image.id)}\n` });
+    speaker.emit({ stream: ` ---> ${shortId(image.id)}\n` });
     const unused = unconsumed(session);
     if (unused.length > 0) {
-      emit({ stream: `[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n` });
+      speaker.emit({ stream: `[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n` });
     }
     return image;
   } finally {

@@ -42,7 +42,7 @@ export function applyConfig(run: ImageRunConfig, node: Instruction, options: { c
     case "HEALTHCHECK":
       return { ...run, Healthcheck: healthcheck(node) };
     case "ONBUILD":
-      return { ...run, OnBuild: [...(run.OnBuild ?? []), node.trigger.text] };
+      return { ...run, OnBuild: [...(run.OnBuild ?? []), triggerText(node.trigger)] };
     default:
       return run;
   }
@@ -66,6 +66,11 @@ export function withEnv(env: readonly string[], pairs: readonly Pair[]): string[
 /** The value of a variable in an environment. */
 export function envValue(env: readonly string[] | undefined, name: string): string | undefined {
   return env?.findLast((line) => line.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
+/** A trigger as it is stored: its text with its here-documents below it. */
+function triggerText(trigger: Instruction): string {
+  return [trigger.text, ...trigger.heredocs.map((h) => `${h.content}${h.name}`)].join("\n");
 }
 
 function healthcheck(node: HealthcheckNode): NonNullable<ImageRunConfig["Healthcheck"]> {

@@ -37,9 +37,8 @@ export function literal(text: string): string {
 /** The index of the `]` that ends the class at `start`. */
 function classEnd(pattern: string, start: number): number {
   let at = start + 1;
-  if (pattern[at] === "^") at++;
-  for (let first = true; at < pattern.length; at++, first = false) {
-    if (pattern[at] === "]" && !first) return at;
+  for (; at < pattern.length; at++) {
+    if (pattern[at] === "]") return at;
     if (pattern[at] === "\\") at++;
   }
   throw badPattern(pattern);

@@ -6,6 +6,7 @@ import { PROXY_ARGS } from "./args.ts";
 import { argv, DEFAULT_SHELL, envValue } from "./config.ts";
 import type { CommandNode } from "./dockerfile/syntax.ts";
 import type { Session, StageState } from "./state.ts";
+import type { RunStep } from "./types.ts";
 
 /** A RUN ready to go. `args` are the build arguments it sees, as history shows them. */
 export interface RunJob {
@@ -47,13 +48,12 @@ async function execute(
   const { options, deps, emit } = session;
   const id = randomBytes(6).toString("hex");
   emit({ stream: ` ---> Running in ${id}\n` });
-  const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   await using result = await deps.runner.run({
     ...(state.top ? { top: state.top } : {}),
     args: what.args,
     run: what.run,
     ...(what.mode ? { network: what.mode } : {}),
-    output: (stream, bytes) => emit({ stream: decoders[stream].decode(bytes, { stream: true }) }),
+    output: outputOf(session),
     ...(options.signal ? { signal: options.signal } : {}),
   });
   options.signal?.throwIfAborted();
@@ -67,6 +67,18 @@ async function execute(
   const layer = await deps.layers.commit(result.upper, { ...(state.top ? { parent: state.top } : {}), move: true });
   emit({ stream: ` ---> Removed intermediate container ${id}\n` });
   return layer;
+}
+
+/** Text of both streams as it comes. What the client is too slow for is left out, with a line that says so. */
+function outputOf(session: Session): RunStep["output"] {
+  const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  let clipped = false;
+  return (stream, bytes) => {
+    const text = decoders[stream].decode(bytes, { stream: true });
+    if (text === "") return;
+    const notice = clipped ? "\n[output clipped: the client reads too slowly]\n" : "";
+    clipped = !session.output(notice + text);
+  };
 }
 
 /** The argument vector. A command that is one here-document runs its text; otherwise the text goes to the shell with its documents below it. */

@@ -35,6 +35,8 @@ export interface Session {
   /** A folder of this build's own. */
   readonly tmp: string;
   readonly emit: (message: BuildProgress) => void;
+  /** A command's output; false where it was dropped, since the client does not read. */
+  readonly output: (text: string) => boolean;
   /** Keeps a layer from GC until the build is over. */
   readonly hold: (chain: ChainId) => void;
   /** Of SOURCE_DATE_EPOCH, seconds since 1970. */
