@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { BerthError } from "../spec/errors.ts";
 import { contains, formatAddress, formatSubnet, macOf, overlap, parseBip, parseCidr, type Subnet } from "./cidr.ts";
@@ -36,7 +37,7 @@ export interface BridgeOptions {
 }
 
 const ETHERNET_MTU = 1500;
-const CHOICES = 3;
+const CHOICES = 6;
 /** Routes wider than this cover half the internet (a VPN's way to write "default") and do not count as used. */
 const WIDEST_PREFIX = 8;
 
@@ -107,8 +108,8 @@ async function planSubnet(options: BridgeOptions, foreign: boolean): Promise<Pla
   if (existing) return { ...parseBip(existing), chosen: false };
   if (recorded && !(await clashing(recorded.subnet, name))) return { ...recorded, chosen: true };
   const others = (await routes()).filter((route) => route.dev !== name);
-  // A daemon that had to step back takes one of the next few, not the same as its rival.
-  const start = recorded ? Math.floor(Math.random() * 4) : 0;
+  // A daemon that had to step back takes any free one, hardly the same as its rival.
+  const start = recorded ? randomInt(1000) : 0;
   return { ...chooseSubnet(others, start), chosen: true };
 }
 

@@ -286,6 +286,22 @@ describe("many at once", () => {
     expect(readdirSync(join(root, "netns"))).toHaveLength(4);
   });
 
+  test("two daemons that start at the same moment do not share a subnet", async () => {
+    await service.stop();
+    const others = ["berth1", "berth2"].map((bridge) => {
+      const execRoot = mkdtempSync(join(lab.dir, "exec-"));
+      const own = openRecords(join(execRoot, "berth.db"));
+      return { own, daemon: openNetworkService({ records: own, execRoot, bridge, log: () => undefined }) };
+    });
+    await Promise.all(others.map(({ daemon }) => daemon.start(new Set())));
+    const subnets = others.map(({ daemon }) => daemon.inspect("bridge").IPAM?.Config?.[0]?.Subnet);
+    expect(new Set(subnets).size).toBe(2);
+    for (const { own, daemon } of others) {
+      await daemon.stop();
+      own.close();
+    }
+  });
+
   test("two daemons side by side take different subnets and do not touch each other", async () => {
     const other = mkdtempSync(join(lab.dir, "exec-"));
     const own = openRecords(join(other, "berth.db"));
@@ -412,6 +428,29 @@ describe("after a daemon was killed", () => {
     await service.detach("a");
     await restart([], { bip: "172.30.0.1/24" });
     expect(await service.attach(request("b"))).toMatchObject({ ip: "172.30.0.2", prefix: 24, gateway: "172.30.0.1" });
+  });
+});
+
+describe("detach", () => {
+  test("frees a namespace that a monitor's private mount namespace has a copy of", async () => {
+    const a = await service.attach(request("a"));
+    const monitor = spawn("unshare", ["-m", "--propagation", "private", "sh", "-c", "echo; exec cat"]);
+    await new Promise((resolve) => monitor.stdout.once("data", resolve));
+    const seen = (): boolean => readFileSync(`/proc/${monitor.pid}/mounts`, "utf8").includes(String(a.netns));
+    expect(seen()).toBe(true);
+    await service.detach("a");
+    await service.idle();
+    expect(seen()).toBe(false);
+    monitor.stdin.end();
+    await new Promise((resolve) => monitor.once("close", resolve));
+  });
+
+  test("removes the link of a namespace that a process still holds", async () => {
+    const a = await service.attach(request("a"));
+    await lab.serve(a.netns, "a", { port: 80 });
+    await service.detach("a");
+    await service.idle();
+    expect(lab.traces().links).not.toContain(`bth${a.netns?.slice(-8)}`);
   });
 });
 
