@@ -35,10 +35,21 @@ export function openLayerStore(options: { root: string; records: Records }): Lay
     if (!existsSync(join(root, record.short, "diff"))) table.delete(chainId);
   }
   const kept = new Set([EMPTY, ...table.entries().map(([, r]) => r.short)]);
-  for (const name of readdirSync(root)) if (!kept.has(name)) removeTree(join(root, name));
+  for (const name of readdirSync(root)) if (!kept.has(name)) clear(root, name);
   mkdirSync(join(root, TMP), 0o700);
   for (const name of EMPTY_DIRS) ensureDir(join(root, name));
   return new Layers(root, table);
+}
+
+/** A killed daemon's worker may go on for a moment: its folder is moved out of the way first, and what it still puts there goes at the next open. */
+function clear(root: string, name: string): void {
+  const gone = join(root, `gone-${randomBytes(SHORT).toString("hex")}`);
+  renameSync(join(root, name), gone);
+  try {
+    removeTree(gone);
+  } catch (e) {
+    if (errnoOf(e) !== "ENOTEMPTY") throw e;
+  }
 }
 
 class Layers implements LayerStore {
