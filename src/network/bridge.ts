@@ -52,14 +52,16 @@ export function checkBridgeName(name: string): void {
 /** Makes the bridge or takes over an existing one; afterwards it is up, has its address, and IPv4 is forwarded. Repeatable. */
 export async function ensureBridge(options: BridgeOptions): Promise<BridgeState> {
   const { name } = options;
+  let { record } = options;
   for (let attempt = 0; ; attempt++) {
     const [link] = await links(["dev", name]);
     if (link && link.linkinfo?.info_kind !== "bridge") {
       throw new BerthError("invalid-argument", `device ${name} is not a bridge`, { hint: "choose another --bridge" });
     }
-    const owned = link ? (options.record?.owned ?? false) : true;
-    const plan = await planSubnet(options, link !== undefined && !owned);
-    options.save({ name, subnet: formatSubnet(plan.subnet), gateway: formatAddress(plan.gateway), owned });
+    const owned = link ? (record?.owned ?? false) : true;
+    const plan = await planSubnet({ ...options, ...(record ? { record } : {}) }, link !== undefined && !owned);
+    record = { name, subnet: formatSubnet(plan.subnet), gateway: formatAddress(plan.gateway), owned };
+    options.save(record);
     const mtu = options.mtu ?? (link && !owned ? link.mtu : await defaultMtu());
     await configure({ link, name, mtu, owned, ...plan });
     // Another daemon that started at the same moment may have chosen the same subnet: both step back and look again.
