@@ -15,6 +15,8 @@ export async function createContainer(ctx: Context, body: CreateBody, flags: Con
       `container ID file found, make sure the other container isn't running or delete ${path}`,
     );
   }
+  // A name that cannot be an image's is the caller's mistake: the engine is not asked.
+  if (body.Image) parseImageName(body.Image);
   if (flags.pull === "always") await pull(ctx, body.Image ?? "", flags);
   const created = await createOrPull(ctx, body, flags);
   for (const warning of created.Warnings ?? []) ctx.io.err(`WARNING: ${warning}\n`);
@@ -42,4 +44,8 @@ async function createOrPull(
 
 async function pull(ctx: Context, image: string, flags: ContainerFlags): Promise<void> {
   await pullImage(ctx, image, { platform: flags.platform, quiet: flags.quiet, to: "err" });
+}
+
+function parseImageName(image: string): void {
+  if (!/^(sha256:)?[0-9a-f]{64}$/.test(image)) parseReference(image);
 }

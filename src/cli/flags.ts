@@ -139,6 +139,9 @@ function set(line: Line, name: string, text: string): void {
   if (!spec) return;
   line.given.add(name);
   if (spec.kind === "list") {
+    if (spec.type === "filter" && text !== "" && !text.includes("=")) {
+      throw usage(badValue(name, spec, { text, why: "bad format of filter (expected name=value)" }));
+    }
     const old = line.values[name];
     line.values[name] = [...(Array.isArray(old) ? old : []), text];
     return;
@@ -146,10 +149,14 @@ function set(line: Line, name: string, text: string): void {
   try {
     line.values[name] = parseValue(spec.kind, text);
   } catch (error) {
-    const shown = spec.short ? `-${spec.short}, --${name}` : `--${name}`;
     const why = error instanceof Error ? error.message : String(error);
-    throw usage(`invalid argument ${JSON.stringify(text)} for "${shown}" flag: ${why}`);
+    throw usage(badValue(name, spec, { text, why }));
   }
+}
+
+function badValue(name: string, spec: FlagSpec, bad: { text: string; why: string }): string {
+  const shown = spec.short ? `-${spec.short}, --${name}` : `--${name}`;
+  return `invalid argument ${JSON.stringify(bad.text)} for "${shown}" flag: ${bad.why}`;
 }
 
 const TRUE = new Set(["1", "t", "T", "true", "TRUE", "True"]);

@@ -1,5 +1,7 @@
+import { messageOf } from "../spec/errors.ts";
 import type { Context } from "./context.ts";
 import { errorLine } from "./each.ts";
+import { ExitError } from "./exit.ts";
 
 /**
  * `inspect` of anything: a JSON list, or a template's text a line each. Things that are not there are told on stderr, after
@@ -29,16 +31,27 @@ async function printAll(ctx: Context, found: readonly unknown[], format: string)
     return;
   }
   const { compileTemplate } = await import("./template/execute.ts");
-  const template = compileTemplate(format);
+  const template = compiled(() => compileTemplate(format));
   for (const item of found) {
     let text: string;
     try {
       text = template.execute(item);
     } catch (error) {
       ctx.io.out("\n");
-      throw error;
+      throw new ExitError(1, `template parsing error: ${messageOf(error)}`);
     }
     ctx.io.out(`${text}\n`);
   }
   if (found.length === 0) ctx.io.out("\n");
+}
+
+const BAD_TEMPLATE = 64;
+
+/** A template that cannot be parsed ends the command with Docker's own exit code for it. */
+export function compiled<T>(compile: () => T): T {
+  try {
+    return compile();
+  } catch (error) {
+    throw new ExitError(BAD_TEMPLATE, `template parsing error: ${messageOf(error)}`);
+  }
 }

@@ -26,7 +26,7 @@ export async function runCli(argv: string[], options: CliOptions = {}): Promise<
     globals = parseGlobals(argv, options.env ?? process.env);
   } catch (error) {
     return fail(
-      `${messageOf(error)}\n\nUsage:  berth [OPTIONS] COMMAND\n\nRun 'berth --help' for more information`,
+      `${messageOf(error)}\n\nUsage:  berth [OPTIONS] COMMAND [ARG...]\n\nRun 'berth --help' for more information`,
       125,
     );
   }
@@ -61,14 +61,16 @@ async function dispatch(globals: Globals, options: Settings): Promise<number> {
     return 1;
   }
   if (second === "" || second === "--help" || second === "-h") {
-    io.out(await (await import("./help.ts")).groupHelp(first));
+    const text = await (await import("./help.ts")).groupHelp(first);
+    if (second === "") io.err(text);
+    else io.out(text);
     return 0;
   }
   const verb = ALIASES[first]?.[second] ?? second;
   const member = Object.hasOwn(group.commands, verb) ? group.commands[verb] : undefined;
   if (member)
     return runCommand(member, { name: `berth ${first} ${second}`, argv: rest.slice(2) }, { globals, options });
-  const tail = `Usage:  berth ${first} COMMAND\n\nRun 'berth ${first} --help' for more information`;
+  const tail = `Usage:  berth ${first}\n\nRun 'berth ${first} --help' for more information`;
   io.err(`berth: unknown command: berth ${first} ${second}\n\n${tail}\n`);
   return 1;
 }

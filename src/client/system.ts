@@ -9,7 +9,7 @@ import type {
 } from "../spec/engine-api.ts";
 import { type Filters, filterQuery } from "./containers.ts";
 import type { EngineCore } from "./core.ts";
-import { jsonLines } from "./json-stream.ts";
+import { textLines } from "./json-stream.ts";
 
 /** What `GET /system/df` counts (API before 1.52). */
 export interface DiskUsage {
@@ -18,6 +18,12 @@ export interface DiskUsage {
   Containers?: ContainerSummary[] | null;
   Volumes?: Volume[] | null;
   BuildCache?: BuildCache[] | null;
+}
+
+/** An event, and its line as the engine sent it: `timeNano` has more digits than a JavaScript number keeps. */
+export interface EventLine {
+  event: EventMessage;
+  raw: string;
 }
 
 /** `/info`, `/version`, `/events`, `/system/df`, `/auth`, `/build/prune` (Engine API, "System"). */
@@ -40,7 +46,7 @@ export class SystemApi {
   async *events(
     query: { since?: string | undefined; until?: string | undefined; filters?: Filters },
     signal?: AbortSignal,
-  ): AsyncGenerator<EventMessage> {
+  ): AsyncGenerator<EventLine> {
     const { filters = {}, ...rest } = query;
     const response = await this.core.stream({
       method: "GET",
@@ -48,7 +54,7 @@ export class SystemApi {
       query: { ...rest, filters: filterQuery(filters) },
       ...(signal ? { signal } : {}),
     });
-    yield* jsonLines<EventMessage>(response.body());
+    for await (const raw of textLines(response.body())) yield { event: JSON.parse(raw) as EventMessage, raw };
   }
 
   auth(body: { username: string; password: string; serveraddress: string }): Promise<{ Status?: string } | null> {

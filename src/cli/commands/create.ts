@@ -1,7 +1,6 @@
 import { command } from "../command.ts";
 import { printLine } from "../context.ts";
 import { createContainer } from "../create-container.ts";
-import { RUN_FAILED } from "../exit-codes.ts";
 import { createBody } from "../options/body.ts";
 import { CONTAINER_FLAGS } from "../options/flags.ts";
 
@@ -11,7 +10,6 @@ export default command({
   summary: "Create a new container",
   args: [1, Number.POSITIVE_INFINITY],
   interspersed: false,
-  failure: RUN_FAILED,
   flags: CONTAINER_FLAGS,
   async run(ctx, { flags, given, args }) {
     const body = createBody({ flags, given, args, env: ctx.env, detach: false });

@@ -1,3 +1,4 @@
+import type { EventLine } from "../../client/system.ts";
 import type { EventMessage } from "../../spec/engine-api.ts";
 import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
@@ -23,28 +24,36 @@ export default command({
       until: timeArgument(flags.until, "until"),
       filters: parseFilters(flags.filter),
     };
-    for await (const event of ctx.engine.system.events(query)) ctx.io.out(`${write(event)}\n`);
+    for await (const line of ctx.engine.system.events(query)) ctx.io.out(`${write(line)}\n`);
     return 0;
   },
 });
 
-async function writerFor(format: string): Promise<(event: EventMessage) => string> {
+async function writerFor(format: string): Promise<(line: EventLine) => string> {
   if (format === "") return eventLine;
-  if (format === "json") return (event) => JSON.stringify(event);
+  if (format === "json") return ({ raw }) => raw;
   const { compileTemplate } = await import("../template/execute.ts");
   const template = compileTemplate(unescapeTabs(format), { missing: "zero" });
-  return (event) => {
+  return ({ event, raw }) => {
     const { ID, Attributes } = event.Actor ?? {};
     const old = { ID: ID ?? "", Status: event.Action ?? "", From: Attributes?.["image"] ?? "" };
-    return template.execute({ ...old, Scope: event.scope, Time: event.time, TimeNano: event.timeNano, ...event });
+    return template.execute({ ...old, Scope: event.scope, Time: event.time, TimeNano: nanosOf(event, raw), ...event });
   };
 }
 
-/** `2026-… container start ID (image=…, name=…)`. The nanoseconds of `timeNano` are beyond a JSON number's precision. */
-function eventLine(event: EventMessage): string {
-  const nano = event.timeNano ?? (event.time ?? 0) * 1e9;
-  const seconds = Math.floor(nano / 1e9);
-  const digits = String(BigInt(nano) % 1_000_000_000n).padStart(9, "0");
+const NANOS = 1_000_000_000n;
+
+/** All digits of `timeNano`, which JSON.parse rounds. */
+function nanosOf(event: EventMessage, raw: string): bigint {
+  const digits = /"timeNano":\s*(\d+)/.exec(raw)?.[1];
+  return digits === undefined ? BigInt(event.time ?? 0) * NANOS : BigInt(digits);
+}
+
+/** `2026-… container start ID (image=…, name=…)`. */
+function eventLine({ event, raw }: EventLine): string {
+  const nanos = nanosOf(event, raw);
+  const seconds = Number(nanos / NANOS);
+  const digits = String(nanos % NANOS).padStart(9, "0");
   const attributes = Object.entries(event.Actor?.Attributes ?? {})
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([k, v]) => `${k}=${v}`);

@@ -3,7 +3,7 @@ import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
 import { type Listing, printListing } from "../format/listing.ts";
 import { shortId } from "../format/text.ts";
-import { goTime, unixOf } from "../format/time.ts";
+import { goTimeOf } from "../format/time.ts";
 import { Row } from "../template/values.ts";
 
 /** `berth network ls`. */
@@ -42,7 +42,7 @@ function networkListing(truncate: boolean): Listing<Network> {
     columns: ["ID", "Name", "Driver", "Scope"],
     row: (n) =>
       new Row({
-        CreatedAt: goTime(unixOf(n.Created)),
+        CreatedAt: goTimeOf(n.Created),
         Driver: n.Driver ?? "",
         ID: truncate ? shortId(n.Id ?? "") : (n.Id ?? ""),
         IPv4: String(n.EnableIPv4 ?? true),

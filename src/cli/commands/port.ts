@@ -20,7 +20,11 @@ export default command({
       return 0;
     }
     const [number = "", proto = "tcp"] = port.split("/");
-    if (!/^\d+$/.test(number)) throw new BerthError("invalid-argument", `Error: invalid port (${number})`);
+    if (!/^\d+$/.test(number))
+      throw new BerthError(
+        "invalid-argument",
+        `Error: invalid port (${number}): strconv.ParseUint: parsing ${JSON.stringify(number)}: invalid syntax`,
+      );
     const found = ports[`${number}/${proto}`];
     if (!found || found.length === 0) throw new ExitError(1, `Error: No public port '${port}' published for ${id}`);
     ctx.io.out(found.map((b) => `${joinHostPort(b.HostIp ?? "", b.HostPort ?? "")}\n`).join(""));

@@ -1,3 +1,4 @@
+import { parseReference } from "../../spec/reference.ts";
 import { command } from "../command.ts";
 import { pullImage } from "../pull.ts";
 
@@ -17,6 +18,7 @@ export default command({
     quiet: { kind: "bool", short: "q", help: "Do not show progress" },
   },
   async run(ctx, { flags, args: [name = ""] }) {
+    parseReference(name);
     if (!flags.quiet && !/[:@]/.test(name.slice(name.lastIndexOf("/") + 1)) && !flags["all-tags"]) {
       ctx.io.out("Using default tag: latest\n");
     }

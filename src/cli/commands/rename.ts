@@ -1,4 +1,6 @@
 import { command } from "../command.ts";
+import { errorLine } from "../each.ts";
+import { ExitError } from "../exit.ts";
 
 /** `berth rename`. */
 export default command({
@@ -7,7 +9,9 @@ export default command({
   args: [2, 2],
   flags: {},
   async run(ctx, { args: [id = "", name = ""] }) {
-    await ctx.engine.containers.rename(id, name.trim());
+    await ctx.engine.containers.rename(id, name.trim()).catch((error: unknown) => {
+      throw new ExitError(1, `${errorLine(error)}\nError: failed to rename container named ${id}`);
+    });
     return 0;
   },
 });

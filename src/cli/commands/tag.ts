@@ -1,4 +1,5 @@
-import { familiarName, parseReference } from "../../spec/reference.ts";
+import { BerthError, messageOf } from "../../spec/errors.ts";
+import { familiarName, parseReference, type Reference } from "../../spec/reference.ts";
 import { command } from "../command.ts";
 
 /** `berth tag`. */
@@ -8,8 +9,17 @@ export default command({
   args: [2, 2],
   flags: {},
   async run(ctx, { args: [source = "", target = ""] }) {
-    const ref = parseReference(target);
+    const ref = targetReference(target);
     await ctx.engine.images.tag(source, { repo: familiarName(ref), tag: ref.tag ?? "latest" });
     return 0;
   },
 });
+
+function targetReference(target: string): Reference {
+  try {
+    return parseReference(target);
+  } catch (error) {
+    const why = `Error parsing reference: ${JSON.stringify(target)} is not a valid repository/tag: ${messageOf(error)}`;
+    throw new BerthError("invalid-argument", why);
+  }
+}

@@ -3,7 +3,7 @@ import { Row } from "../template/values.ts";
 import type { Listing } from "./listing.ts";
 import { shortId } from "./text.ts";
 import { ago, goTime } from "./time.ts";
-import { humanSizeShort } from "./units.ts";
+import { humanSize, humanSizeShort } from "./units.ts";
 
 const NONE = "<none>";
 
@@ -82,8 +82,8 @@ function imageRow({ image, repository, tag, digest }: ImageLine, id: string): Ro
     CreatedAt: goTime(image.Created),
     Size: humanSizeShort(image.Size),
     Containers: known(image.Containers) ? String(image.Containers) : "N/A",
-    VirtualSize: humanSizeShort(image.Size),
+    VirtualSize: humanSize(image.Size),
     SharedSize: known(image.SharedSize) ? humanSizeShort(image.SharedSize) : "N/A",
-    UniqueSize: unique ? humanSizeShort(image.Size - image.SharedSize) : "N/A",
+    UniqueSize: unique ? humanSize(image.Size - image.SharedSize) : "N/A",
   });
 }

@@ -26,7 +26,7 @@ export function infoText(info: SystemInfo): string {
     ...endLines(info),
   ];
   return lines
-    .filter((l) => l !== undefined && l !== false)
+    .filter((l) => typeof l === "string")
     .map((l) => ` ${l}\n`)
     .join("");
 }

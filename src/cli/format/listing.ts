@@ -1,3 +1,4 @@
+import { BerthError, messageOf } from "../../spec/errors.ts";
 import { type Context, printLine } from "../context.ts";
 import { Row } from "../template/values.ts";
 import { alignTable } from "./table.ts";
@@ -49,8 +50,8 @@ async function printTemplate<T>(ctx: Context, listing: Listing<T>, items: readon
   const isTable = /^table(\s|$)/.test(format);
   const source =
     format === "json" ? "{{json .}}" : unescapeTabs(isTable ? format.slice("table".length).trim() : format);
-  const template = compileTemplate(source, { functions: FUNCTIONS });
-  const lines = items.map((item) => template.execute(listing.row(item)));
+  const template = explained("parse", () => compileTemplate(source, { functions: FUNCTIONS }));
+  const lines = explained("execute", () => items.map((item) => template.execute(listing.row(item))));
   if (!isTable) {
     for (const line of lines) printLine(ctx, line);
     return;
@@ -59,6 +60,14 @@ async function printTemplate<T>(ctx: Context, listing: Listing<T>, items: readon
   const titles = new Row({ ...listing.titles, Label: label });
   const header = compileTemplate(source, { functions: HEADER_FUNCTIONS }).execute(titles);
   ctx.io.out(alignTable([header, ...lines].flatMap((line) => line.split("\n")).map((line) => line.split("\t"))));
+}
+
+function explained<T>(step: "parse" | "execute", action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw new BerthError("invalid-argument", `failed to ${step} template: ${messageOf(error)}`);
+  }
 }
 
 /** `com.example.my-label` heads its column as `my label`. */

@@ -27,6 +27,13 @@ export function goTime(seconds: number): string {
   return `${localDate(date)} ${localClock(date)} ${offset(date)} ${zoneName(date)}`;
 }
 
+/** The same of an RFC 3339 time, with the digits behind its second. */
+export function goTimeOf(text: string | undefined): string {
+  const digits = /\.(\d+)/.exec(text ?? "")?.[1]?.replace(/0+$/, "") ?? "";
+  const whole = goTime(Math.floor(unixOf(text)));
+  return digits === "" ? whole : whole.replace(/^(\S+ \S+)/, `$1.${digits}`);
+}
+
 function localDate(date: Date): string {
   return `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
 }

@@ -14,7 +14,7 @@ export interface Template {
   execute(data: unknown): string;
 }
 
-/** Parses once. `execute` throws `invalid-argument`, `template parsing error: template: :1:…`, as Docker's CLI prints it. */
+/** Parses once. `execute` throws `invalid-argument`, `template: :1:…: executing …`, in Go's words. */
 export function compileTemplate(source: string, options: TemplateOptions = {}): Template {
   const functions = options.functions ?? FUNCTIONS;
   const nodes = parseTemplate(source, new Set(Object.keys(functions)));
@@ -44,7 +44,7 @@ type Block = Exclude<Node, { kind: "text" | "action" | "break" | "continue" }>;
 type Flow = "break" | "continue" | undefined;
 
 function failAt(at: number, why: string): never {
-  throw new BerthError("invalid-argument", `template parsing error: template: :1:${at}: executing "" at ${why}`);
+  throw new BerthError("invalid-argument", `template: :1:${at}: executing "" at ${why}`);
 }
 
 function walk(run: Run, nodes: Node[], dot: unknown): Flow {

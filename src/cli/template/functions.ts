@@ -12,7 +12,7 @@ const text = (value: unknown): string => goText(value, { top: true });
 
 /** JSON as Go's encoder writes it; `escape` is what json.Marshal does to `<`, `>` and `&`. */
 export function goJson(value: unknown, options: { escape?: boolean; indent?: number } = {}): string {
-  const json = JSON.stringify(value ?? null, null, options.indent);
+  const json = JSON.stringify(value ?? null, (_, v) => (typeof v === "bigint" ? Number(v) : v), options.indent);
   const safe = json.replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
   return options.escape ? safe.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`) : safe;
 }
@@ -39,11 +39,17 @@ function index(value: unknown, ...keys: unknown[]): unknown {
         fail(`error calling index: index out of range: ${text(key)}`);
       at = typeof at === "string" ? at.charCodeAt(n) : at[n];
     } else if (isRecord(at) && !(at instanceof NilOf))
-      at = Object.hasOwn(at, String(key)) ? at[String(key)] : undefined;
+      at = Object.hasOwn(at, String(key)) ? at[String(key)] : zeroOf(at);
     else if (at instanceof NilOf && at.shape === "map") at = undefined;
     else fail("error calling index: index of untyped nil");
   }
   return at;
+}
+
+/** What Go gives for a key that is not in a map: the zero value, which is only known where the map holds strings. */
+function zeroOf(map: Record<string, unknown>): unknown {
+  const values = Object.values(map);
+  return values.length > 0 && values.every((v) => typeof v === "string") ? "" : undefined;
 }
 
 function length(value: unknown): number {

@@ -16,7 +16,7 @@ export type Piece = { text: string } | { tokens: Token[]; at: number };
 
 /** What every syntax error is thrown as (Go's words: `template: :1: …`). */
 export function syntaxError(why: string): BerthError {
-  return new BerthError("invalid-argument", `template parsing error: template: :1: ${why}`);
+  return new BerthError("invalid-argument", `template: :1: ${why}`);
 }
 
 /** Cuts a template into pieces: trim markers `{{- -}}` are applied, comments dropped. */

@@ -136,8 +136,15 @@ function parseCall(reader: Reader): Call {
 function parseOperand(reader: Reader, token: Token): Expr {
   reader.at++;
   switch (token.kind) {
-    case "field":
-      return { kind: "field", names: [token.text, ...parseChain(reader)], at: token.at };
+    case "field": {
+      const chain = parseChain(reader);
+      // Go places a chain of fields at its second one.
+      return {
+        kind: "field",
+        names: [token.text, ...chain],
+        at: token.at + (chain.length > 0 ? token.text.length + 1 : 0),
+      };
+    }
     case "variable":
       return { kind: "variable", name: token.text, names: parseChain(reader), at: token.at };
     case "string":

@@ -83,8 +83,18 @@ function looksLikeStruct(name: string, value: unknown): boolean {
   );
 }
 
+/** `{}` as a member of ExposedPorts and Volumes: Go's struct{}. */
+function isEmptyObject(value: unknown): boolean {
+  return isRecord(value) && Object.keys(value).length === 0;
+}
+
 function objectText(value: Record<string, unknown>, asMap: boolean): string {
   const keys = Object.keys(value);
+  if (asMap && keys.length > 0 && keys.every((k) => isEmptyObject(value[k])))
+    return `map[${keys
+      .sort()
+      .map((k) => `${k}:{}`)
+      .join(" ")}]`;
   const isStruct = !asMap && keys.length > 0 && keys.every((k) => /^[A-Z][A-Za-z0-9]*$/.test(k));
   const member = (key: string): string => {
     const inner = value[key];
