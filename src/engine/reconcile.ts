@@ -91,7 +91,8 @@ async function settle(ctx: EngineContext, container: Container): Promise<void> {
   const { record } = container;
   const { id, state } = record;
   const exit = ctx.runtime.exitStatus(id);
-  if (state.status === "running") {
+  // An exit that is newer than the record: the daemon was killed before it could record the start.
+  if (state.status === "running" || (exit && exit.startedAt > state.startedAt)) {
     const status = exit ?? {
       ...LOST,
       startedAt: state.startedAt,
@@ -107,7 +108,7 @@ async function settle(ctx: EngineContext, container: Container): Promise<void> {
     });
   }
   if (ctx.runtime.known().includes(id)) await ctx.runtime.cleanup(id);
-  const ran = container.record.state.startedAt > 0;
+  const ran = container.record.state.startedAt > 0 || existsSync(`${containerDir(ctx, id)}/hosts`);
   if (record.hostConfig.AutoRemove && ran) await removeLocked(ctx, container, { volumes: true });
 }
 

@@ -51,9 +51,10 @@ export interface MountRecord {
  * - between launch and the record of start: a monitor whose record says created or exited; where its process runs it is adopted,
  *   where it does not, the monitor is ended.
  * - while running: the monitor runs on; its handle is taken up again, or its exit file is read.
+ * - between launch and the record of start, with an exit in between: the exit file is newer than the record; the exit is recorded.
  * - between exit and its record: the exit file is still there, since it goes after the record; the exit is handled again.
  * - in a removal: first the folder is renamed into `tmp`, then the record goes. A record without a folder is a removal to finish.
- * AutoRemove containers have no record of their exit: running ─exit→ (no record) in one step, found again as above.
+ * AutoRemove containers have no record of their start and exit: created ─→ (no record) in one step, the rest is in memory and found again as above.
  */
 export interface ContainerRecord {
   id: string;
@@ -117,7 +118,7 @@ export function afterExit(state: StateRecord, exit: ExitStatus): StateRecord {
     exitCode: exit.code,
     oomKilled: exit.oomKilled,
     error: exit.error ?? "",
-    startedAt: state.startedAt || exit.startedAt,
+    startedAt: exit.startedAt || state.startedAt,
     finishedAt: exit.finishedAt,
   };
 }

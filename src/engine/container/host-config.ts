@@ -7,7 +7,7 @@ const SHM_BYTES = 64 * 1024 * 1024;
 
 /** The host configuration with every default that Docker fills in at create. What is left open stays open. */
 export function normaliseHostConfig(ctx: EngineContext, body: HostConfig | undefined): HostConfig {
-  const own = withoutNulls(body ?? {});
+  const own = withoutUnset(withoutNulls(body ?? {}));
   const memory = own.Memory ?? 0;
   const mode = own.NetworkMode && own.NetworkMode !== "default" ? own.NetworkMode : defaultNetwork(ctx);
   return {
@@ -27,6 +27,16 @@ export function normaliseHostConfig(ctx: EngineContext, body: HostConfig | undef
     ...(own.Ulimits?.length || ctx.config.defaultUlimits.length === 0
       ? {}
       : { Ulimits: [...ctx.config.defaultUlimits] }),
+  };
+}
+
+/** Without the values that the docker command sends for "not given". */
+function withoutUnset(host: HostConfig): HostConfig {
+  const { MemorySwappiness: swappiness, PidsLimit: pids, ...rest } = host;
+  return {
+    ...rest,
+    ...(swappiness === undefined || swappiness < 0 ? {} : { MemorySwappiness: swappiness }),
+    ...(pids === undefined || pids === null || pids <= 0 ? {} : { PidsLimit: pids }),
   };
 }
 

@@ -4,7 +4,7 @@ import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { signal } from "../lock.ts";
 import { endMonitor } from "../monitors.ts";
-import { afterFailedStart, afterStart } from "../record.ts";
+import { afterFailedStart, afterStart, type StateRecord } from "../record.ts";
 import { runtimeFailure, type StartFailure } from "../start-error.ts";
 import { followExit } from "./exit.ts";
 import { startHealth } from "./health.ts";
@@ -67,7 +67,7 @@ async function launchAndRun(ctx: EngineContext, container: Container, how: { byP
     const run: Run = { handle, done: done.promise };
     container.run = run;
     if (!how.byPolicy) container.stopped = signal();
-    ctx.containers.saveState(container, afterStart(record.state, { pid, startedAt, byPolicy: how.byPolicy }));
+    recordStart(ctx, container, afterStart(record.state, { pid, startedAt, byPolicy: how.byPolicy }));
     emitContainer(ctx.events, container, "start");
     followExit(ctx, container, { run, done: done.resolve });
     return run;
@@ -78,6 +78,15 @@ async function launchAndRun(ctx: EngineContext, container: Container, how: { byP
     await leaveNetwork(ctx, record.id);
     throw error;
   }
+}
+
+/**
+ * An AutoRemove container's start stays in memory: after a kill of the daemon its monitor tells that it runs, and where that is gone the files of its
+ * start tell that it ran and is to be removed.
+ */
+function recordStart(ctx: EngineContext, container: Container, state: StateRecord): void {
+  if (container.record.hostConfig.AutoRemove) container.record = { ...container.record, state };
+  else ctx.containers.saveState(container, state);
 }
 
 async function recordFailure(
