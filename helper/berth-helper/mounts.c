@@ -118,6 +118,18 @@ static int mount_piecewise(const struct conf *c)
 	return mnt;
 }
 
+/* The kernel marks a volatile upper folder and refuses it next time. Whoever asks for volatile again has accepted what that warns of. */
+static void unmark_volatile(const char *work)
+{
+	int dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC), inner = dir < 0 ? -1 : openat(dir, "work", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (inner >= 0) {
+		remove_tree(inner, "incompat");
+		close(inner);
+	}
+	if (dir >= 0)
+		close(dir);
+}
+
 static const char *mount_overlay(const struct conf *c)
 {
 	static struct options o;
@@ -129,6 +141,8 @@ static const char *mount_overlay(const struct conf *c)
 		return line("%s/empty: %s", c->dir, strerror(errno));
 	if (chdir(c->base) < 0)
 		return line("layers %s: %s", c->base, strerror(errno));
+	if (c->upper && c->is_volatile)
+		unmark_volatile(c->work);
 	const char *error = NULL;
 	if (build_options(&o, c)) {
 		if (mount("overlay", target, "overlay", c->upper ? 0 : MS_RDONLY, o.text) < 0)

@@ -51,7 +51,8 @@ function readLine(socket: Socket): Promise<string | undefined> {
         text += chunk.toString("latin1", 0, at < 0 ? chunk.length : at);
         if (at < 0) continue;
         if (at + 1 < chunk.length) socket.unshift(chunk.subarray(at + 1));
-        return done(text);
+        done(text);
+        return;
       }
     };
     socket.on("readable", more);

@@ -19,7 +19,7 @@ export function runtimeMessage(raw: string): string {
 
 /** The exit code that Docker gives a container whose start failed so: 127 no such command, 126 it cannot be executed, else 128. */
 export function startFailureCode(message: string): number {
-  if (/executable file .* not found|no such file or directory|not a directory/i.test(message)) return NOT_FOUND;
+  if (/executable file .*not found|no such file or directory|not a directory/i.test(message)) return NOT_FOUND;
   if (/permission denied|is a directory|exec format error/i.test(message)) return CANNOT_EXECUTE;
   return FAILED;
 }
