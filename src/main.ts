@@ -1,4 +1,5 @@
 import { runCli } from "./cli/main.ts";
+import { VERSION } from "./daemon/version.ts";
 import { messageOf } from "./spec/errors.ts";
 
 // The one entry of the executable. Everything but the command line is loaded only when it is asked for.
@@ -6,7 +7,10 @@ import { messageOf } from "./spec/errors.ts";
 async function main(argv: string[]): Promise<number> {
   if (argv[0] === "daemon") return (await import("./daemon/main.ts")).runDaemon(argv.slice(1));
   if (argv[0] === "worker") return worker(argv[1]);
-  return runCli(argv, { startDaemon: async () => (await import("./daemon/autostart.ts")).startDaemon() });
+  return runCli(argv, {
+    version: VERSION.version,
+    startDaemon: async () => (await import("./daemon/autostart.ts")).startDaemon(),
+  });
 }
 
 /** `berth worker NAME`: a short-lived child of the daemon for work that should not weigh on it. Not for people. */

@@ -27,6 +27,7 @@ function named(name: string): string {
 
 function shape(s: Schema): string {
   if (s.$ref) return named(s.$ref.replace("#/definitions/", ""));
+  if (s.allOf?.length === 1 && s.allOf[0]) return shape(s.allOf[0]);
   if (s.allOf) return `{ object: { ${s.allOf.map((x) => `${fields(x)}`).join(" ")} } }`;
   const type = Array.isArray(s.type) ? s.type[0] : s.type;
   if (type === "array") return `{ array: ${shape(s.items ?? {})} }`;

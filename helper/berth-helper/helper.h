@@ -48,6 +48,9 @@ const char *runtime_error(int status);
 /* True for the runtimes whose state is a folder and the cgroups, nothing else. */
 bool runtime_is_plain(void);
 
+/* init.c */
+int run_init(int argc, char **argv);
+
 /* stdio.c */
 const char *stdio_prepare(void);
 void stdio_child(int fds[3]);

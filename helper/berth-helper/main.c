@@ -1,6 +1,7 @@
 /*
  * berth-helper monitor|exec DIR: reads DIR/<verb>.conf, makes what the verb needs, and leaves a detached process that listens on
  * DIR/sock. The caller's process ends with 0 once that listens, else with 1 and one line on stderr.
+ * docker-init [--] COMMAND: the same program under another name, as pid 1 inside a container (init.c).
  */
 #define _GNU_SOURCE
 #include "helper.h"
@@ -77,6 +78,9 @@ static int wait_ready(int fd)
 
 int main(int argc, char **argv)
 {
+	const char *slash = strrchr(argv[0], '/');
+	if (!strcmp(slash ? slash + 1 : argv[0], "docker-init"))
+		return run_init(argc, argv);
 	if (argc != 3 || (strcmp(argv[1], "monitor") && strcmp(argv[1], "exec")) || argv[2][0] != '/') {
 		fprintf(stderr, "usage: berth-helper monitor|exec DIR   (an absolute path)\n");
 		return 2;

@@ -170,7 +170,7 @@ export const SHAPES: Record<string, Shape> = {
     object: {
       Target: "string",
       Source: "string",
-      Type: { object: {} },
+      Type: "#MountType",
       ReadOnly: "boolean",
       Consistency: "string",
       BindOptions: {
@@ -194,6 +194,7 @@ export const SHAPES: Record<string, Shape> = {
       TmpfsOptions: { object: { SizeBytes: "integer", Mode: "integer", Options: { array: { array: "string" } } } },
     },
   },
+  "#MountType": "string",
   "#NetworkingConfig": { object: { EndpointsConfig: { map: "#EndpointSettings" } } },
   "#PortBinding": { object: { HostIp: "string", HostPort: "string" } },
   "#PortMap": { map: { array: "#PortBinding" } },

@@ -77,7 +77,7 @@ export class ImageApi {
 
   /** Berth's own `POST /berth/bootstrap`: a base image from a distribution's signed mirror. */
   bootstrap(query: {
-    name: string;
+    reference: string;
     mirror?: string | undefined;
     include?: string | undefined;
   }): AsyncGenerator<ProgressLine> {

@@ -5,6 +5,8 @@ import { errnoOf } from "../spec/errors.ts";
 export interface SignalMasks {
   caught: bigint;
   ignored: bigint;
+  /** Held back until the process asks for them (sigwaitinfo(2), signalfd(2)): it hears them, even as pid 1. */
+  blocked: bigint;
 }
 
 /** Undefined where the process has ended. */
@@ -13,7 +15,7 @@ export function signalMasks(pid: number): SignalMasks | undefined {
   if (status === undefined) return undefined;
   const mask = (name: string): bigint =>
     BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, "m").exec(status)?.[1] ?? "0"}`);
-  return { caught: mask("SigCgt"), ignored: mask("SigIgn") };
+  return { caught: mask("SigCgt"), ignored: mask("SigIgn"), blocked: mask("SigBlk") };
 }
 
 /** Clock ticks since boot at which the process started: with the pid, its identity. Undefined where it has ended. */

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type RunOutcome, run, runOk } from "../host/spawn.ts";
 
@@ -47,11 +47,16 @@ export class TestDaemon implements AsyncDisposable {
   /** Starts one and answers when it listens. */
   static async start(options: TestDaemonOptions = {}): Promise<TestDaemon> {
     const daemon = new TestDaemon(options);
-    if (daemon.isolated) await runOk(["ip", "-batch", "-"], { input: `netns add ${daemon.name}\n` });
-    if (daemon.isolated) await runOk(daemon.inNet("ip", "link", "set", "lo", "up"));
-    await daemon.up();
-    if (options.busybox !== false) await daemon.ok("bootstrap", "busybox");
-    return daemon;
+    try {
+      if (daemon.isolated) await runOk(["ip", "netns", "add", daemon.name]);
+      if (daemon.isolated) await runOk(daemon.inNet("ip", "link", "set", "lo", "up"));
+      await daemon.up();
+      if (options.busybox !== false) await daemon.ok("bootstrap", "busybox");
+      return daemon;
+    } catch (error) {
+      await daemon[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Starts the daemon's process, again after `crash` or `down`. */
@@ -137,7 +142,7 @@ export class TestDaemon implements AsyncDisposable {
       await this.down();
     }
     if (this.isolated) await run(["ip", "netns", "del", this.name]);
-    for (const dir of cgroupsNamed(this.name).reverse()) rmSync(dir, { recursive: false, force: true });
+    for (const dir of cgroupsNamed(this.name).reverse()) rmdirSync(dir);
     rmSync(this.root, { recursive: true, force: true });
   }
 

@@ -11,8 +11,8 @@ export default command({
     mirror: { kind: "string", help: "Take the packages from this mirror" },
     quiet: { kind: "bool", short: "q", help: "Do not show progress" },
   },
-  async run(ctx, { flags, args: [name = ""] }) {
-    const query = { name, mirror: flags.mirror || undefined, include: flags.include.join(",") || undefined };
+  async run(ctx, { flags, args: [reference = ""] }) {
+    const query = { reference, mirror: flags.mirror || undefined, include: flags.include.join(",") || undefined };
     await showProgress(ctx, ctx.engine.images.bootstrap(query), { quiet: flags.quiet });
     return 0;
   },

@@ -79,7 +79,7 @@ function isDeaf(pid: number, signal: number): boolean {
   if (!masks) return false;
   const bit = 1n << BigInt(signal - 1);
   if ((masks.ignored & bit) !== 0n) return true;
-  return (masks.caught & bit) === 0n && isNamespaceInit(pid);
+  return ((masks.caught | masks.blocked) & bit) === 0n && isNamespaceInit(pid);
 }
 
 function isNamespaceInit(pid: number): boolean {

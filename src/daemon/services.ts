@@ -1,0 +1,81 @@
+import { join } from "node:path";
+import { build } from "../build/build.ts";
+import { type Engine, openEngine } from "../engine/engine.ts";
+import { helperPath } from "../host/embedded.ts";
+import { openImageStore } from "../image/store.ts";
+import { openLayerStore } from "../layer/store.ts";
+import { openNetworkService } from "../network/service.ts";
+import { findRuntimes } from "../runtime/binaries.ts";
+import { openRuntimeService } from "../runtime/service.ts";
+import { openBlobStore } from "../store/blobs.ts";
+import { openLeases } from "../store/leases.ts";
+import { openRecords } from "../store/records.ts";
+import { openVolumeService } from "../volume/service.ts";
+import type { DaemonConfig } from "./config.ts";
+import type { Logger } from "./log.ts";
+import { VERSION } from "./version.ts";
+
+const SHM_BYTES = 64 * 1024 * 1024;
+
+/** Everything below the roots, opened and put right. */
+export interface Services {
+  engine: Engine;
+  /** Ends the engine, takes the network away where no container needs it, closes the records. Running containers go on. */
+  close(): Promise<void>;
+}
+
+/** Opens the parts from the bottom up and wires them. A kill in the middle leaves what the next call puts right. */
+export async function openServices(config: DaemonConfig, log: Logger): Promise<Services> {
+  const at = (...names: string[]): string => join(config.dataRoot, ...names);
+  const records = openRecords(at("berth.db"));
+  const blobs = openBlobStore(at("content"));
+  const leases = openLeases(records);
+  const layers = openLayerStore({ root: at("layers"), records });
+  const images = openImageStore({ records, blobs, layers, leases });
+  const volumes = openVolumeService({ root: at("volumes"), records });
+  const network = openNetworkService({
+    records,
+    execRoot: config.execRoot,
+    bridge: config.bridge,
+    log: (line) => log("info", line),
+    ...(config.bip ? { bip: config.bip } : {}),
+    ...(config.mtu ? { mtu: config.mtu } : {}),
+  });
+  const helper = helperPath(at("helper"));
+  const { dataRoot, execRoot, cgroupParent } = config;
+  const runtimes = findRuntimes(config.runtimes, config.defaultRuntime);
+  for (const line of runtimes.warnings) log("warn", line);
+  const runtime = openRuntimeService({ execRoot, helper, runtimes, cgroupParent });
+  const parts = { records, blobs, leases, layers, images, network, volumes, runtime, build };
+  const engine = await openEngine({
+    ...parts,
+    dataRoot,
+    execRoot,
+    version: VERSION,
+    config: engineConfig(config, helper),
+    log,
+  });
+  return {
+    engine,
+    close: async () => {
+      await engine.shutdown();
+      await network.stop();
+      records.close();
+    },
+  };
+}
+
+/** The helper is an init too, under the name `docker-init`: `--init` works without another package. */
+function engineConfig(config: DaemonConfig, helper: string): Parameters<typeof openEngine>[0]["config"] {
+  return {
+    logDriver: config.logDriver,
+    logOpts: config.logOpts,
+    labels: config.labels,
+    defaultUlimits: Object.values(config.defaultUlimits),
+    init: config.init,
+    initPath: config.initPath ?? helper,
+    dns: { dns: config.dns, search: config.dnsSearch, options: config.dnsOpts },
+    defaultShmSize: SHM_BYTES,
+    debug: config.logLevel === "debug",
+  };
+}
