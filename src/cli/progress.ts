@@ -8,6 +8,8 @@ export interface ProgressOptions {
   to?: "out" | "err";
   /** Gets each `aux` object, such as the id of a built image. */
   onAux?: (aux: { ID?: string }) => void;
+  /** Gets the plain text of the stream, printed or not. */
+  onText?: (text: string) => void;
   /** Print nothing but errors. */
   quiet?: boolean;
 }
@@ -33,6 +35,7 @@ export async function showProgress(
       throw Object.assign(new BerthError("internal", text.trim()), code === undefined ? {} : { buildCode: code });
     }
     if (line.aux) options.onAux?.(line.aux);
+    if (line.stream !== undefined) options.onText?.(line.stream);
     if (options.quiet) continue;
     if (line.stream !== undefined) write(line.stream);
     else if (line.status !== undefined && line.id && terminal) redraw(write, rows, line);

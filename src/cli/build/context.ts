@@ -2,8 +2,8 @@ import { createReadStream, type Stats } from "node:fs";
 import { lstat, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import ignore from "@balena/dockerignore";
-import { createTarPacker } from "modern-tar";
 import { BerthError, errnoOf, messageOf } from "../../spec/errors.ts";
+import { type TarEntry, tarStream } from "./tar.ts";
 
 /** A build context on its way to the engine: a tar, and the Dockerfile's name in it. */
 export interface PackedContext {
@@ -35,15 +35,15 @@ export async function packFolder(folder: string, file: string | Uint8Array): Pro
   const kept = new Set([name, IGNORE_FILE]);
   const skip = (path: string): boolean => !kept.has(path) && ignores.rules.ignores(path);
   const entries = walk(root, "", { skip, descend: ignores.hasExceptions });
-  return { tar: packEntries(root, entries, extra), dockerfile: name };
+  return { tar: tarStream(tarEntries(root, entries, extra)), dockerfile: name };
 }
 
 /** A context that is only a Dockerfile. */
 export function packDockerfile(text: Uint8Array): PackedContext {
-  return { tar: packEntries("/", emptyWalk(), { name: DOCKERFILE, text }), dockerfile: DOCKERFILE };
+  return { tar: tarStream(tarEntries("/", emptyWalk(), { name: DOCKERFILE, text })), dockerfile: DOCKERFILE };
 }
 
-async function* emptyWalk(): AsyncGenerator<Entry> {}
+async function* emptyWalk(): AsyncGenerator<Found> {}
 
 async function statFolder(root: string, shown: string): Promise<Stats> {
   try {
@@ -89,9 +89,9 @@ async function ignoreRules(root: string, dockerfile: string): Promise<Rules> {
   return { rules: { ignores: () => false }, hasExceptions: false };
 }
 
-interface Entry {
+interface Found {
   path: string;
-  stat: Stats;
+  info: Stats;
 }
 
 /** Everything below, in name order. An ignored folder is entered only where exceptions might bring back what is in it. */
@@ -99,79 +99,46 @@ async function* walk(
   root: string,
   folder: string,
   options: { skip: (path: string) => boolean; descend: boolean },
-): AsyncGenerator<Entry> {
+): AsyncGenerator<Found> {
   for (const name of (await readdir(join(root, folder))).sort()) {
     const path = folder === "" ? name : `${folder}/${name}`;
     const info = await lstat(join(root, path));
     const skipped = options.skip(path);
-    if (!skipped && !info.isSocket()) yield { path, stat: info };
+    if (!skipped && !info.isSocket()) yield { path, info };
     if (info.isDirectory() && (!skipped || options.descend)) yield* walk(root, path, options);
   }
 }
 
-type TarKind = "file" | "directory" | "symlink" | "fifo" | "character-device" | "block-device" | "link";
-
-function kindOf(stat: Stats): TarKind {
-  if (stat.isDirectory()) return "directory";
-  if (stat.isSymbolicLink()) return "symlink";
-  if (stat.isFIFO()) return "fifo";
-  if (stat.isCharacterDevice()) return "character-device";
-  return stat.isBlockDevice() ? "block-device" : "file";
+function kindOf(info: Stats): TarEntry["type"] {
+  if (info.isDirectory()) return "directory";
+  if (info.isSymbolicLink()) return "symlink";
+  if (info.isFIFO()) return "fifo";
+  if (info.isCharacterDevice()) return "character";
+  return info.isBlockDevice() ? "block" : "file";
 }
 
-const OWNER = { uid: 0, gid: 0, uname: "", gname: "" };
 const MODE_BITS = 0o7777;
 
-function packEntries(root: string, entries: AsyncIterable<Entry>, extra: Extra | undefined): AsyncIterable<Uint8Array> {
-  const { readable, controller } = createTarPacker();
-  const pack = async (): Promise<void> => {
-    const links = new Map<string, string>();
-    for await (const entry of entries) await packEntry(controller, root, { ...entry, links });
-    if (extra) {
-      const header = { name: extra.name, size: extra.text.length, type: "file" as const, mode: 0o644, ...OWNER };
-      await writeBody(controller.add(header), [extra.text]);
-    }
-    controller.finalize();
-  };
-  pack().catch((error: unknown) => controller.error(error));
-  return chunks(readable);
+async function* tarEntries(root: string, found: AsyncIterable<Found>, extra?: Extra): AsyncGenerator<TarEntry> {
+  const links = new Map<string, string>();
+  for await (const { path, info } of found) yield tarEntry(root, { path, info, links });
+  if (!extra) return;
+  const { name, text } = extra;
+  yield { name, type: "file", size: text.length, mode: 0o644, mtime: 0, body: [text] };
 }
 
-async function* chunks(readable: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = readable.getReader();
-  try {
-    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
-  } finally {
-    await reader.cancel();
-  }
-}
-
-type Controller = ReturnType<typeof createTarPacker>["controller"];
-
-async function packEntry(
-  controller: Controller,
-  root: string,
-  entry: Entry & { links: Map<string, string> },
-): Promise<void> {
-  const { path, stat, links } = entry;
+async function tarEntry(root: string, found: Found & { links: Map<string, string> }): Promise<TarEntry> {
+  const { path, info, links } = found;
   const full = join(root, path);
-  const inode = `${stat.dev}:${stat.ino}`;
-  const first = stat.isFile() && stat.nlink > 1 ? links.get(inode) : undefined;
-  if (stat.isFile() && first === undefined) links.set(inode, path);
-  const type: TarKind = first === undefined ? kindOf(stat) : "link";
-  const header = {
-    name: type === "directory" ? `${path}/` : path,
-    type,
-    size: type === "file" ? stat.size : 0,
-    mode: stat.mode & MODE_BITS,
-    mtime: new Date(Math.floor(stat.mtimeMs / 1000) * 1000),
-    ...OWNER,
-    ...(type === "symlink" ? { linkname: await readlink(full) } : {}),
-    ...(first === undefined ? {} : { linkname: first }),
-  };
-  const body = controller.add(header);
-  if (type === "file" && stat.size > 0) await writeBody(body, exactly(full, stat.size));
-  else await body.close();
+  const common = { mode: info.mode & MODE_BITS, mtime: Math.floor(info.mtimeMs / 1000), size: 0 };
+  const inode = `${info.dev}:${info.ino}`;
+  const first = info.isFile() && info.nlink > 1 ? links.get(inode) : undefined;
+  if (first !== undefined) return { ...common, name: path, type: "link", linkname: first };
+  const type = kindOf(info);
+  if (type === "symlink") return { ...common, name: path, type, linkname: await readlink(full) };
+  if (type !== "file") return { ...common, name: type === "directory" ? `${path}/` : path, type };
+  if (info.nlink > 1) links.set(inode, path);
+  return { ...common, name: path, type, size: info.size, ...(info.size > 0 ? { body: exactly(full, info.size) } : {}) };
 }
 
 /** The first `size` bytes of a file; one that shrinks while it is read is an error, one that grows is cut, so that the tar stays whole. */
@@ -182,13 +149,4 @@ async function* exactly(path: string, size: number): AsyncGenerator<Uint8Array> 
     yield chunk;
   }
   if (left !== 0) throw new BerthError("conflict", `${basename(path)}: changed while it was read`);
-}
-
-async function writeBody(
-  body: WritableStream<Uint8Array>,
-  parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<void> {
-  const writer = body.getWriter();
-  for await (const part of parts) await writer.write(part);
-  await writer.close();
 }

@@ -59,6 +59,7 @@ export default command({
       ? { tar: nothing(), dockerfile: flags.file }
       : await pack(ctx, where, flags.file);
     let id = "";
+    let said = "";
     const lines = ctx.engine.images.build(packed.tar, {
       ...query,
       ...(remote ? { remote: where } : {}),
@@ -67,6 +68,9 @@ export default command({
     try {
       await showProgress(ctx, lines, {
         quiet: flags.quiet,
+        onText: (text) => {
+          said = text.trim() || said;
+        },
         onAux: (aux) => {
           id = aux.ID ?? id;
         },
@@ -76,8 +80,9 @@ export default command({
       if (code > 0 && error instanceof Error) throw new ExitError(code, error.message);
       throw error;
     }
-    if (flags.quiet) ctx.io.out(`${id}\n`);
-    if (flags.iidfile !== "") writeFileSync(flags.iidfile, id);
+    // With `q` the engine's one line is the id; older ones send no aux.
+    if (flags.quiet) ctx.io.out(`${id || said}\n`);
+    if (flags.iidfile !== "") writeFileSync(flags.iidfile, id || said);
     return 0;
   },
 });
