@@ -1,6 +1,5 @@
 import type { Backend, ContainerBackend, ExecBackend, SystemBackend } from "../api/backend.ts";
 import { ensureDir } from "../host/files.ts";
-import { messageOf } from "../spec/errors.ts";
 import { buildBackend } from "./build/builds.ts";
 import { attachContainer } from "./container/attach.ts";
 import { createContainer } from "./container/create.ts";
@@ -70,9 +69,9 @@ export async function openEngine(deps: EngineDeps): Promise<Engine> {
         cancelRestart(container);
         container.health?.stop();
         for (const client of container.waiting) client.abandon();
+        // Transitions that are under way end first: they may wait for their monitor.
+        await container.lock.run(async () => undefined);
         container.run?.handle.disconnect();
-        // Transitions that are under way end first.
-        await container.lock.run(async () => undefined).catch((error: unknown) => ctx.log("warn", messageOf(error)));
       }
     },
   };

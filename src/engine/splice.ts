@@ -10,6 +10,8 @@ const CTRL: Record<string, number> = { "@": 0, "[": 27, "\\": 28, "]": 29, "^": 
 export interface SpliceOptions {
   stdin: boolean;
   detach?: Uint8Array;
+  /** Awaited when the monitor's side has ended, before the client's is: what a client asks next is then known. */
+  settled?: Promise<unknown>;
 }
 
 /** How a splice ended. */
@@ -31,6 +33,7 @@ export async function splice(client: Duplex, monitor: Duplex, options: SpliceOpt
   else client.resume();
   monitor.pipe(client, { end: false });
   await finished(monitor, { writable: false }).catch(() => undefined); // Destroyed by us or lost with its container: both are its end.
+  if (!detached && !client.destroyed) await options.settled;
   await flush(client);
   monitor.destroy();
   return detached ? "detached" : "ended";

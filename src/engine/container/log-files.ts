@@ -23,26 +23,33 @@ export class LogFiles {
 
   /** Goes to the start of the last `count` lines. */
   seekTail(count: number): void {
+    const seen = new Set<bigint>();
     let left = count;
     for (let index = 0; index < this.maxFiles; index++) {
-      const fd = openFile(this.name(index));
-      if (fd === undefined) {
-        if (index > 0) this.open(index - 1, 0);
-        return;
+      const file = openFile(this.name(index));
+      if (!file) continue;
+      // Rotated while this looks: the file of the last round under its next name.
+      if (seen.has(file.ino)) {
+        closeSync(file.fd);
+        continue;
       }
-      const found = tailOffset(fd, left);
-      closeSync(fd);
-      if (found.lines >= left || index === this.maxFiles - 1) {
-        this.open(index, found.offset);
-        return;
-      }
-      left -= found.lines;
+      seen.add(file.ino);
+      const { offset, lines } = tailOffset(file.fd, left);
+      this.adopt(file, offset);
+      if (lines >= left) return;
+      left -= lines;
     }
   }
 
   /** Goes to the oldest line. */
   seekStart(): void {
-    for (let index = this.maxFiles - 1; index >= 0; index--) if (this.open(index, 0)) return;
+    for (let index = this.maxFiles - 1; index >= 0; index--) {
+      const file = openFile(this.name(index));
+      if (file) {
+        this.adopt(file, 0);
+        return;
+      }
+    }
   }
 
   /** The complete lines that are there now and were not read yet. May be called again when more has been written. */
@@ -63,15 +70,12 @@ export class LogFiles {
     return index === 0 ? this.path : `${this.path}.${index}`;
   }
 
-  private open(index: number, offset: number): boolean {
-    const fd = openFile(this.name(index));
-    if (fd === undefined) return false;
+  private adopt(file: OpenFile, offset: number): void {
     this.close();
-    this.#fd = fd;
-    this.#ino = fstatSync(fd, { bigint: true }).ino;
+    this.#fd = file.fd;
+    this.#ino = file.ino;
     this.#position = offset;
     this.#rest = Buffer.alloc(0);
-    return true;
   }
 
   *#readToEnd(fd: number): Generator<Buffer> {
@@ -101,7 +105,13 @@ export class LogFiles {
       if (wanted === undefined || follower < 0) return false;
       // The rename happened after the last read, which may have left a tail unread.
       if (this.#hasMore()) return true;
-      if (this.open(follower, 0) && this.#ino === wanted) return true;
+      const file = openFile(this.name(follower));
+      if (file?.ino === wanted) {
+        this.adopt(file, 0);
+        return true;
+      }
+      // Rotated again in between: the names mean other files by now.
+      if (file) closeSync(file.fd);
     }
   }
 
@@ -110,9 +120,15 @@ export class LogFiles {
   }
 }
 
-function openFile(path: string): number | undefined {
+interface OpenFile {
+  fd: number;
+  ino: bigint;
+}
+
+function openFile(path: string): OpenFile | undefined {
   try {
-    return openSync(path, "r");
+    const fd = openSync(path, "r");
+    return { fd, ino: fstatSync(fd, { bigint: true }).ino };
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw error;

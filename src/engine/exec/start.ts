@@ -61,7 +61,9 @@ async function attached(
     return flush(client);
   }
   const keys = exec.tty && exec.attach.stdin ? parseDetachKeys(exec.detachKeys || DEFAULT_DETACH_KEYS) : undefined;
-  const end = await splice(client, stream, { stdin: exec.attach.stdin, ...(keys ? { detach: keys } : {}) });
+  // The client asks for the exit code as soon as its stream ends.
+  const options = { stdin: exec.attach.stdin, settled: handle.exited, ...(keys ? { detach: keys } : {}) };
+  const end = await splice(client, stream, options);
   if (end === "detached") emitContainer(ctx.events, container, "exec_detach", { execID: exec.id });
 }
 

@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { collect, EngineHarness, never, testClient, textOf } from "../testing/engine-harness.ts";
+
+let h: EngineHarness;
+beforeAll(async () => {
+  h = await EngineHarness.open();
+});
+afterAll(async () => {
+  await h[Symbol.asyncDispose]();
+});
+
+const state = async (id: string) => (await h.backend.container.inspect(id, { size: false })).State;
+const remove = (id: string): Promise<void> =>
+  h.backend.container.remove(id, { force: true, volumes: true, link: false });
+
+/** Until the process of a state folder has ended and its monitor has written the exit file. */
+async function untilExited(id: string): Promise<void> {
+  const dir = `${h.root}/run/containers/${id}`;
+  while (existsSync(dir) && !existsSync(`${dir}/exit`)) await new Promise((done) => setTimeout(done, 5));
+}
+
+test("a running container runs on under the next daemon, and its exit is handled there", async () => {
+  const id = await h.start(["sh", "-c", "read line; echo got $line; exit 6"], { OpenStdin: true });
+  const before = await state(id);
+  await h.down();
+  await h.up();
+  expect(await state(id)).toEqual(before ?? null);
+  const exit = h.wait(id);
+  const client = testClient();
+  const attached = h.backend.container.attach(
+    id,
+    { stdin: true, stdout: true, stderr: true, stream: true, logs: false },
+    client.ready,
+  );
+  client.type("word\n");
+  await attached;
+  expect(await exit).toBe(6);
+  expect(textOf(await client.output, false)).toBe("got word\n");
+  await remove(id);
+});
+
+test("one that ended while no daemon was there has its exit code, its times, its whole log and its event", async () => {
+  const id = await h.start(["sh", "-c", "for i in $(seq 300); do echo $i; done; exit 7"]);
+  await h.down();
+  await untilExited(id);
+  const [, finished] = /^(?:\S+ ){4}(\S+)/.exec(readFileSync(`${h.root}/run/containers/${id}/exit`, "utf8")) ?? [];
+  await h.up();
+  expect(await state(id)).toMatchObject({ Status: "exited", ExitCode: 7 });
+  expect(Date.parse((await state(id))?.FinishedAt ?? "")).toBe(Number(finished));
+  expect(await h.wait(id)).toBe(7);
+  expect(await h.logs(id)).toBe(Array.from({ length: 300 }, (_, i) => `${i + 1}\n`).join(""));
+  expect((await h.events(id)).find((e) => e.Action === "die")?.Actor?.Attributes).toMatchObject({ exitCode: "7" });
+  expect(existsSync(`${h.root}/run/containers/${id}`)).toBe(false);
+  await remove(id);
+});
+
+test("an AutoRemove container that ended meanwhile is removed, with its anonymous volumes", async () => {
+  const id = await h.start(["sleep", "0.1"], { HostConfig: { AutoRemove: true }, Volumes: { "/data": {} } });
+  await h.down();
+  await untilExited(id);
+  await h.up();
+  await expect(h.backend.container.inspect(id, { size: false })).rejects.toMatchObject({ kind: "not-found" });
+  expect((await h.backend.volume.list({})).Volumes).toEqual([]);
+  expect(readdirSync(`${h.root}/run/containers`)).toEqual([]);
+});
+
+test("an AutoRemove container that runs is taken up, though its start was not recorded", async () => {
+  const id = await h.start(["sleep", "1000"], { HostConfig: { AutoRemove: true } });
+  const pid = (await state(id))?.Pid;
+  await h.down();
+  await h.up();
+  expect(await state(id)).toMatchObject({ Status: "running", Pid: pid });
+  const removed = h.wait(id, "removed");
+  await h.backend.container.kill(id, {});
+  expect(await removed).toBe(137);
+});
+
+test("a killed monitor and its container: exit code 255 at most, nothing is left", async () => {
+  const id = await h.start(["sleep", "1000"]);
+  const pid = (await state(id))?.Pid ?? 0;
+  const monitor = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  await h.down();
+  process.kill(monitor, "SIGKILL");
+  await h.up();
+  expect(await state(id)).toMatchObject({ Status: "exited", ExitCode: 255, Error: expect.stringContaining("monitor") });
+  expect(existsSync(`/proc/${pid}/exe`)).toBe(false);
+  await h.backend.container.start(id, {});
+  expect((await state(id))?.Running).toBe(true);
+  await remove(id);
+});
+
+test("half-made and half-removed containers are finished or undone", async () => {
+  const id = await h.create(["true"]);
+  await h.down();
+  // As a kill leaves it between the folder and the record of a create, and between the rename and the record's end in a removal.
+  mkdirSync(`${h.root}/data/containers/${"f".repeat(64)}/upper`, { recursive: true });
+  mkdirSync(`${h.root}/data/tmp`, { recursive: true });
+  renameSync(`${h.root}/data/containers/${id}`, `${h.root}/data/tmp/removed-${id}`);
+  await h.up();
+  expect(readdirSync(`${h.root}/data/containers`)).toEqual([]);
+  expect(readdirSync(`${h.root}/data/tmp`)).toEqual([]);
+  expect(await h.backend.container.list({ all: true, size: false, filters: {} })).toEqual([]);
+});
+
+test("restart policies at start-up: always and unless-stopped start, what was stopped by hand only under always", async () => {
+  const policy = (Name: "always" | "unless-stopped" | "on-failure") => ({ HostConfig: { RestartPolicy: { Name } } });
+  const always = await h.start(["sleep", "1000"], policy("always"));
+  const unless = await h.start(["sleep", "1000"], policy("unless-stopped"));
+  const never = await h.create(["sleep", "1000"], policy("always"));
+  for (const id of [always, unless]) await h.backend.container.stop(id, { timeout: 0 });
+  await h.down();
+  await h.up();
+  expect((await state(always))?.Running).toBe(true);
+  expect((await state(unless))?.Running).toBe(false);
+  expect((await state(never))?.Status).toBe("created");
+  for (const id of [always, unless, never]) await remove(id);
+});
+
+test("logs -f goes on over the daemon's restart without a missing or doubled line", async () => {
+  const id = await h.start(["sh", "-c", "i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo $i; sleep 0.01; done"]);
+  await h.down();
+  await h.up();
+  const wanted = { stdout: true, stderr: true, follow: true, timestamps: false, signal: never() };
+  const { stream } = await h.backend.container.logs(id, wanted);
+  const text = textOf(await collect(stream), false);
+  expect(text).toBe(Array.from({ length: 60 }, (_, i) => `${i + 1}\n`).join(""));
+  await remove(id);
+});
