@@ -20,7 +20,7 @@ export class EventBus {
     return this.#listeners.size;
   }
 
-  /** Records and delivers an event that happens now. `timeNano` never repeats or goes back. */
+  /** Records and delivers an event that happens now. `timeNano` never goes back. */
   emit(
     type: NonNullable<EventMessage["Type"]>,
     action: string,

@@ -1,0 +1,236 @@
+import { expect, test } from "bun:test";
+import type { RootView } from "../layer/types.ts";
+import { mergeConfig, processEnv } from "./container/config.ts";
+import { probeOf } from "./container/health.ts";
+import { hostsText } from "./container/network-files.ts";
+import { parsePs } from "./container/top.ts";
+import { humanDuration } from "./duration.ts";
+import { EventBus } from "./events.ts";
+import { Lock } from "./lock.ts";
+import { generateName } from "./names.ts";
+import { freshState } from "./record.ts";
+import { restartDelay, shouldRestart, startsWithDaemon } from "./restart-policy.ts";
+import { parseSignal } from "./signals.ts";
+import { parseSize } from "./size.ts";
+import { detachScanner, parseDetachKeys } from "./splice.ts";
+import { execFailure, runtimeFailure } from "./start-error.ts";
+import { frame, unframer } from "./stdcopy.ts";
+import { parseUntil } from "./until.ts";
+import { resolveUser } from "./user.ts";
+
+const image = { Cmd: ["c"], Entrypoint: ["e"], Env: ["A=1", "B=2"], Labels: { x: "1" }, User: "u", WorkingDir: "/w" };
+
+test.each([
+  [{}, ["e"], ["c"]],
+  [{ Cmd: ["mine"] }, ["e"], ["mine"]],
+  [{ Entrypoint: ["mine"] }, ["mine"], undefined],
+  [{ Entrypoint: ["mine"], Cmd: ["too"] }, ["mine"], ["too"]],
+  [{ Entrypoint: [""] }, undefined, undefined],
+  [{ Entrypoint: [], Cmd: [] }, [], ["c"]],
+])("Cmd and Entrypoint: %p", (own, entrypoint, cmd) => {
+  const merged = mergeConfig(own, image);
+  expect(merged.Entrypoint).toEqual(entrypoint);
+  expect(merged.Cmd).toEqual(cmd);
+});
+
+test("the rest of a configuration: by key, or the container's own", () => {
+  expect(mergeConfig({ Env: ["B=3", "C"], Labels: { y: "2" }, WorkingDir: "/mine" }, image)).toMatchObject({
+    Env: ["B=3", "C", "A=1"],
+    Labels: { x: "1", y: "2" },
+    User: "u",
+    WorkingDir: "/mine",
+  });
+  const env = processEnv({ Env: ["HOME=/h", "X"] }, { hostname: "h", home: "/root", tty: true });
+  expect(env).toEqual([expect.stringMatching(/^PATH=/), "HOSTNAME=h", "TERM=xterm", "HOME=/h"]);
+});
+
+function viewOf(files: Record<string, string>): RootView {
+  return {
+    lstat: () => undefined,
+    resolve: (path) => path,
+    readdir: () => [],
+    readFile: (path) => (files[path] === undefined ? undefined : Buffer.from(files[path])),
+  };
+}
+
+test("users by name and number, with their groups", () => {
+  const view = viewOf({
+    "/etc/passwd": "root:x:0:0::/root:/bin/sh\napp:x:10:20::/app:/bin/sh\n",
+    "/etc/group": "root:x:0:\nstaff:x:50:app,other\nweb:x:60:app\n",
+  });
+  expect(resolveUser(view, "")).toEqual({ uid: 0, gid: 0, additionalGids: [], home: "/root" });
+  expect(resolveUser(view, "app")).toEqual({ uid: 10, gid: 20, additionalGids: [50, 60], home: "/app" });
+  expect(resolveUser(view, "10")).toMatchObject({ uid: 10, gid: 20, additionalGids: [50, 60] });
+  expect(resolveUser(view, "app:staff", ["web"])).toMatchObject({ uid: 10, gid: 50, additionalGids: [60] });
+  expect(resolveUser(view, "4711:12")).toEqual({ uid: 4711, gid: 12, additionalGids: [], home: "/" });
+  expect(() => resolveUser(view, "ghost")).toThrow("unable to find user ghost: no matching entries in passwd file");
+  expect(() => resolveUser(view, "app:ghost")).toThrow("unable to find group ghost: no matching entries in group file");
+  expect(() => resolveUser(view, "99999999999")).toThrow("uids and gids must be in range");
+  expect(resolveUser(viewOf({}), "0")).toMatchObject({ uid: 0, gid: 0 });
+});
+
+test("detach keys are found over chunks, and what only looks like them passes", () => {
+  const keys = parseDetachKeys("ctrl-p,ctrl-q");
+  expect(keys).toEqual(Uint8Array.from([16, 17]));
+  expect(parseDetachKeys("ctrl-é")).toBeUndefined();
+  expect(parseDetachKeys("a,ctrl-[")).toEqual(Uint8Array.from([97, 27]));
+  const scan = detachScanner(keys ?? new Uint8Array());
+  expect(scan(Buffer.from("x\x10"))).toEqual({ pass: Buffer.from("x"), matched: false });
+  expect(scan(Buffer.from("y"))).toEqual({ pass: Buffer.from("\x10y"), matched: false });
+  expect(scan(Buffer.from("\x10\x10"))).toEqual({ pass: Buffer.from("\x10"), matched: false });
+  expect(scan(Buffer.from("\x11rest"))).toEqual({ pass: Buffer.from(""), matched: true });
+});
+
+test("frames survive any chunking", () => {
+  const bytes = Buffer.concat([frame("stdout", Buffer.from("one")), frame("stderr", Buffer.from("two"))]);
+  const got: string[] = [];
+  const take = unframer((stream, chunk) => got.push(`${stream}:${Buffer.from(chunk).toString()}`));
+  for (const byte of bytes) take(Uint8Array.of(byte));
+  expect(got).toEqual(["stdout:one", "stderr:two"]);
+});
+
+test.each([
+  [
+    "executable file `x` not found in $PATH: No such file or directory",
+    127,
+    'exec: "x": executable file not found in $PATH',
+  ],
+  ['exec: "x": executable file not found in $PATH', 127, 'exec: "x": executable file not found in $PATH'],
+  ["open executable: Permission denied", 126, 'exec: "x": permission denied'],
+  ["open executable: Operation not permitted", 126, 'exec: "x": permission denied'],
+  ['exec: "x": is a directory', 126, 'exec: "x": is a directory: permission denied'],
+  ["exec x: exec format error", 126, "exec x: exec format error"],
+  ["cannot set hostname", 128, "cannot set hostname"],
+])("the runtime's words become Docker's: %s", (text, code, words) => {
+  const failure = runtimeFailure(new Error(text), "x");
+  expect(failure.code).toBe(code);
+  expect(failure.error.message).toContain(
+    `OCI runtime create failed: unable to start container process: ${words}: unknown`,
+  );
+  expect(failure.error.kind).toBe(code === 128 ? "internal" : "invalid-argument");
+});
+
+test("an exec in a missing folder has code 127, as with Docker", () => {
+  expect(execFailure(new Error("chdir `/nodir`: No such file or directory"), "ls").code).toBe(127);
+});
+
+test("restart policies", () => {
+  const failed = { ...freshState(), exitCode: 1, startedAt: 1 };
+  expect(shouldRestart({ Name: "no" }, failed)).toBe(false);
+  expect(shouldRestart({ Name: "on-failure" }, failed)).toBe(true);
+  expect(shouldRestart({ Name: "on-failure" }, { ...failed, exitCode: 0 })).toBe(false);
+  expect(shouldRestart({ Name: "on-failure", MaximumRetryCount: 2 }, { ...failed, restartCount: 2 })).toBe(false);
+  expect(shouldRestart({ Name: "always" }, { ...failed, manualStop: true })).toBe(false);
+  expect(startsWithDaemon({ Name: "always" }, { ...failed, manualStop: true })).toBe(true);
+  expect(startsWithDaemon({ Name: "unless-stopped" }, { ...failed, manualStop: true })).toBe(false);
+  expect(startsWithDaemon({ Name: "always" }, freshState())).toBe(false);
+  expect([0, 100, 200, 51_200].map((last) => restartDelay(last, 5))).toEqual([100, 200, 400, 60_000]);
+  expect(restartDelay(6_400, 10_000)).toBe(100);
+});
+
+test("durations in Docker's words", () => {
+  const words = [
+    500,
+    1000,
+    59_000,
+    60_000,
+    119_000,
+    3_599_000,
+    3_600_000,
+    7_200_000,
+    47 * 3_600_000,
+    72 * 3_600_000,
+    20 * 86_400_000,
+  ].map(humanDuration);
+  expect(words).toEqual([
+    ...["Less than a second", "1 second", "59 seconds", "About a minute", "About a minute", "59 minutes"],
+    ...["About an hour", "2 hours", "47 hours", "3 days", "2 weeks"],
+  ]);
+});
+
+test("signals, sizes and times as people write them", () => {
+  expect(["SIGTERM", "term", "15", "RTMIN+3"].map(parseSignal)).toEqual([15, 15, 15, 37]);
+  for (const bad of ["FOO", "0", "65", ""]) expect(() => parseSignal(bad)).toThrow(`invalid signal: ${bad}`);
+  expect(["10m", "1.5k", "64KB", "7", "-1"].map(parseSize)).toEqual([10485760, 1536, 65536, 7, -1]);
+  expect(() => parseSize("ten")).toThrow("invalid size: 'ten'");
+  expect(parseUntil("1700000000")).toBe(1_700_000_000_000);
+  expect(parseUntil("2024-01-01T00:00:00Z")).toBe(1_704_067_200_000);
+  expect(Math.abs(Date.now() - 5_400_000 - parseUntil("1h30m"))).toBeLessThan(1000);
+  expect(() => parseUntil("soon")).toThrow('invalid time: "soon"');
+});
+
+test("hosts file: localhost, further hosts, the container itself", () => {
+  const text = hostsText(
+    [{ ip: "10.0.0.2", names: "me" }],
+    ["db:10.0.0.9", "gw:host-gateway", "six:[::5]"],
+    "10.0.0.1",
+  );
+  expect(text.split("\n")).toContain("127.0.0.1\tlocalhost");
+  expect(text).toEndWith("10.0.0.9\tdb\n10.0.0.1\tgw\n::5\tsix\n10.0.0.2\tme\n");
+});
+
+test("ps rows of the container alone, the command with its spaces", () => {
+  const text = "UID   PID  CMD\nroot    7  sleep 10\nroot   8  other\n";
+  expect(parsePs(text, new Set([7]))).toEqual({
+    Titles: ["UID", "PID", "CMD"],
+    Processes: [["root", "7", "sleep 10"]],
+  });
+  expect(() => parsePs("UID CMD\n", new Set())).toThrow("Couldn't find PID field in ps output");
+});
+
+test("health checks: shell and plain commands, defaults, none", () => {
+  expect(probeOf({ Test: ["CMD-SHELL", "a b"] }, undefined)).toMatchObject({
+    argv: ["/bin/sh", "-c", "a b"],
+    interval: 30_000,
+    retries: 3,
+  });
+  expect(probeOf({ Test: ["CMD", "a", "b"], Interval: 5e6, Retries: 1 }, undefined)).toMatchObject({
+    argv: ["a", "b"],
+    interval: 5,
+    retries: 1,
+  });
+  expect(probeOf({ Test: ["NONE"] }, undefined)).toBeUndefined();
+});
+
+test("generated names are free ones, with a number when the plain ones run out", () => {
+  expect(generateName(() => false)).toMatch(/^[a-z]+_[a-z]+$/);
+  expect(generateName((name) => !/\d$/.test(name))).toMatch(/^[a-z]+_[a-z]+\d+$/);
+});
+
+test("a lock runs bodies in order, also after one that failed", async () => {
+  const lock = new Lock();
+  const order: number[] = [];
+  const slow = lock.run(async () => {
+    await new Promise((done) => setTimeout(done, 5));
+    order.push(1);
+    throw new Error("one");
+  });
+  const fast = lock.run(async () => void order.push(2));
+  await expect(slow).rejects.toThrow("one");
+  await fast;
+  expect(order).toEqual([1, 2]);
+});
+
+test("events: past ones by filter, then live ones until the signal; times never repeat", async () => {
+  const bus = new EventBus();
+  bus.emit("container", "start", { id: "aaa", attributes: { name: "one", image: "img:1", k: "v" } });
+  bus.emit("image", "tag", { id: "sha256:i", attributes: { name: "img:1" } });
+  const past = async (filters: Record<string, string[]>): Promise<unknown[]> => {
+    const options = { since: 0, until: Date.now() + 1, filters, signal: new AbortController().signal };
+    return (await Array.fromAsync(bus.stream(options))).map((e) => e.Action);
+  };
+  expect(await past({})).toEqual(["start", "tag"]);
+  expect(await past({ container: ["one"] })).toEqual(["start"]);
+  expect(await past({ type: ["image"], event: ["tag", "untag"] })).toEqual(["tag"]);
+  expect(await past({ label: ["k=v"] })).toEqual(["start"]);
+  expect(await past({ image: ["img"] })).toEqual(["start"]);
+  const abort = new AbortController();
+  const live = bus.stream({ filters: {}, signal: abort.signal });
+  const next = live.next();
+  for (let i = 0; i < 100; i++) bus.emit("volume", "create", { id: `v${i}` });
+  expect((await next).value).toMatchObject({ Type: "volume", scope: "local", Actor: { ID: "v0" } });
+  abort.abort();
+  const times = (await Array.fromAsync(live)).map((e) => e.timeNano ?? 0);
+  expect(times).toEqual([...times].sort((a, b) => a - b));
+  expect(bus.listeners).toBe(0);
+});
