@@ -61,6 +61,13 @@ static bool set(struct conf *c, const struct key *k, const char *value)
 	return false;
 }
 
+/* What is in the group is killed at the end: it must never be the root group or one outside. */
+static bool cgroup_is_own(const char *path)
+{
+	size_t n = strlen(path);
+	return n > 1 && path[0] == '/' && path[n - 1] != '/' && path[n - 1] != '.' && !strstr(path, "//") && !strstr(path, "/../") && !strstr(path, "/./");
+}
+
 static const char *check(const struct conf *c, const char *path)
 {
 	const char *missing = !c->id ? "id" : !c->runtime ? "runtime" : !c->root ? "runtime-root" : NULL;
@@ -72,6 +79,8 @@ static const char *check(const struct conf *c, const char *path)
 		return line("%s: no %s", path, missing);
 	if (!c->upper != !c->work)
 		return line("%s: upper and work go together", path);
+	if (c->cgroup && !cgroup_is_own(c->cgroup))
+		return line("%s: bad cgroup: %.200s", path, c->cgroup);
 	return c->log && c->log_files < 1 ? line("%s: log-files must be at least 1", path) : NULL;
 }
 

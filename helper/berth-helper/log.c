@@ -24,10 +24,11 @@ static struct {
 	int max_files;
 } file = { .fd = -1 };
 
-/* What has come since the last newline. */
+/* What has come since the last newline. A line in pieces has one time: that of its first piece, in `stamp` ("": no piece yet). */
 static struct {
 	char data[PIECE];
 	size_t n;
+	char stamp[40];
 } partial[3];
 
 /* Whole entries not yet in the file. */
@@ -182,7 +183,12 @@ static void entry(enum stream stream, const char *data, size_t n, bool newline)
 	out = escape(out, (const unsigned char *)data, (const unsigned char *)data + n);
 	out = put(out, newline ? "\\n\",\"stream\":\"" : "\",\"stream\":\"");
 	out = put(out, stream == STDERR ? "stderr\",\"time\":\"" : "stdout\",\"time\":\"");
-	out = put_time(out);
+	char *stamp = partial[stream].stamp;
+	if (!*stamp)
+		*put_time(stamp) = 0;
+	out = put(out, stamp);
+	if (newline)
+		*stamp = 0;
 	out = put(out, "\"}\n");
 	batched = out - batch;
 }

@@ -105,6 +105,8 @@ withHelpers("exit", (bench) => {
     expect(await launch({ log: { path: "/tmp/x", maxSize: 0, maxFiles: 0 } })).toContain(
       "log-files must be at least 1",
     );
+    for (const cgroup of ["/", "", "/a/../..", "/a/", "relative"])
+      expect(await launch({ cgroup })).toContain(`bad cgroup: ${cgroup}`.trim());
     expect(await launch({ id: "a\0b" })).toContain("NUL");
   });
 
