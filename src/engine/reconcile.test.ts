@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { collect, EngineHarness, never, testClient, textOf } from "../testing/engine-harness.ts";
 
 let h: EngineHarness;
@@ -10,14 +10,20 @@ afterAll(async () => {
   await h[Symbol.asyncDispose]();
 });
 
+beforeEach(() => rmSync(`${h.root}/go`, { recursive: true, force: true }));
+
 const state = async (id: string) => (await h.backend.container.inspect(id, { size: false })).State;
 const remove = (id: string): Promise<void> =>
   h.backend.container.remove(id, { force: true, volumes: true, link: false });
 
+/** What a container does first, so that it ends when the test wants: it waits for the file that `go` makes. */
+const WAIT = "while [ ! -e /go/now ]; do sleep 0.01; done";
+const gate = () => ({ Binds: [`${h.root}/go:/go`] });
+const go = (): void => writeFileSync(`${h.root}/go/now`, "");
+
 /** Until the process of a state folder has ended and its monitor has written the exit file. */
 async function untilExited(id: string): Promise<void> {
-  const dir = `${h.root}/run/containers/${id}`;
-  while (existsSync(dir) && !existsSync(`${dir}/exit`)) await new Promise((done) => setTimeout(done, 5));
+  while (!existsSync(`${h.root}/run/containers/${id}/exit`)) await new Promise((done) => setTimeout(done, 5));
 }
 
 test("a running container runs on under the next daemon, and its exit is handled there", async () => {
@@ -41,8 +47,11 @@ test("a running container runs on under the next daemon, and its exit is handled
 });
 
 test("one that ended while no daemon was there has its exit code, its times, its whole log and its event", async () => {
-  const id = await h.start(["sh", "-c", "for i in $(seq 300); do echo $i; done; exit 7"]);
+  const id = await h.start(["sh", "-c", `${WAIT}; for i in $(seq 300); do echo $i; done; exit 7`], {
+    HostConfig: gate(),
+  });
   await h.down();
+  go();
   await untilExited(id);
   const [, finished] = /^(?:\S+ ){4}(\S+)/.exec(readFileSync(`${h.root}/run/containers/${id}/exit`, "utf8")) ?? [];
   await h.up();
@@ -56,8 +65,12 @@ test("one that ended while no daemon was there has its exit code, its times, its
 });
 
 test("an AutoRemove container that ended meanwhile is removed, with its anonymous volumes", async () => {
-  const id = await h.start(["sleep", "0.1"], { HostConfig: { AutoRemove: true }, Volumes: { "/data": {} } });
+  const id = await h.start(["sh", "-c", WAIT], {
+    HostConfig: { AutoRemove: true, ...gate() },
+    Volumes: { "/data": {} },
+  });
   await h.down();
+  go();
   await untilExited(id);
   await h.up();
   await expect(h.backend.container.inspect(id, { size: false })).rejects.toMatchObject({ kind: "not-found" });
