@@ -13,7 +13,7 @@
 
 /* A longer line is logged in pieces of this size, only the last of which ends in a newline (Docker's copier). */
 #define PIECE 16384
-#define BATCH 65536
+#define BATCH 32768
 /* One byte becomes at most 6; the rest is the frame and the time. */
 #define ENTRY_MAX (PIECE * 6 + 128)
 
