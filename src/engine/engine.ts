@@ -26,6 +26,7 @@ import { createExec } from "./exec/create.ts";
 import { inspectExec, resizeExec } from "./exec/inspect.ts";
 import { startExec } from "./exec/start.ts";
 import { imageBackend } from "./image/images.ts";
+import { holdOrphanedLayers } from "./image/users.ts";
 import { makeInitLayer } from "./init-layer.ts";
 import { networkBackend } from "./network/networks.ts";
 import { reconcile, startByPolicies } from "./reconcile.ts";
@@ -58,6 +59,7 @@ export async function openEngine(deps: EngineDeps): Promise<Engine> {
   };
   ensureDir(`${ctx.dataRoot}/containers`, 0o711);
   makeInitLayer(ctx);
+  holdOrphanedLayers(ctx);
   await reconcile(ctx);
   await startByPolicies(ctx);
   return {

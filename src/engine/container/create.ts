@@ -31,7 +31,7 @@ export async function createContainer(
   options: { platform?: string } = {},
 ): Promise<{ Id: string; Warnings: string[] }> {
   const image = imageFor(ctx, body, options.platform);
-  const config = mergeConfig(body, image.config.config ?? {});
+  const config = withMac(mergeConfig(body, image.config.config ?? {}), body);
   const argv = argvOf(config);
   const hostConfig = normaliseHostConfig(ctx, body.HostConfig);
   checkConfig(config);
@@ -110,6 +110,12 @@ function imageFor(ctx: EngineContext, body: CreateBody, platform: string | undef
 function checkUser(ctx: EngineContext, image: Image, config: ContainerConfig): void {
   const user = config.User ?? "";
   if (/^\d*(:\d*)?$/.test(user)) resolveUser(ctx.layers.view(image.top), user);
+}
+
+/** Newer clients give the MAC address with the network. */
+function withMac(config: ContainerConfig, body: CreateBody): ContainerConfig {
+  const [endpoint] = Object.values(body.NetworkingConfig?.EndpointsConfig ?? {});
+  return config.MacAddress || !endpoint?.MacAddress ? config : { ...config, MacAddress: endpoint.MacAddress };
 }
 
 function withHostname(config: ContainerConfig, id: string, host: HostConfig): ContainerConfig {

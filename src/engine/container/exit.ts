@@ -9,6 +9,7 @@ import { restartDelay, shouldRestart } from "../restart-policy.ts";
 import { leaveNetwork } from "./join.ts";
 import { removeLocked } from "./remove-locked.ts";
 import { scheduleRestart } from "./schedule.ts";
+import { emitVolumes } from "./volumes.ts";
 
 const MS_PER_SECOND = 1000;
 
@@ -75,6 +76,7 @@ async function finishRun(
 }
 
 function announce(ctx: EngineContext, container: Container, status: ExitStatus): void {
+  emitVolumes(ctx, "unmount", container.record);
   if (status.oomKilled) emitContainer(ctx.events, container, "oom");
   const seconds = Math.max(0, Math.floor((status.finishedAt - status.startedAt) / MS_PER_SECOND));
   emitContainer(ctx.events, container, "die", { exitCode: String(status.code), execDuration: String(seconds) });

@@ -11,6 +11,7 @@ import { startHealth } from "./health.ts";
 import { leaveNetwork } from "./join.ts";
 import { launchContainer } from "./launch.ts";
 import { removeLocked } from "./remove-locked.ts";
+import { emitVolumes } from "./volumes.ts";
 
 /** The exit code of a container that was not even given to the OCI runtime. */
 const NOT_STARTED = 128;
@@ -68,6 +69,7 @@ async function launchAndRun(ctx: EngineContext, container: Container, how: { byP
     container.run = run;
     if (!how.byPolicy) container.stopped = signal();
     recordStart(ctx, container, afterStart(record.state, { pid, startedAt, byPolicy: how.byPolicy }));
+    emitVolumes(ctx, "mount", record);
     emitContainer(ctx.events, container, "start");
     followExit(ctx, container, { run, done: done.resolve });
     return run;

@@ -1,6 +1,6 @@
 import { BerthError, messageOf } from "../../spec/errors.ts";
 import type { EngineContext } from "../context.ts";
-import type { MountRecord } from "../record.ts";
+import type { ContainerRecord, MountRecord } from "../record.ts";
 import type { PlannedMount } from "./mounts.ts";
 
 /** A container's mounts with all their volumes made, and how to take the new anonymous ones back. */
@@ -76,5 +76,14 @@ function exists(ctx: EngineContext, name: string): boolean {
   } catch (error) {
     if (error instanceof BerthError && error.kind === "not-found") return false;
     throw error;
+  }
+}
+
+/** Announces that a run's volumes are in use, or no longer. */
+export function emitVolumes(ctx: EngineContext, action: "mount" | "unmount", record: ContainerRecord): void {
+  for (const { type, name, destination, rw, propagation } of record.mounts) {
+    if (type !== "volume" || name === undefined) continue;
+    const use = action === "mount" ? { destination, propagation, "read/write": String(rw) } : {};
+    ctx.events.emit("volume", action, { id: name, attributes: { container: record.id, driver: "local", ...use } });
   }
 }

@@ -11,6 +11,7 @@ import { resolveUser } from "../user.ts";
 import type { Exec } from "./state.ts";
 
 const ID_BYTES = 32;
+const KEPT = 50;
 
 /** Makes an exec in a running container; nothing runs yet. Throws `conflict` where the container does not run. */
 export function createExec(ctx: EngineContext, reference: string, body: ExecCreateBody): Exec {
@@ -27,10 +28,20 @@ export function createExec(ctx: EngineContext, reference: string, body: ExecCrea
     throw new BerthError("invalid-argument", `Invalid escape keys (${body.DetachKeys}) provided`);
   }
   const exec = execOf(ctx, container, { ...body, Cmd: body.Cmd });
+  forgetOld(ctx, container);
   ctx.execs.set(exec.id, exec);
   container.execs.add(exec.id);
   emitContainer(ctx.events, container, `exec_create: ${exec.argv.join(" ")}`, { execID: exec.id });
   return exec;
+}
+
+/** Ended execs can be inspected for a while: the last fifty of a container. */
+function forgetOld(ctx: EngineContext, container: Container): void {
+  const ended = [...container.execs].filter((id) => ctx.execs.get(id)?.state !== "running");
+  for (const id of ended.slice(0, Math.max(0, ended.length - KEPT))) {
+    ctx.execs.delete(id);
+    container.execs.delete(id);
+  }
 }
 
 /** The exec with everything resolved against its container. Throws in Docker's words for an unknown user. */

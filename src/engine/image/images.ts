@@ -5,7 +5,7 @@ import type { EngineContext } from "../context.ts";
 import { bootstrapImage } from "./bootstrap.ts";
 import { importImage } from "./import.ts";
 import { pruneImages } from "./prune.ts";
-import { emitImage, imageUsers } from "./users.ts";
+import { emitImage, holdOrphanedLayers, imageUsers } from "./users.ts";
 
 /** Router `image` over the image store: what it adds are the containers that use an image, and events. */
 export function imageBackend(ctx: EngineContext): ImageBackend {
@@ -47,6 +47,7 @@ async function removeImage(
     prune: !options.noprune,
     users: imageUsers(ctx),
   });
+  holdOrphanedLayers(ctx);
   for (const item of items) {
     if ("Untagged" in item) ctx.events.emit("image", "untag", { id, attributes: { name: item.Untagged } });
     else ctx.events.emit("image", "delete", { id: item.Deleted, attributes: { name: item.Deleted } });
