@@ -40,7 +40,15 @@ export default command({
       "device-write-iops": [],
       ulimit: [],
     };
-    const zeros = { "cpu-count": 0, "cpu-percent": 0, "oom-score-adj": 0, "shm-size": 0, "memory-swappiness": -1 };
+    const zeros = {
+      "cpu-count": 0,
+      "io-maxbandwidth": 0,
+      "io-maxiops": 0,
+      "cpu-percent": 0,
+      "oom-score-adj": 0,
+      "shm-size": 0,
+      "memory-swappiness": -1,
+    };
     const all = resourceOptions({ ...none, ...zeros, "oom-kill-disable": false, ...flags });
     const changes = Object.fromEntries(
       Object.entries(all).filter(

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { constants } from "node:os";
 import type { Context } from "../context.ts";
 
@@ -12,11 +13,27 @@ export function rawMode(ctx: Context): () => void {
     if (stdin.isRaw) stdin.setRawMode(false);
   };
   stdin.setRawMode(true);
+  withoutOutputProcessing();
   process.once("exit", restore);
+  const unguard = onSignals(ENDING, (signal) => {
+    // Where the signal is passed on to the container, another listener does that, and this process goes on.
+    if (process.listenerCount(signal) > 1) return;
+    restore();
+    process.exit(SIGNAL_BASE + constants.signals[signal]);
+  });
   return () => {
     process.off("exit", restore);
+    unguard();
     restore();
   };
+}
+
+/**
+ * The runtime's raw mode leaves the terminal turning `\n` into `\r\n`, which the container's own terminal has done already.
+ * Without stty there is one carriage return too many, which no terminal shows.
+ */
+function withoutOutputProcessing(): void {
+  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
 }
 
 /** The size of the terminal on standard output, as the API takes it; undefined without one. */
@@ -54,17 +71,22 @@ export function followSize(ctx: Context, resize: (size: { h: number; w: number }
   };
 }
 
-const PROXIED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGCONT"] as const;
+type Signal = NodeJS.Signals;
+
+const ENDING: readonly Signal[] = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"];
+const PROXIED: readonly Signal[] = [...ENDING, "SIGUSR1", "SIGUSR2", "SIGCONT"];
+const SIGNAL_BASE = 128;
 
 /** Sends the signals that this process gets to `kill` instead. The returned function ends it. */
 export function proxySignals(kill: (signal: string) => Promise<void>): () => void {
-  const handlers = PROXIED.map((signal) => {
-    // The container may have ended just before; its exit code then tells.
-    const handler = (): void => void kill(String(constants.signals[signal])).catch(() => undefined);
-    process.on(signal, handler);
-    return { signal, handler };
-  });
+  // The container may have ended just before; its exit code then tells.
+  return onSignals(PROXIED, (signal) => void kill(String(constants.signals[signal])).catch(() => undefined));
+}
+
+function onSignals(signals: readonly Signal[], act: (signal: Signal) => void): () => void {
+  const listeners = signals.map((signal) => ({ signal, listener: () => act(signal) }));
+  for (const { signal, listener } of listeners) process.on(signal, listener);
   return () => {
-    for (const { signal, handler } of handlers) process.off(signal, handler);
+    for (const { signal, listener } of listeners) process.off(signal, listener);
   };
 }

@@ -82,7 +82,7 @@ function walkBlock(run: Run, node: Block, dot: unknown): Flow {
 function walkRange(run: Run, node: Block, dot: unknown): Flow {
   const { names } = node.pipe;
   const { value } = evalPipe(run, { ...node.pipe, names: [] }, dot);
-  const entries = entriesOf(value, node.pipe.calls[0]?.at ?? 0);
+  const entries = entriesOf(value, node.pipe.calls[0]);
   if (entries.length === 0) return walk(run, node.otherwise, dot);
   for (const [key, item] of entries) {
     const flow = scoped(run, () => {
@@ -96,12 +96,12 @@ function walkRange(run: Run, node: Block, dot: unknown): Flow {
   return undefined;
 }
 
-function entriesOf(value: unknown, at: number): [unknown, unknown][] {
+function entriesOf(value: unknown, call: Call | undefined): [unknown, unknown][] {
   if (value === undefined || value === null || value instanceof NilOf) return [];
   if (Array.isArray(value)) return value.map((v, i) => [i, v]);
   if (typeof value === "number") return Array.from({ length: value }, (_, i) => [i, i]);
   if (!isRecord(value) || value instanceof Row)
-    return failAt(at, `range can't iterate over ${namedText(undefined, value)}`);
+    return failAt(call?.at ?? 0, `<${call?.text}>: range can't iterate over ${namedText(undefined, value)}`);
   return Object.keys(value)
     .sort()
     .map((key) => [key, value[key]]);
@@ -125,7 +125,7 @@ function setVariable(run: Run, name: string, what: { value: unknown; assign: boo
 function evalCall(run: Run, call: Call, from: { dot: unknown; piped: Found | undefined }): Found {
   const [first, ...rest] = call.words;
   if (!first) return { value: undefined };
-  if (first.kind === "function") return callFunction(run, first, { rest, ...from });
+  if (first.kind === "function") return callFunction(run, first, { rest, text: call.text, ...from });
   const args = (): unknown[] => [
     ...rest.map((word) => evalOperand(run, word, { dot: from.dot, args: [] }).value),
     ...(from.piped ? [from.piped.value] : []),
@@ -137,7 +137,7 @@ function evalCall(run: Run, call: Call, from: { dot: unknown; piped: Found | und
 function callFunction(
   run: Run,
   word: { name: string; at: number },
-  from: { rest: Expr[]; dot: unknown; piped: Found | undefined },
+  from: { rest: Expr[]; text: string; dot: unknown; piped: Found | undefined },
 ): Found {
   const stops = word.name === "and" ? (v: unknown) => !truth(v) : word.name === "or" ? truth : undefined;
   const args: unknown[] = [];
@@ -150,7 +150,7 @@ function callFunction(
   try {
     return { value: run.functions[word.name]?.(...args) };
   } catch (error) {
-    return failAt(word.at, `<${word.name}>: ${messageOf(error)}`);
+    return failAt(word.at, `<${from.text}>: error calling ${word.name}: ${messageOf(error)}`);
   }
 }
 
@@ -163,7 +163,7 @@ function evalOperand(run: Run, expr: Expr, from: { dot: unknown; args: unknown[]
     case "dot":
       return { value: from.dot };
     case "function":
-      return callFunction(run, expr, { rest: [], dot: from.dot, piped: undefined });
+      return callFunction(run, expr, { rest: [], text: expr.name, dot: from.dot, piped: undefined });
     case "variable": {
       const scope = run.scopes.findLast((s) => s.has(expr.name));
       if (!scope) return failAt(expr.at, `undefined variable: $${expr.name}`);
@@ -182,7 +182,7 @@ function follow(run: Run, path: { value: unknown; names: string[]; at: number; a
   let value = path.value;
   for (const [i, name] of path.names.entries()) {
     const last = i === path.names.length - 1;
-    value = member(run, value, { name, at: path.at, args: last ? path.args : [], chain: path.names.slice(0, i + 1) });
+    value = member(run, value, { name, at: path.at, args: last ? path.args : [], chain: path.names });
   }
   const name = path.names.at(-1);
   return name === undefined ? { value } : { value, name };
@@ -196,7 +196,8 @@ function member(
   const shown = `<.${want.chain.join(".")}>`;
   if (value instanceof Row) {
     const field = value.fields[want.name];
-    if (field === undefined) return failAt(want.at, `${shown}: can't evaluate field ${want.name} in type row`);
+    if (field === undefined)
+      return failAt(want.at, `${shown}: can't evaluate field ${want.name} in type *formatter.Context`);
     return typeof field === "function" ? field(...want.args) : field;
   }
   if (value === undefined || value === null || value instanceof NilOf) {
@@ -204,7 +205,7 @@ function member(
       ? undefined
       : failAt(want.at, `${shown}: nil pointer evaluating interface {}.${want.name}`);
   }
-  if (!isRecord(value)) return failAt(want.at, `${shown}: can't evaluate field ${want.name} in type ${typeof value}`);
+  if (!isRecord(value)) return failAt(want.at, `${shown}: can't evaluate field ${want.name} in type interface {}`);
   const found = Object.hasOwn(value, want.name) ? value[want.name] : undefined;
   if (found === undefined) {
     return run.missing === "zero"

@@ -35,13 +35,12 @@ function index(value: unknown, ...keys: unknown[]): unknown {
     if (at instanceof Row) at = at.fields[String(key)];
     else if (Array.isArray(at) || typeof at === "string") {
       const n = Number(key);
-      if (!Number.isInteger(n) || n < 0 || n >= at.length)
-        fail(`error calling index: index out of range: ${text(key)}`);
+      if (!Number.isInteger(n) || n < 0 || n >= at.length) fail(`index out of range: ${text(key)}`);
       at = typeof at === "string" ? at.charCodeAt(n) : at[n];
     } else if (isRecord(at) && !(at instanceof NilOf))
       at = Object.hasOwn(at, String(key)) ? at[String(key)] : zeroOf(at);
     else if (at instanceof NilOf && at.shape === "map") at = undefined;
-    else fail("error calling index: index of untyped nil");
+    else fail("index of untyped nil");
   }
   return at;
 }
@@ -56,14 +55,13 @@ function length(value: unknown): number {
   if (value instanceof NilOf) return 0;
   if (Array.isArray(value)) return value.length;
   if (typeof value === "string") return Buffer.byteLength(value);
-  return isRecord(value) ? Object.keys(value).length : fail("error calling len: len of nil pointer");
+  return isRecord(value) ? Object.keys(value).length : fail("len of nil pointer");
 }
 
 function slice(value: unknown, from: unknown = 0, to?: unknown): unknown {
-  if (!Array.isArray(value) && typeof value !== "string") return fail("error calling slice: can't slice item");
+  if (!Array.isArray(value) && typeof value !== "string") return fail("can't slice item");
   const end = to === undefined ? value.length : Number(to);
-  if (Number(from) > value.length || end > value.length || Number(from) > end)
-    fail("error calling slice: index out of range");
+  if (Number(from) > value.length || end > value.length || Number(from) > end) fail("index out of range");
   return value.slice(Number(from), end);
 }
 
@@ -106,6 +104,9 @@ function print(...args: unknown[]): string {
     .join("");
 }
 
+const HTML: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;" };
+const JS: Record<string, string> = { "\\": "\\\\", "'": "\\'", '"': '\\"' };
+
 /** Go's built-in functions and the ones Docker adds (`json`, `join`, `split`, `title`, `lower`, `upper`, `pad`, `truncate`). `and` and `or` stop early in the executor. */
 export const FUNCTIONS: Record<string, TemplateFunction> = {
   and: (...args) => args.find((a) => !truth(a)) ?? args.at(-1),
@@ -123,9 +124,10 @@ export const FUNCTIONS: Record<string, TemplateFunction> = {
   print,
   println: (...args) => `${args.map(text).join(" ")}\n`,
   printf: sprintf,
-  html: (...args) => print(...args).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`),
+  html: (...args) => print(...args).replace(/[&<>"']/g, (c) => HTML[c] ?? c),
   urlquery: (...args) => encodeURIComponent(print(...args)).replaceAll("%20", "+"),
-  js: (...args) => JSON.stringify(print(...args)).slice(1, -1),
+  js: (...args) =>
+    print(...args).replace(/[\\'"<>&=\n\r\t]/g, (c) => JS[c] ?? `\\u00${c.charCodeAt(0).toString(16).toUpperCase()}`),
   json: (value) => goJson(value, { escape: value instanceof Row }),
   join: (list, separator) => (Array.isArray(list) ? list : []).map(text).join(text(separator)),
   split: (value, separator) => text(value).split(text(separator)),

@@ -7,8 +7,9 @@ export interface Token {
   text: string;
   /** True where white space stands before it: `.A .B` are two operands, `.A.B` is one. */
   spaced: boolean;
-  /** Offset in the template, for messages. */
+  /** Where it begins and ends in the template, for messages. */
   at: number;
+  end: number;
 }
 
 /** A template is text and actions, in turn. */
@@ -91,7 +92,7 @@ function tokens(body: string, offset: number): Token[] {
       continue;
     }
     const token = c === '"' || c === "`" || c === "'" ? quoted(body, at) : matched(body, at);
-    out.push({ kind: token.kind, text: token.text, spaced, at: offset + at });
+    out.push({ kind: token.kind, text: token.text, spaced, at: offset + at, end: offset + at + token.length });
     at += token.length;
     spaced = false;
   }

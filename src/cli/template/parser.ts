@@ -14,6 +14,8 @@ export type Expr =
 export interface Call {
   words: Expr[];
   at: number;
+  /** As it is written. */
+  text: string;
 }
 
 /** `$x := call | call`. `names` are the variables that get its value (or index and element, in range). */
@@ -35,13 +37,16 @@ const KEYWORDS = new Set(["if", "with", "range", "else", "end", "break", "contin
 
 /** Parses Go's text/template without named templates. `functions` are the names that may be called. Throws `invalid-argument`. */
 export function parseTemplate(source: string, functions: ReadonlySet<string>): Node[] {
-  const state: State = { pieces: lex(source), at: 0, functions };
+  const state: State = { source, pieces: lex(source), at: 0, functions, variables: [""] };
   const { nodes, end } = parseList(state);
   if (end) throw syntaxError(`unexpected {{${end.word}}}`);
   return nodes;
 }
 
 interface State {
+  source: string;
+  /** Names that are known here; blocks forget theirs at their end. */
+  variables: string[];
   pieces: Piece[];
   at: number;
   functions: ReadonlySet<string>;
@@ -72,18 +77,24 @@ function parseList(state: State): { nodes: Node[]; end?: Ending } {
 }
 
 function parseBlock(state: State, kind: "if" | "with" | "range", tokens: Token[]): Node {
-  const reader: Reader = { tokens, at: 0, state };
-  const pipe = parsePipe(reader);
+  if (tokens.length === 0) throw syntaxError(`missing value for ${kind}`);
+  const known = [...state.variables];
+  const pipe = parsePipe({ tokens, at: 0, state });
   const { nodes: body, end } = parseList(state);
   if (!end) throw syntaxError("unexpected EOF");
-  if (end.word === "end") return { kind, pipe, body, otherwise: [] };
-  const [chained, ...rest] = end.tokens;
+  const otherwise = end.word === "end" ? [] : parseElse(state, end.tokens);
+  state.variables = known;
+  return { kind, pipe, body, otherwise };
+}
+
+function parseElse(state: State, tokens: Token[]): Node[] {
+  const [chained, ...rest] = tokens;
   if (chained?.kind === "word" && (chained.text === "if" || chained.text === "with")) {
-    return { kind, pipe, body, otherwise: [parseBlock(state, chained.text, rest)] };
+    return [parseBlock(state, chained.text, rest)];
   }
   const last = parseList(state);
   if (last.end?.word !== "end") throw syntaxError(last.end ? "expected end; found {{else}}" : "unexpected EOF");
-  return { kind, pipe, body, otherwise: last.nodes };
+  return last.nodes;
 }
 
 interface Reader {
@@ -98,6 +109,7 @@ function isPunct(token: Token | undefined, text: string): boolean {
 
 function parsePipe(reader: Reader): Pipe {
   const { names, assign } = parseDeclaration(reader);
+  if (!assign) reader.state.variables.push(...names);
   const calls: Call[] = [parseCall(reader)];
   while (isPunct(reader.tokens[reader.at], "|")) {
     reader.at++;
@@ -111,13 +123,17 @@ function parsePipe(reader: Reader): Pipe {
 function parseDeclaration(reader: Reader): { names: string[]; assign: boolean } {
   const [a, b, c, d] = reader.tokens.slice(reader.at, reader.at + 4);
   if (a?.kind !== "variable") return { names: [], assign: false };
+  const known = (token: Token): string => {
+    if (!reader.state.variables.includes(token.text)) throw syntaxError(`undefined variable "$${token.text}"`);
+    return token.text;
+  };
   if (isPunct(b, ":=") || isPunct(b, "=")) {
     reader.at += 2;
-    return { names: [a.text], assign: isPunct(b, "=") };
+    return isPunct(b, "=") ? { names: [known(a)], assign: true } : { names: [a.text], assign: false };
   }
   if (isPunct(b, ",") && c?.kind === "variable" && (isPunct(d, ":=") || isPunct(d, "="))) {
     reader.at += 4;
-    return { names: [a.text, c.text], assign: isPunct(d, "=") };
+    return isPunct(d, "=") ? { names: [known(a), known(c)], assign: true } : { names: [a.text, c.text], assign: false };
   }
   return { names: [], assign: false };
 }
@@ -130,7 +146,8 @@ function parseCall(reader: Reader): Call {
     words.push(parseOperand(reader, token));
   }
   if (words.length === 0) throw syntaxError("missing value for command");
-  return { words, at };
+  const end = reader.tokens[reader.at - 1]?.end ?? at;
+  return { words, at, text: reader.state.source.slice(at, end) };
 }
 
 function parseOperand(reader: Reader, token: Token): Expr {
@@ -146,6 +163,7 @@ function parseOperand(reader: Reader, token: Token): Expr {
       };
     }
     case "variable":
+      if (!reader.state.variables.includes(token.text)) throw syntaxError(`undefined variable "$${token.text}"`);
       return { kind: "variable", name: token.text, names: parseChain(reader), at: token.at };
     case "string":
       return { kind: "literal", value: token.text };

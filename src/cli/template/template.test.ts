@@ -1,0 +1,70 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { messageOf } from "../../spec/errors.ts";
+import { compileTemplate } from "./execute.ts";
+import { goJson, HEADER_FUNCTIONS } from "./functions.ts";
+import { NilOf, Row } from "./values.ts";
+
+interface Golden {
+  data: unknown;
+  cases: { template: string; output: string; error: string; code: number }[];
+}
+
+/** Recorded from `docker inspect -f TEMPLATE` of one container, whose inspect answer is `data`. */
+const GOLDEN: Golden = JSON.parse(readFileSync(join(import.meta.dir, "golden/inspect.json"), "utf8"));
+
+function run(template: string, data: unknown): { output: string; error: string } {
+  try {
+    return { output: `${compileTemplate(template).execute(data)}\n`, error: "" };
+  } catch (error) {
+    return { output: "", error: `template parsing error: ${messageOf(error)}` };
+  }
+}
+
+for (const { template, output, error } of GOLDEN.cases) {
+  test(`docker inspect -f '${template}'`, () => {
+    const result = run(template, GOLDEN.data);
+    expect(result.error).toBe(error);
+    if (error === "") expect(result.output).toBe(output);
+  });
+}
+
+test("a row's fields may be computed, take arguments, and are JSON by name", () => {
+  const row = new Row({ Name: "x", ID: "<1>", Label: (key: unknown) => `label ${key}`, Platform: null });
+  expect(run('{{.ID}} {{.Label "a"}} {{.Name | upper}}', row).output).toBe("<1> label a X\n");
+  expect(run("{{json .}}", row).output).toBe('{"ID":"\\u003c1\\u003e","Name":"x","Platform":null}\n');
+  expect(run("{{.Nope}}", row).error).toContain("can't evaluate field Nope");
+});
+
+test("missing fields may be nothing instead of an error", () => {
+  const template = compileTemplate("{{.a.b.c}}|{{if .x}}y{{else}}n{{end}}", { missing: "zero" });
+  expect(template.execute({ a: {} })).toBe("<no value>|n");
+});
+
+test("functions that would change a column's title leave it whole in a table's header", () => {
+  const header = compileTemplate('{{json .Name}}{{truncate .ID 3}}{{join .Name "/"}}', { functions: HEADER_FUNCTIONS });
+  expect(header.execute(new Row({ Name: "NAMES", ID: "CONTAINER ID" }))).toBe("NAMESCONTAINER IDNAMES");
+});
+
+test("the prototype of objects is not reachable", () => {
+  expect(run("{{.constructor}}", {}).error).toContain('map has no entry for key "constructor"');
+  expect(run('{{index . "__proto__"}}', { a: 1 }).output).toBe("<no value>\n");
+});
+
+test("a null prints as its Go type, and is JSON null", () => {
+  expect(run("{{.Cmd}} {{.Labels}} {{.Health}}", { Cmd: null, Labels: null, Health: null }).output).toBe(
+    "[] map[] <nil>\n",
+  );
+  expect(goJson(new NilOf("map"))).toBe("null");
+});
+
+test("numbers beyond JavaScript's exact range print all their digits", () => {
+  expect(run("{{.n}}", { n: 1764111701535054708n }).output).toBe("1764111701535054708\n");
+});
+
+test("nested blocks keep their variables to themselves", () => {
+  expect(run("{{$a := 1}}{{if true}}{{$a := 2}}{{$a}}{{end}}{{$a}}", {}).output).toBe("21\n");
+  expect(run("{{$a := 1}}{{range .l}}{{$a = .}}{{end}}{{$a}}", { l: [5, 6] }).output).toBe("6\n");
+  expect(run("{{if true}}{{$b := 1}}{{end}}{{$b}}", {}).error).toContain('undefined variable "$b"');
+});
