@@ -81,6 +81,13 @@ async function read(request: IncomingMessage): Promise<Seen> {
   return { ...parse(request), body: Buffer.concat(parts) };
 }
 
+/** Calls `each` with what comes on a hijacked stream, until the other side ends its half; ours stays open for answers. */
+export function readHalf(socket: Duplex, each: (chunk: Buffer) => void): Promise<void> {
+  return new Promise((resolve) => {
+    socket.on("data", each).once("end", resolve);
+  });
+}
+
 /** Answers with JSON. */
 export function json(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
