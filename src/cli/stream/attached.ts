@@ -4,6 +4,7 @@ import type { HijackedStream } from "../../client/hijack.ts";
 import { StdDemux } from "../../client/stdcopy.ts";
 import { BerthError } from "../../spec/errors.ts";
 import type { Context } from "../context.ts";
+import { OutputClosed } from "../io.ts";
 import { DEFAULT_DETACH_KEYS, DetachFilter, parseDetachKeys } from "./detach-keys.ts";
 import { rawMode } from "./terminal.ts";
 
@@ -85,11 +86,24 @@ export async function writeFrames(ctx: Context, source: AsyncIterable<Uint8Array
   if (failure !== "") throw new BerthError("internal", failure.trim());
 }
 
+/** Streams whose reader has gone. Without a listener their error would end the process with a stack trace. */
+const closed = new WeakSet<NodeJS.WriteStream>();
+const watched = new WeakSet<NodeJS.WriteStream>();
+
 async function writeOut(stream: NodeJS.WriteStream, data: Uint8Array): Promise<void> {
-  if (!stream.write(data)) await once(stream, "drain");
+  if (!watched.has(stream)) {
+    watched.add(stream);
+    stream.on("error", () => closed.add(stream));
+  }
+  if (closed.has(stream)) throw new OutputClosed();
+  if (stream.write(data)) return;
+  await once(stream, "drain").catch(() => {
+    throw new OutputClosed();
+  });
 }
 
 function flush(stream: NodeJS.WriteStream): Promise<void> {
   if (stream.writableLength === 0) return Promise.resolve();
+  // The callback comes with an error too, where the reader has gone: there is nothing left to flush then.
   return new Promise((resolve) => stream.write("", () => resolve()));
 }
