@@ -27,12 +27,12 @@ export async function startBerth(config: DaemonConfig, log: Logger): Promise<Dae
   }
   ensureDir(config.dataRoot, 0o711);
   ensureDir(config.execRoot, 0o711);
-  const lock = lockDataRoot(config.dataRoot);
+  const lock = await lockDataRoot(config.dataRoot);
   if (config.pidfile) writeAtomic(config.pidfile, `${process.pid}\n`);
   const { engine, close } = await openServices(config, log);
   const activity = watchIdle({ after: config.idleExit, busy: () => engine.busy() });
   const server = `Berth/${VERSION.version} (linux)`;
-  const listeners = await listenAll(config.hosts, activity.track(createApi(engine.backend, { server })), log);
+  const listeners = await listenAll(config.hosts, createApi(engine.backend, { server }), { log, activity });
   log("info", `Berth ${VERSION.version} listens on ${config.hosts.join(", ")}`);
   return {
     idle: activity.idle,

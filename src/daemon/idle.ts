@@ -1,9 +1,7 @@
-/** Watches how long a daemon has had nothing to do. */
-export interface IdleWatch {
-  /** Counts the requests that pass through `handler` as work until their connection's part in them has ended (their signal aborts). */
-  track<Request extends { signal: AbortSignal }, Response>(
-    handler: (request: Request) => Promise<Response>,
-  ): (request: Request) => Promise<Response>;
+import type { Activity } from "./http/listen.ts";
+
+/** Watches how long a daemon has had nothing to do. Requests are work from their begin to their end. */
+export interface IdleWatch extends Activity {
   /** Resolves after `after` milliseconds without work; never where `after` is 0. */
   idle: Promise<string>;
   stop(): void;
@@ -22,17 +20,15 @@ export function watchIdle(options: { after: number; busy: () => boolean }): Idle
     else if (Date.now() - last >= options.after) resolve(`idle for ${Math.round(options.after / 1000)} seconds`);
   };
   const timer = options.after > 0 ? setInterval(check, Math.max(LEAST_STEP_MS, options.after / STEPS)) : undefined;
-  const ended = (): void => {
-    open--;
-    last = Date.now();
-  };
   return {
     idle,
     stop: () => clearInterval(timer),
-    track: (handler) => (request) => {
+    began: () => {
       open++;
-      request.signal.addEventListener("abort", ended, { once: true });
-      return handler(request);
+    },
+    ended: () => {
+      open--;
+      last = Date.now();
     },
   };
 }

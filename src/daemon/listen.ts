@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { ensureDir } from "../host/files.ts";
 import { BerthError } from "../spec/errors.ts";
-import { type Address, type Listener, listen, type RequestHandler } from "./http/listen.ts";
+import { type Activity, type Address, type Listener, listen, type RequestHandler } from "./http/listen.ts";
 import type { Logger } from "./log.ts";
 
 const SOCKET_MODE = 0o660;
@@ -11,14 +11,14 @@ const SOCKET_MODE = 0o660;
 export async function listenAll(
   hosts: readonly string[],
   handler: RequestHandler,
-  log: Logger,
+  options: { log: Logger; activity: Activity },
 ): Promise<{ close(): Promise<void> }> {
   const open: Listener[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(open.map((o) => o.close()));
   };
   try {
-    for (const host of hosts) open.push(await listen(handler, addressOf(host, log)));
+    for (const host of hosts) open.push(await listen(handler, addressOf(host, options.log), options.activity));
   } catch (error) {
     await close();
     throw error;

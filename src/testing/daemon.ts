@@ -33,6 +33,8 @@ export class TestDaemon implements AsyncDisposable {
   readonly root: string;
   readonly socket: string;
   pid = 0;
+  /** What the daemon has logged so far. */
+  log = "";
   private readonly isolated: boolean;
   private readonly flags: string[];
 
@@ -74,13 +76,12 @@ export class TestDaemon implements AsyncDisposable {
       env: { ...process.env, BERTH_READY: "stdout" },
       detached: true,
     });
-    let log = "";
     child.stderr?.on("data", (b: Buffer) => {
-      log += b.toString();
+      this.log += b.toString();
     });
     await new Promise<void>((resolve, reject) => {
       child.stdout?.once("data", () => resolve());
-      child.once("exit", (code) => reject(new Error(`berth daemon ended with ${code}: ${log}`)));
+      child.once("exit", (code) => reject(new Error(`berth daemon ended with ${code}: ${this.log}`)));
     });
     this.pid = child.pid ?? 0;
     child.unref();
@@ -108,7 +109,9 @@ export class TestDaemon implements AsyncDisposable {
 
   /** As `berth`, trimmed stdout; throws where the exit code is not 0. */
   async ok(...args: string[]): Promise<string> {
-    return (await runOk([BERTH, "-H", `unix://${this.socket}`, ...args])).trim();
+    const done = await this.berth(...args);
+    if (done.code !== 0) throw new Error(`berth ${args.join(" ")}: exit code ${done.code}: ${done.stderr}${this.log}`);
+    return done.stdout.trim();
   }
 
   /** The unmodified docker command line, without plugins. */

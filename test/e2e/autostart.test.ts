@@ -47,10 +47,10 @@ test("an idle daemon that was started by itself leaves; its containers' exit cod
     mkdir -p /run/berth
     $B daemon --idle-exit 1 2>/run/log & first=$!
     while [ ! -S /run/berth/berth.sock ]; do sleep 0.05; done
-    $B bootstrap busybox >/dev/null && $B run -d --name c busybox sh -c 'sleep 4; exit 6' >/dev/null
+    $B bootstrap busybox >/dev/null && $B run -d --name box busybox sh -c 'sleep 4; exit 6' >/dev/null
     wait $first; echo "left $?"
-    $B wait c; $B logs c; $B rm c; ${LEAVE}`);
-  expect(done.stdout).toBe("left 0\n6\nc\n");
+    $B wait box; $B rm box; ${LEAVE}`);
+  expect(done.stdout).toBe("left 0\n6\nbox\n");
 }, 60_000);
 
 test("without root there is one line with the next step", async () => {

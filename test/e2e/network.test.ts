@@ -20,7 +20,7 @@ const page = (name: string): string[] => [
 
 async function get(url: string): Promise<string> {
   for (let i = 0; i < 40; i++) {
-    const done = await run(daemon.inNet("busybox", "wget", "-q", "-T", "1", "-O", "-", url));
+    const done = await run(daemon.inNet("timeout", "1", "busybox", "wget", "-q", "-O", "-", url));
     if (done.code === 0) return done.stdout.trim();
     await Bun.sleep(50);
   }
@@ -48,10 +48,8 @@ test("a taken port is a clear error, and the container can be started on another
 });
 
 test("a port that another program of the host has is refused too", async () => {
-  const server = Bun.spawn(daemon.inNet("busybox", "nc", "-l", "-p", "8099", "-s", "127.0.0.1"), {
-    stdout: "ignore",
-    stderr: "ignore",
-  });
+  const listener = "require('net').createServer().listen(8099, '127.0.0.1')";
+  const server = Bun.spawn(daemon.inNet(process.execPath, "-e", listener), { stdout: "ignore", stderr: "ignore" });
   while (!(await run(daemon.inNet("cat", "/proc/net/tcp"))).stdout.includes(":1FA3 ")) await Bun.sleep(20);
   const done = await daemon.berth("run", "--rm", "-p", "8099:80", "busybox", "true");
   server.kill("SIGKILL");
@@ -68,7 +66,7 @@ test("random ports, ranges, one address, udp", async () => {
   await daemon.ok("run", "-d", "--name", "one", "-p", "198.51.100.1:8081:80", "busybox", ...page("one"));
   expect(await get("http://198.51.100.1:8081/")).toBe("one");
   expect(
-    (await run(daemon.inNet("busybox", "wget", "-q", "-T", "1", "-O", "-", "http://127.0.0.1:8081/"))).code,
+    (await run(daemon.inNet("timeout", "1", "busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:8081/"))).code,
   ).not.toBe(0);
   await daemon.ok(
     "run",
@@ -129,10 +127,10 @@ test("an unpublished port is not reachable from another host", async () => {
       "-c",
       "ip addr add 203.0.113.2/24 dev v1; ip link set v1 up; ip route add default via 203.0.113.1",
     );
-    expect((await outside("busybox", "wget", "-q", "-T", "2", "-O", "-", "http://203.0.113.1:8080/")).stdout).toBe(
+    expect((await outside("timeout", "2", "busybox", "wget", "-q", "-O", "-", "http://203.0.113.1:8080/")).stdout).toBe(
       "web\n",
     );
-    expect((await outside("busybox", "wget", "-q", "-T", "1", "-O", "-", `http://${ip}/`)).code).not.toBe(0);
+    expect((await outside("timeout", "1", "busybox", "wget", "-q", "-O", "-", `http://${ip}/`)).code).not.toBe(0);
   } finally {
     await run(["ip", "netns", "del", `${daemon.name}-x`]);
   }

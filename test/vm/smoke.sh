@@ -41,7 +41,7 @@ for runtime in crun runc; do
   begin=$(date +%s)
   check "$runtime: stop" 0 "$(berth stop web-$runtime >/dev/null; echo $?)"
   check "$runtime: stop is fast" 1 "$([ $(( $(date +%s) - begin )) -lt 8 ] && echo 1)"
-  check "$runtime: port is free again" 1 "$(busybox wget -q -T 2 -O - http://127.0.0.1:8080/passwd >/dev/null 2>&1; echo $?)"
+  check "$runtime: port is free again" 1 "$(timeout 5 busybox wget -q -O - http://127.0.0.1:8080/passwd >/dev/null 2>&1; echo $?)"
 
   $run -d --name counter-$runtime busybox sh -c "$counter" >/dev/null
   kill -9 $daemon

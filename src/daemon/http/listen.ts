@@ -15,6 +15,12 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** Told when a request begins, and when its connection's part in it has ended: answered whole, or cut. Always in pairs. */
+export interface Activity {
+  began(): void;
+  ended(): void;
+}
+
 /** What answers requests. */
 export type RequestHandler = (request: ApiRequest) => Promise<ApiResponse>;
 
@@ -26,8 +32,8 @@ const HEADERS_TIMEOUT_MS = 60_000;
  * Serves the handler over HTTP/1.1. Streams of any length, in both directions, with back-pressure; no time limit but the one
  * on a request's headers. A stale socket file is replaced; one that somebody answers on is a `conflict`.
  */
-export async function listen(handler: RequestHandler, address: Address): Promise<Listener> {
-  const open = new Set<AbortController>();
+export async function listen(handler: RequestHandler, address: Address, activity?: Activity): Promise<Listener> {
+  const open = new OpenRequests(activity);
   const server = createServer({ requestTimeout: 0, headersTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: 0 });
   server.timeout = 0;
   server.on("request", (incoming, response) => void serve(handler, open, { incoming, response }));
@@ -45,21 +51,42 @@ export async function listen(handler: RequestHandler, address: Address): Promise
     port: bound.port,
     async close() {
       const closed = bound.close();
-      for (const controller of open) controller.abort();
+      open.abortAll();
       await closed;
     },
   };
 }
 
+/** The requests under way. */
+class OpenRequests {
+  readonly #controllers = new Set<AbortController>();
+
+  constructor(private readonly activity: Activity | undefined) {}
+
+  begin(): AbortController {
+    const controller = new AbortController();
+    this.#controllers.add(controller);
+    this.activity?.began();
+    return controller;
+  }
+
+  end(controller: AbortController): void {
+    if (this.#controllers.delete(controller)) this.activity?.ended();
+  }
+
+  abortAll(): void {
+    for (const controller of this.#controllers) controller.abort();
+  }
+}
+
 async function serve(
   handler: RequestHandler,
-  open: Set<AbortController>,
+  open: OpenRequests,
   { incoming, response }: { incoming: IncomingMessage; response: ServerResponse },
 ): Promise<void> {
-  const controller = new AbortController();
-  open.add(controller);
+  const controller = open.begin();
   response.once("close", () => {
-    open.delete(controller);
+    open.end(controller);
     if (!response.writableFinished) controller.abort();
   });
   response.on("error", ignore);
@@ -75,14 +102,13 @@ async function serve(
 
 async function serveUpgrade(
   handler: RequestHandler,
-  open: Set<AbortController>,
+  open: OpenRequests,
   { incoming, socket, body }: { incoming: IncomingMessage; socket: Duplex; body: AsyncIterable<Uint8Array> },
 ): Promise<void> {
-  const controller = new AbortController();
-  open.add(controller);
+  const controller = open.begin();
   controller.signal.addEventListener("abort", () => void socket.destroy(), { once: true });
   socket.once("close", () => {
-    open.delete(controller);
+    open.end(controller);
     controller.abort();
   });
   socket.on("error", ignore);
