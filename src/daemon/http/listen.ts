@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ApiRequest, ApiResponse } from "../../api/types.ts";
@@ -24,8 +25,12 @@ export interface Activity {
 /** What answers requests. */
 export type RequestHandler = (request: ApiRequest) => Promise<ApiResponse>;
 
-/** An unread body of at most that many bytes is read away, so that the connection can go on; a longer one closes it. */
-const MAX_DISCARD = 256 * 1024;
+/**
+ * A failure may be known before the request's body has ended (a full disk in the middle of an upload). The rest is read away for so long
+ * before the answer goes out, since a client whose writing fails may never read it.
+ */
+const DISCARD_MS = 30_000;
+const FIRST_ERROR = 400;
 const HEADERS_TIMEOUT_MS = 60_000;
 
 /**
@@ -92,8 +97,9 @@ async function serve(
   response.on("error", ignore);
   const hijack: ApiRequest["hijack"] = (head) => hijackPlain(incoming, head);
   try {
-    await respond(response, await handler(toApiRequest(incoming, { signal: controller.signal, hijack })));
-    discardRest(incoming);
+    const answer = await handler(toApiRequest(incoming, { signal: controller.signal, hijack }));
+    if (answer.status >= FIRST_ERROR) await discardRest(incoming);
+    await respond(response, answer);
   } catch {
     // The answer's stream failed after its headers: cutting the connection is the only way left to say so.
     response.destroy();
@@ -125,12 +131,10 @@ async function serveUpgrade(
 /** A client that goes in the middle of an answer is no error of ours; `close` follows and releases everything. */
 function ignore(): void {}
 
-function discardRest(incoming: IncomingMessage): void {
-  if (incoming.readableEnded || incoming.destroyed) return;
-  let size = 0;
-  incoming.on("data", (chunk: Uint8Array) => {
-    size += chunk.byteLength;
-    if (size > MAX_DISCARD) incoming.socket.destroy();
-  });
+async function discardRest(incoming: IncomingMessage): Promise<void> {
+  if (incoming.readableEnded || incoming.destroyed || incoming.complete) return;
+  const signal = AbortSignal.timeout(DISCARD_MS);
   incoming.on("error", ignore);
+  incoming.resume();
+  await Promise.race([once(incoming, "end", { signal }), once(incoming, "close", { signal })]).catch(ignore);
 }

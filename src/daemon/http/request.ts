@@ -32,7 +32,8 @@ export function splitTarget(target: string): { path: string; query: string } {
  * like a finished one.
  */
 async function* bodyOf(incoming: IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  for await (const chunk of incoming) yield chunk as Uint8Array;
+  // A reader that stops early must not cut the connection: its answer has yet to go out.
+  for await (const chunk of incoming.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array;
   if (!incoming.complete || signal.aborted) throw new Error("the client went away before the request's body was whole");
 }
 
