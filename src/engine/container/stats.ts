@@ -23,7 +23,7 @@ export async function* containerStats(
 ): AsyncGenerator<ContainerStatsResponse> {
   let before: { read: string; cpu: CpuStats } | undefined;
   if (!options.stream && !options.oneShot && isRunning(container)) {
-    before = { read: new Date().toISOString(), cpu: cpuStats(cgroupOf(container.record.state.pid)) };
+    before = { read: new Date().toISOString(), cpu: cpuStats(cgroupOf(container.record)) };
     await pause(container, options.signal);
   }
   for (;;) {
@@ -53,7 +53,7 @@ function emptySample(container: Container): ContainerStatsResponse {
 
 function sampleOf(ctx: EngineContext, container: Container): ContainerStatsResponse {
   const { id, name, state } = container.record;
-  const path = cgroupOf(state.pid);
+  const path = cgroupOf(container.record);
   const netns = ctx.network.get(id)?.netns;
   return {
     name: `/${name}`,

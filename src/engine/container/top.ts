@@ -21,7 +21,7 @@ export async function topContainer(
   const { code, stdout, stderr } = await run(["ps", ...(args.length > 0 ? args : ["-ef"])]);
   if (code !== 0)
     throw new BerthError("invalid-argument", `ps: ${stderr.trim().split("\n")[0] ?? `exit code ${code}`}`);
-  return parsePs(stdout, new Set(cgroupProcesses(cgroupOf(container.record.state.pid))));
+  return parsePs(stdout, new Set(cgroupProcesses(cgroupOf(container.record))));
 }
 
 /** Rows of `pids` only; the last column keeps its spaces. */

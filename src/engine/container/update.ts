@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { cgroupDir, cgroupMode } from "../../host/cgroup.ts";
 import { linuxResources } from "../../runtime/resources.ts";
 import type { HostConfig } from "../../spec/engine-api.ts";
@@ -25,6 +25,8 @@ const CHANGEABLE = [
   "PidsLimit",
   "RestartPolicy",
 ] as const;
+
+const SWAP_FILES: ReadonlySet<string> = new Set(["memory.swap.max", "memory.memsw.limit_in_bytes"]);
 
 /** Changes limits and restart policy, also of a running container: its cgroup first, then the record (one transaction). Zero means unchanged. */
 export function updateContainer(
@@ -69,10 +71,13 @@ export function updateContainer(
 function applyToCgroup(container: Container, changed: HostConfig, next: HostConfig): void {
   const { RestartPolicy: _policy, ...limits } = changed;
   if (Object.keys(limits).length === 0) return;
-  const path = cgroupOf(container.record.state.pid);
+  const path = cgroupOf(container.record);
   const resources = linuxResources(next, () => undefined);
   const writes = cgroupMode() === "v2" ? v2Writes(resources) : v1Writes(resources);
-  let pending = writes.filter(([, , value]) => value !== undefined);
+  let pending = writes.filter(([controller, file, value]) => {
+    // A kernel without accounting of swap has no such file: there the limit is of memory alone.
+    return value !== undefined && (!SWAP_FILES.has(file) || existsSync(`${cgroupDir(controller, path)}/${file}`));
+  });
   // Limits bound each other (memory and memory with swap): what is refused in one order is taken in the other.
   for (let round = 0; pending.length > 0; round++) {
     const failed = pending.filter(
