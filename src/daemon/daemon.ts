@@ -1,4 +1,4 @@
-import { existsSync, unlinkSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createApi } from "../api/api.ts";
 import { ensureDir, writeAtomic } from "../host/files.ts";
 import { BerthError } from "../spec/errors.ts";
@@ -27,21 +27,22 @@ export async function startBerth(config: DaemonConfig, log: Logger): Promise<Dae
   }
   ensureDir(config.dataRoot, 0o711);
   ensureDir(config.execRoot, 0o711);
+  // Whatever is opened below is closed in reverse order, at the end or where a later step fails.
+  await using opened = new AsyncDisposableStack();
   const lock = await lockDataRoot(config.dataRoot);
-  if (config.pidfile) writeAtomic(config.pidfile, `${process.pid}\n`);
-  const { engine, close } = await openServices(config, log);
+  opened.defer(() => lock.release());
+  if (config.pidfile) {
+    const { pidfile } = config;
+    writeAtomic(pidfile, `${process.pid}\n`);
+    opened.defer(() => rmSync(pidfile, { force: true }));
+  }
+  const engine = await openServices(config, { log, opened });
   const activity = watchIdle({ after: config.idleExit, busy: () => engine.busy() });
+  opened.defer(() => activity.stop());
   const server = `Berth/${VERSION.version} (linux)`;
   const listeners = await listenAll(config.hosts, createApi(engine.backend, { server }), { log, activity });
+  opened.defer(() => listeners.close());
   log("info", `Berth ${VERSION.version} listens on ${config.hosts.join(", ")}`);
-  return {
-    idle: activity.idle,
-    stop: async () => {
-      activity.stop();
-      await listeners.close();
-      await close();
-      if (config.pidfile && existsSync(config.pidfile)) unlinkSync(config.pidfile);
-      lock.release();
-    },
-  };
+  const kept = opened.move();
+  return { idle: activity.idle, stop: () => kept.disposeAsync() };
 }

@@ -17,17 +17,17 @@ import { VERSION } from "./version.ts";
 
 const SHM_BYTES = 64 * 1024 * 1024;
 
-/** Everything below the roots, opened and put right. */
-export interface Services {
-  engine: Engine;
-  /** Ends the engine, takes the network away where no container needs it, closes the records. Running containers go on. */
-  close(): Promise<void>;
-}
-
-/** Opens the parts from the bottom up and wires them. A kill in the middle leaves what the next call puts right. */
-export async function openServices(config: DaemonConfig, log: Logger): Promise<Services> {
+/**
+ * Opens the parts from the bottom up and wires them; `opened` gets how each is closed: the engine, then the network (taken away where no
+ * container needs it), then the records. Running containers go on. A kill in the middle leaves what the next call puts right.
+ */
+export async function openServices(
+  config: DaemonConfig,
+  { log, opened }: { log: Logger; opened: AsyncDisposableStack },
+): Promise<Engine> {
   const at = (...names: string[]): string => join(config.dataRoot, ...names);
   const records = openRecords(at("berth.db"));
+  opened.defer(() => records.close());
   const blobs = openBlobStore(at("content"));
   const leases = openLeases(records);
   const layers = openLayerStore({ root: at("layers"), records });
@@ -41,6 +41,7 @@ export async function openServices(config: DaemonConfig, log: Logger): Promise<S
     ...(config.bip ? { bip: config.bip } : {}),
     ...(config.mtu ? { mtu: config.mtu } : {}),
   });
+  opened.defer(() => network.stop());
   const helper = helperPath(at("helper"));
   const { dataRoot, execRoot, cgroupParent } = config;
   const runtimes = findRuntimes(config.runtimes, config.defaultRuntime);
@@ -55,14 +56,8 @@ export async function openServices(config: DaemonConfig, log: Logger): Promise<S
     config: engineConfig(config, helper),
     log,
   });
-  return {
-    engine,
-    close: async () => {
-      await engine.shutdown();
-      await network.stop();
-      records.close();
-    },
-  };
+  opened.defer(() => engine.shutdown());
+  return engine;
 }
 
 /** The helper is an init too, under the name `docker-init`: `--init` works without another package. */
