@@ -50,6 +50,11 @@ limits() { # seen from inside
   check "$runtime: pids limit" 50 "$(run --rm --pids-limit 50 busybox cat /sys/fs/cgroup/pids.max)"
   check "$runtime: cpu limit" "50000 100000" "$(run --rm --cpus 0.5 busybox cat /sys/fs/cgroup/cpu.max)"
   check "$runtime: cpu set" 1 "$(run --rm --cpuset-cpus 1 busybox cat /sys/fs/cgroup/cpuset.cpus.effective)"
+  check "$runtime: memory reservation" 33554432 "$(run --rm --memory-reservation 32m busybox cat /sys/fs/cgroup/memory.low)"
+  check "$runtime: cpu shares as weight" 20 "$(run --rm --cpu-shares 512 busybox cat /sys/fs/cgroup/cpu.weight)"
+  check "$runtime: write rate" wbps=1048576 "$(run --rm --device-write-bps /dev/vda:1mb busybox grep -o 'wbps=[0-9]*' /sys/fs/cgroup/io.max)"
+  check "$runtime: what v2 does not have is left out" "hello 2" "$(run --rm -m 64m --memory-swappiness 10 --oom-kill-disable busybox echo hello) $(grep -c discarded /tmp/stderr)"
+  check "$runtime: cgroup parent" "0::/other/ID" "$(run --rm --cgroupns host --cgroup-parent /other busybox cat /proc/self/cgroup | sed 's/[0-9a-f]\{64\}/ID/')"
   check "$runtime: private cgroup view" "0::/" "$(run --rm busybox cat /proc/self/cgroup)"
   check "$runtime: cgroup is read-only" "ro" "$(run --rm busybox sh -c 'grep " /sys/fs/cgroup " /proc/mounts | cut -d" " -f4 | cut -d, -f1')"
   check "$runtime: devices" "Operation not permitted" "$(run --rm busybox sh -c 'mknod /k c 1 2; head -c 1 /k 2>&1 | grep -o "Operation not permitted"')"
@@ -156,7 +161,7 @@ done
 build
 
 check "rm" 0 "$(code berth rm -f $(berth ps -aq))"
-check "no cgroup left" 0 "$(find /sys/fs/cgroup/berth -mindepth 1 -type d | wc -l)"
+check "no cgroup left" 0 "$(find /sys/fs/cgroup -mindepth 2 -type d | wc -l)"
 check "no mount left" 0 "$(grep -c ' overlay ' /proc/mounts)"
 check "no monitor left" 0 "$(ps -eo args | grep -c '[b]erth-helper')"
 kill $daemon

@@ -13,8 +13,10 @@ import { resolveUser } from "../user.ts";
 import { argvOf, mergeConfig, withoutNulls } from "./config.ts";
 import { fillVolumes } from "./fill.ts";
 import { normaliseHostConfig } from "./host-config.ts";
+import { withoutUnsupported } from "./host-support.ts";
 import { planMounts } from "./mounts.ts";
 import { checkConfig, checkHostConfig, checkName } from "./validate.ts";
+import { checkIsolation } from "./validate-isolation.ts";
 import { makeVolumes } from "./volumes.ts";
 
 const ID_BYTES = 32;
@@ -33,12 +35,15 @@ export async function createContainer(
   const image = imageFor(ctx, body, options.platform);
   const config = withMac(mergeConfig(body, image.config.config ?? {}), body);
   const argv = argvOf(config);
-  const hostConfig = normaliseHostConfig(ctx, body.HostConfig);
+  const { hostConfig, warnings } = withoutUnsupported(normaliseHostConfig(ctx, body.HostConfig));
   checkConfig(config);
-  const warnings = checkHostConfig(ctx, hostConfig);
+  checkIsolation(ctx, hostConfig);
+  warnings.push(...checkHostConfig(ctx, hostConfig));
   const plans = planMounts(ctx, config, hostConfig);
   const id = newId(ctx);
   const chosen = name ? checkName(name) : generateName((n) => ctx.containers.hasName(n));
+  await using lease = ctx.leases.acquire();
+  if (image.top) lease.add(image.top);
   ctx.containers.reserve(chosen, id);
   const undo: (() => Promise<void> | void)[] = [() => ctx.containers.release(chosen)];
   try {
