@@ -35,6 +35,9 @@ run([
   "--compile",
   "--bytecode",
   "--minify",
+  // Chunks: the command line does not load the daemon's code, which halves the start of a command.
+  "--splitting",
+  "--format=esm",
   ...define("BERTH_BUILD_COMMIT", commit()),
   ...define("BERTH_BUILD_TIME", new Date().toISOString().replace(/\.\d+Z$/, "Z")),
   "src/main.ts",

@@ -61,8 +61,8 @@ function readLine(socket: Socket): Promise<string | undefined> {
   });
 }
 
-/** The handle of the helper that listens in `dir`, or undefined where none does. */
-export async function connectHelper(dir: string): Promise<MonitorHandle | undefined> {
+/** The handle of the helper that listens in `dir`, or undefined where none does. `onRunning` is called when its process runs, before `start` resolves. */
+export async function connectHelper(dir: string, onRunning?: () => void): Promise<MonitorHandle | undefined> {
   let socket: Socket;
   try {
     socket = await open(dir);
@@ -70,7 +70,7 @@ export async function connectHelper(dir: string): Promise<MonitorHandle | undefi
     if (isAbsent(error)) return undefined;
     throw error;
   }
-  const connection = new Connection(dir, socket);
+  const connection = new Connection(dir, socket, onRunning);
   return (await connection.ready) ? connection : undefined;
 }
 
@@ -101,6 +101,7 @@ class Connection implements MonitorHandle {
   constructor(
     private readonly dir: string,
     private readonly socket: Socket,
+    private readonly onRunning: (() => void) | undefined,
   ) {
     const ready = Promise.withResolvers<boolean>();
     const exited = Promise.withResolvers<ExitStatus>();
@@ -196,6 +197,7 @@ class Connection implements MonitorHandle {
   private running(pid: number, startedAt: number): void {
     this.pid = pid;
     this.startedAt = startedAt;
+    this.onRunning?.();
     this.started?.resolve({ pid, startedAt });
   }
 

@@ -20,27 +20,36 @@ type Entry = [key: string, value: string | number | boolean | undefined];
 /**
  * Starts `berth-helper monitor` (`helper` is its path) for the bundle in `options.dir`. Afterwards the mounts are made and the socket listens; nothing runs.
  * Throws `internal` with the helper's one line where it cannot; nothing is left then. A crash in between leaves a helper that gives up by itself
- * after a minute without a control connection, or is found by `reconnectMonitor`.
+ * after a minute without a control connection, or is found by `reconnectMonitor`. `onRunning` is called, if ever, before `start` resolves and
+ * while the OCI runtime's state is most likely still there.
  */
-export async function launchMonitor(options: MonitorOptions, helper: string): Promise<MonitorHandle> {
-  return launch(helper, "monitor", options.dir, [
+export async function launchMonitor(
+  options: MonitorOptions,
+  helper: string,
+  onRunning?: () => void,
+): Promise<MonitorHandle> {
+  const entries: Entry[] = [
     ["id", options.id],
     ...runtimeEntries(options.runtime),
     ...rootfsEntries(options.rootfs),
     ...stdioEntries(options.stdio),
     ...logEntries(options.log),
     ["cgroup", options.cgroup],
-  ]);
+  ];
+  return launch([helper, "monitor", options.dir], entries, onRunning);
 }
 
 /** Starts `berth-helper exec` for the process.json in `options.dir`. Same life cycle as a monitor, without log and mounts of its own. */
 export async function launchExec(options: ExecOptions, helper: string): Promise<MonitorHandle> {
-  return launch(helper, "exec", options.dir, [
-    ["id", options.containerId],
-    ...runtimeEntries(options.runtime),
-    ...stdioEntries(options.stdio),
-    ["monitor", options.monitorPid],
-  ]);
+  return launch(
+    [helper, "exec", options.dir],
+    [
+      ["id", options.containerId],
+      ...runtimeEntries(options.runtime),
+      ...stdioEntries(options.stdio),
+      ["monitor", options.monitorPid],
+    ],
+  );
 }
 
 /** The handle of the monitor or exec helper that lives in `dir`; undefined where it has ended (see `readExit`, `readPid`). */
@@ -48,12 +57,17 @@ export function reconnectMonitor(dir: string): Promise<MonitorHandle | undefined
   return connectHelper(dir);
 }
 
-async function launch(helper: string, verb: string, dir: string, entries: Entry[]): Promise<MonitorHandle> {
+async function launch(
+  argv: [helper: string, verb: string, dir: string],
+  entries: Entry[],
+  onRunning?: () => void,
+): Promise<MonitorHandle> {
+  const [, verb, dir] = argv;
   rmSync(join(dir, "exit"), { force: true });
   writeFileSync(join(dir, `${verb}.conf`), encode(entries), { mode: 0o600 });
-  const { code, stderr } = await runHelper([helper, verb, dir]);
+  const { code, stderr } = await runHelper(argv);
   if (code !== 0) throw new BerthError("internal", stderr || `${verb} helper: exit code ${code}`);
-  const handle = await connectHelper(dir);
+  const handle = await connectHelper(dir, onRunning);
   if (!handle) throw new BerthError("internal", `${dir}: the ${verb} helper ended at once`);
   return handle;
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cgroupProcesses, removeCgroup } from "../host/cgroup.ts";
 import { ensureDir, removeTree, writeAtomic } from "../host/files.ts";
@@ -8,6 +8,7 @@ import { killHard, startTime } from "../host/proc.ts";
 import { BerthError, errnoOf } from "../spec/errors.ts";
 import type { RuntimeTable } from "./binaries.ts";
 import { hostFacts } from "./facts.ts";
+import { SeccompFilters } from "./filters.ts";
 import { cgroupPath, containerSpec, execProcess, type HostFacts } from "./spec.ts";
 import type { ExecRequest, LaunchRequest, RuntimeService } from "./types.ts";
 
@@ -22,13 +23,16 @@ export interface RuntimeOptions {
   cgroupParent: string;
 }
 
+const SHM_MODE = 0o1777;
+
 interface Context extends RuntimeOptions {
   facts: HostFacts;
+  filters: SeccompFilters;
 }
 
 /** Opens the runtime service. State of containers that a former daemon launched is found below `execRoot`. */
 export function openRuntimeService(options: RuntimeOptions): RuntimeService {
-  const context: Context = { ...options, facts: hostFacts(options.cgroupParent) };
+  const context: Context = { ...options, facts: hostFacts(options.cgroupParent), filters: new SeccompFilters() };
   ensureDir(join(options.execRoot, "containers"), 0o711);
   return {
     launch: (request) => launch(context, request),
@@ -53,8 +57,9 @@ function stateDir(context: Context, id: string): string {
 async function launch(context: Context, request: LaunchRequest): Promise<MonitorHandle> {
   const dir = stateDir(context, request.id);
   const runtime = binaryOf(context, request.runtime);
-  const spec = containerSpec(request, context.facts);
   ensureDir(join(dir, "rootfs"));
+  const shm = sharedMemory(context, request);
+  const spec = context.filters.apply(runtime.path, containerSpec(request, context.facts, shm));
   writeAtomic(join(dir, "config.json"), JSON.stringify(spec), { mode: 0o600 });
   try {
     return await launchMonitor(
@@ -68,11 +73,24 @@ async function launch(context: Context, request: LaunchRequest): Promise<Monitor
         cgroup: cgroupPath(request.id, request.hostConfig, context.facts),
       },
       context.helper,
+      () => context.filters.learn(runtime.path, spec, join(runtime.root, request.id)),
     );
   } catch (error) {
     await cleanup(context, request.id);
     throw error;
   }
+}
+
+/** The folder that containers share as /dev/shm: in the state of the one that is `shareable`, on whatever the exec root is on, usually a tmpfs. */
+function sharedMemory(context: Context, request: LaunchRequest): string | undefined {
+  const owner = request.joins?.shmOf ?? (request.hostConfig.IpcMode === "shareable" ? request.id : undefined);
+  if (owner === undefined) return undefined;
+  const path = join(stateDir(context, owner), "shm");
+  if (owner === request.id) {
+    ensureDir(path);
+    chmodSync(path, SHM_MODE);
+  }
+  return path;
 }
 
 async function exec(context: Context, request: ExecRequest): Promise<MonitorHandle> {
