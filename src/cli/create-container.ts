@@ -33,7 +33,8 @@ async function createOrPull(
   try {
     return await ctx.engine.containers.create(body, query);
   } catch (error) {
-    const missing = isKind(error, "not-found") && /no such image/i.test(String(error));
+    const missing =
+      isKind(error, "not-found") && /no such image|does not match the specified platform/i.test(String(error));
     if (!missing || flags.pull !== "missing") throw error;
     const name = familiarString(withDefaultTag(parseReference(body.Image ?? "")));
     if (!flags.quiet) ctx.io.err(`Unable to find image '${name}' locally\n`);

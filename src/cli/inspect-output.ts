@@ -2,6 +2,8 @@ import { messageOf } from "../spec/errors.ts";
 import type { Context } from "./context.ts";
 import { errorLine } from "./each.ts";
 import { ExitError } from "./exit.ts";
+import type { Template } from "./template/execute.ts";
+import { isRecord, withHidden } from "./template/values.ts";
 
 /**
  * `inspect` of anything: a JSON list, or a template's text a line each. Things that are not there are told on stderr, after
@@ -35,7 +37,7 @@ async function printAll(ctx: Context, found: readonly unknown[], format: string)
   for (const item of found) {
     let text: string;
     try {
-      text = template.execute(item);
+      text = executed(template, item);
     } catch (error) {
       ctx.io.out("\n");
       throw new ExitError(1, `template parsing error: ${messageOf(error)}`);
@@ -43,6 +45,36 @@ async function printAll(ctx: Context, found: readonly unknown[], format: string)
     ctx.io.out(`${text}\n`);
   }
   if (found.length === 0) ctx.io.out("\n");
+}
+
+const nulls = (names: string): Record<string, null> => Object.fromEntries(names.split(" ").map((n) => [n, null]));
+const CONTAINER = nulls("SizeRw SizeRootFs");
+const STATE = nulls("Health");
+const CONFIG = { ...nulls("Healthcheck Shell StopTimeout"), StopSignal: "", MacAddress: "", ArgsEscaped: false };
+const HOST_CONFIG = nulls("Annotations Init Mounts StorageOpt Sysctls Tmpfs");
+
+/** As Docker: first on the known fields, then on the bare answer, whose error tells. */
+function executed(template: Template, item: unknown): string {
+  try {
+    return template.execute(completed(item));
+  } catch {
+    return template.execute(item);
+  }
+}
+
+/** A container or image with the fields that the API leaves out when they are nil: `{{if .State.Health}}` is a question then, not a mistake. */
+function completed(item: unknown): unknown {
+  if (!isRecord(item)) return item;
+  const { State, Config, HostConfig } = item;
+  return withHidden(
+    {
+      ...item,
+      ...(isRecord(State) ? { State: withHidden(State, STATE) } : {}),
+      ...(isRecord(Config) ? { Config: withHidden(Config, CONFIG) } : {}),
+      ...(isRecord(HostConfig) ? { HostConfig: withHidden(HostConfig, HOST_CONFIG) } : {}),
+    },
+    isRecord(HostConfig) ? CONTAINER : {},
+  );
 }
 
 const BAD_TEMPLATE = 64;

@@ -10,6 +10,7 @@ import { type Globals, parseGlobals } from "./globals.ts";
 import { OutputClosed, processIo } from "./io.ts";
 
 const PIPE_CLOSED = 141;
+const FLAG_ERROR = 125;
 
 /**
  * Runs one command line, without the program's name, and returns its exit code: 0, the container's own, 125 for usage and
@@ -101,6 +102,7 @@ function report(error: unknown, where: { io: Context["io"]; name: string; found:
     io.err(`${error.message}\n\n${usage}\n\n${error.see} '${name} --help' for more information\n`);
     return error.code;
   }
+  if (isFlagError(error)) return report(new UsageError(messageOf(error), FLAG_ERROR), where);
   if (error instanceof ExitError) {
     if (error.message !== "") io.err(`${error.message}\n`);
     return error.code;
@@ -109,6 +111,12 @@ function report(error: unknown, where: { io: Context["io"]; name: string; found:
   if (found.failure === 1) io.err(`${text}\n`);
   else io.err(`berth: ${text}\n\nRun '${name} --help' for more information\n`);
   return found.failure;
+}
+
+/** A flag whose value turned out wrong after the flags had been read; Docker reads those values earlier. */
+function isFlagError(error: unknown): boolean {
+  const text = error instanceof BerthError && statusOf(error) === undefined ? messageOf(error) : "";
+  return /^invalid argument ".*" for ".*" flag: /s.test(text);
 }
 
 /** What a person reads of an error: the engine's own carry Docker's prefix. */

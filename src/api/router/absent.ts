@@ -19,6 +19,10 @@ const noSwarm: Handler = async () => {
   );
 };
 
+const noPlugin: Handler = async () => {
+  throw new BerthError("not-found", "plugin not found: Berth has no plugins");
+};
+
 const SWARM = ["swarm", "nodes", "services", "tasks", "secrets", "configs"];
 const METHODS: Method[] = ["GET", "POST", "DELETE"];
 
@@ -33,11 +37,9 @@ const NOT_YET: [methods: Method[], paths: string[], what: string][] = [
   [["POST"], ["/containers/:id/pause", "/containers/:id/unpause"], "pausing a container"],
   [["GET"], ["/containers/:id/attach/ws"], "attaching over a WebSocket (use POST /containers/{id}/attach)"],
   [["POST"], ["/networks/create"], "creating a network"],
-  [["POST"], ["/networks/prune"], "pruning networks"],
   [["POST"], ["/networks/:id/connect", "/networks/:id/disconnect"], "connecting a running container to a network"],
   [["DELETE"], ["/networks/:id"], "removing a network"],
   [["PUT"], ["/volumes/:name"], "updating a cluster volume"],
-  [["GET"], ["/plugins/*"], "managing plugins"],
   [["POST"], ["/plugins/*"], "managing plugins"],
   [["DELETE"], ["/plugins/*"], "managing plugins"],
 ];
@@ -51,6 +53,8 @@ export const absentRoutes: Route[] = [
     ]),
   ),
   ["GET", "/plugins", async () => json([])],
+  // What Docker answers where no plugin is installed: `docker inspect NAME` asks here last and goes on after a 404.
+  ["GET", "/plugins/*", noPlugin],
   ...NOT_YET.flatMap(([methods, paths, what]) =>
     methods.flatMap((method) => paths.map((path): Route => [method, path, notYet(what)])),
   ),

@@ -107,7 +107,7 @@ test("sockets are left out", async () => {
 
 test("a missing folder or Dockerfile is told before anything is sent", async () => {
   expect(packFolder(join(root, "nope"), "")).rejects.toThrow("not found");
-  expect(packFolder(root, "")).rejects.toThrow(/open .*Dockerfile: no such file or directory/);
+  expect(packFolder(root, "")).rejects.toThrow(/lstat .*Dockerfile: no such file or directory/);
   put("file");
   expect(packFolder(join(root, "file"), "")).rejects.toThrow("is not a folder");
 });

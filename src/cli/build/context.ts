@@ -60,7 +60,7 @@ async function placeDockerfile(root: string, file: string | Uint8Array): Promise
   const path = file === "" ? join(root, DOCKERFILE) : resolve(file);
   const inside = relative(root, path);
   const text = await readFile(path).catch((error: unknown) => {
-    const why = errnoOf(error) === "ENOENT" ? `open ${path}: no such file or directory` : messageOf(error);
+    const why = errnoOf(error) === "ENOENT" ? `lstat ${path}: no such file or directory` : messageOf(error);
     throw new BerthError(
       "invalid-argument",
       `unable to prepare context: unable to evaluate symlinks in Dockerfile path: ${why}`,

@@ -39,11 +39,12 @@ export default command({
       Cmd: cmd,
     };
     const { Id: id } = await ctx.engine.exec.create(container, body);
-    try {
-      if (!flags.detach)
-        return await execAttached(ctx, id, { tty: flags.tty, stdin, detachKeys: flags["detach-keys"] });
+    if (flags.detach) {
       await ctx.engine.exec.startDetached(id, flags.tty);
       return 0;
+    }
+    try {
+      return await execAttached(ctx, id, { tty: flags.tty, stdin, detachKeys: flags["detach-keys"] });
     } catch (error) {
       if (error instanceof ExitError) throw error;
       throw new ExitError(startFailure(error, 1), errorLine(error));

@@ -22,7 +22,7 @@ export default command({
   },
   async run(ctx, { flags }) {
     const limit = flags.latest && flags.last === -1 ? 1 : flags.last;
-    const size = flags.size || /\{\{[^}]*\.Size\b/.test(flags.format);
+    const size = flags.size || /\{\{[^}]*(\.Size\b|json \.\s*\}\})/.test(flags.format);
     const containers = await ctx.engine.containers.list({
       all: flags.all,
       size,

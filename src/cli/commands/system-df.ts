@@ -1,5 +1,4 @@
 import { command } from "../command.ts";
-import { ExitError } from "../exit.ts";
 import { printListing } from "../format/listing.ts";
 import { usageListing, usageRows } from "../format/usage.ts";
 import { printUsageDetails } from "../format/usage-details.ts";
@@ -14,9 +13,8 @@ export default command({
     verbose: { kind: "bool", short: "v", help: "Show every object" },
   },
   async run(ctx, { flags }) {
-    if (flags.verbose && flags.format !== "") throw new ExitError(1, "the verbose and the format options conflict");
     const usage = await ctx.engine.system.diskUsage();
-    if (flags.verbose) await printUsageDetails(ctx, usage);
+    if (flags.verbose) await printUsageDetails(ctx, usage, flags.format);
     else await printListing(ctx, usageListing(), usageRows(usage), { format: flags.format });
     return 0;
   },

@@ -4,6 +4,7 @@ import type { Context } from "../context.ts";
 import { errorLine } from "../each.ts";
 import { alignTable } from "../format/table.ts";
 import { unixOf } from "../format/time.ts";
+import { withHidden } from "../template/values.ts";
 
 const API_VERSION = "1.51";
 
@@ -50,13 +51,26 @@ async function print(ctx: Context, server: SystemVersion | undefined, format: st
     ctx.io.out(layout(client, server));
     return;
   }
-  const data = { Client: client, Server: server ?? null };
+  const data = { Client: named(client), Server: server ? named(shown(server)) : null };
   if (format === "json") {
     ctx.io.out(`${JSON.stringify(data)}\n`);
     return;
   }
   const { compileTemplate } = await import("../template/execute.ts");
   ctx.io.out(`${compileTemplate(format).execute(data)}\n`);
+}
+
+/** Templates name fields as Go does, JSON as the API does. */
+function named<T extends { ApiVersion?: string }>(part: T): T {
+  return withHidden(part, { APIVersion: part.ApiVersion });
+}
+
+/** The engine's part; its components have the time of their build as a person reads it, as in Docker's. */
+function shown(server: SystemVersion): SystemVersion {
+  const details = (d: Record<string, unknown>): Record<string, unknown> =>
+    typeof d["BuildTime"] === "string" ? { ...d, BuildTime: builtText(d["BuildTime"]) } : d;
+  const components = server.Components?.map((c) => ({ ...c, ...(c.Details ? { Details: details(c.Details) } : {}) }));
+  return { ...server, ...(components ? { Components: components } : {}) };
 }
 
 function layout(client: Record<string, string>, server: SystemVersion | undefined): string {

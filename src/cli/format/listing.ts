@@ -79,3 +79,10 @@ function titleOfLabel(name: string): string {
 export function unescapeTabs(format: string): string {
   return format.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
 }
+
+/** One value by a `--format` of its own: `json`, or a Go template. */
+export async function formatted(format: string, data: Row): Promise<string> {
+  const { compileTemplate } = await import("../template/execute.ts");
+  const source = format === "json" ? "{{json .}}" : unescapeTabs(format);
+  return explained("parse", () => compileTemplate(source)).execute(data);
+}

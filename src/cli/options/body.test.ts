@@ -54,8 +54,8 @@ const REFUSED: [string[], string][] = [
   [["--ulimit", "foo=1"], `invalid argument "foo=1" for "--ulimit" flag: invalid ulimit type: foo`],
   [["--device", "/dev/null:/x:q"], "bad mode specified: q"],
   [["--add-host", "foo"], `invalid argument "foo" for "--add-host" flag: bad format for add-host: "foo"`],
-  [["--label-file", "/nope"], "open /nope: no such file or directory"],
-  [["--env-file", "/nope"], "open /nope: no such file or directory"],
+  [["--label-file", "/nonexistent/file"], "open /nonexistent/file: no such file or directory"],
+  [["--env-file", "/nonexistent/file"], "open /nonexistent/file: no such file or directory"],
   [["-e", "=x"], `invalid argument "=x" for "-e, --env" flag: invalid environment variable: =x`],
   [["--no-healthcheck", "--health-cmd", "a"], "--no-healthcheck conflicts with --health-* options"],
   [

@@ -8,7 +8,7 @@ import type { CONTAINER_FLAGS } from "./flags.ts";
 import { parseMount, tmpfsOptions, volumeOptions } from "./mounts.ts";
 import { networkOptions } from "./networks.ts";
 import { portOptions } from "./ports.ts";
-import { device, dnsServer, extraHost, resourceOptions, restartPolicy } from "./resources.ts";
+import { device, dnsServer, extraHost, resourceOptions, restartPolicy, sysctl } from "./resources.ts";
 
 /** The flags of `run` and `create`, parsed. */
 export type ContainerFlags = FlagValues<typeof CONTAINER_FLAGS>;
@@ -169,12 +169,12 @@ function hostConfig({ flags, given }: BodyInput): HostConfig {
     ReadonlyRootfs: flags["read-only"],
     ...securityOptions(flags["security-opt"]),
     StorageOpt: storageOptions(flags["storage-opt"]),
-    Sysctls: pairs(flags.sysctl),
+    Sysctls: pairs(flags.sysctl.map(sysctl)),
     Tmpfs: tmpfsOptions(flags.tmpfs),
     UTSMode: flags.uts,
     UsernsMode: flags.userns,
     ...(flags.runtime ? { Runtime: flags.runtime } : {}),
-    ...(flags.isolation === "default" ? { Isolation: "default" as const } : {}),
+    ...(flags.isolation ? { Isolation: flags.isolation as NonNullable<HostConfig["Isolation"]> } : {}),
   };
 }
 

@@ -40,7 +40,6 @@ export function tmpfsOptions(texts: readonly string[]): Record<string, string> {
   );
 }
 
-const TYPES = new Set(["bind", "volume", "tmpfs", "image", "npipe", "cluster"]);
 const BARE = new Set(["readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src"]);
 
 /** `--mount type=…,src=…,dst=…` (docker's CSV form). Throws in Docker's words. */
@@ -80,7 +79,6 @@ function setField(mount: Mount, field: Field): void {
   }
   switch (key) {
     case "type":
-      if (!TYPES.has(value.toLowerCase())) throw inFlag(text, `mount type unknown: "${value}"`);
       mount.Type = value.toLowerCase() as MountType;
       break;
     case "source":

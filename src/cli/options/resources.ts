@@ -96,21 +96,18 @@ export function device(text: string): DeviceMapping {
   return { PathOnHost: host, PathInContainer: inside || host, CgroupPermissions: mode ?? "rwm" };
 }
 
-const POLICIES = ["no", "always", "on-failure", "unless-stopped"] as const;
+/** The engine knows which names there are, and says so. */
+type Policy = NonNullable<RestartPolicy["Name"]>;
 
 /** `--restart name[:count]`. */
 export function restartPolicy(text: string): RestartPolicy {
   const [name = "", count, extra] = text.split(":");
-  const known = POLICIES.find((p) => p === name);
   if (extra !== undefined) throw invalid("invalid restart policy format: maximum retry count must be an integer");
   if (text !== "" && name === "") throw invalid("invalid restart policy format: no policy provided before colon");
-  if (name !== "" && !known) {
-    throw invalid(`invalid restart policy: unknown policy '${name}'; use one of '${POLICIES.join("', '")}'`);
-  }
   if (count !== undefined && !/^-?\d+$/.test(count)) {
     throw invalid("invalid restart policy format: maximum retry count must be an integer");
   }
-  return { Name: known ?? "", MaximumRetryCount: Number(count ?? 0) };
+  return { Name: name as Policy, MaximumRetryCount: Number(count ?? 0) };
 }
 
 /** `--add-host name:ip` or `name=ip`, as the API's `name:ip`. */
@@ -128,4 +125,15 @@ export function extraHost(text: string): string {
 export function dnsServer(text: string): string {
   if (isIP(text.trim()) === 0) throw inFlag(text, "--dns", `IP address is not correctly formatted: ${text}`);
   return text.trim();
+}
+
+const SYSCTLS = new Set(
+  "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split(" ").map((name) => `kernel.${name}`),
+);
+
+/** `--sysctl name=value`: only those that belong to a container's own namespaces. */
+export function sysctl(text: string): string {
+  const [name = ""] = text.split("=", 1);
+  if (/^(net\.|fs\.mqueue\.)/.test(name) || SYSCTLS.has(name)) return text;
+  throw inFlag(text, "--sysctl", `sysctl '${text}' is not allowed`);
 }

@@ -197,7 +197,7 @@ function member(
   if (value instanceof Row) {
     const field = value.fields[want.name];
     if (field === undefined)
-      return failAt(want.at, `${shown}: can't evaluate field ${want.name} in type *formatter.Context`);
+      return failAt(want.at, `${shown}: can't evaluate field ${want.name} in type ${value.type}`);
     return typeof field === "function" ? field(...want.args) : field;
   }
   if (value === undefined || value === null || value instanceof NilOf) {

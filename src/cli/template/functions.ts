@@ -8,11 +8,18 @@ const fail = (why: string): never => {
   throw new BerthError("invalid-argument", why);
 };
 
+/** ECMAScript 2025, "JSON.rawJSON": digits that a number would round. */
+const rawJson = (text: string): unknown => (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text);
+
 const text = (value: unknown): string => goText(value, { top: true });
 
 /** JSON as Go's encoder writes it; `escape` is what json.Marshal does to `<`, `>` and `&`. */
 export function goJson(value: unknown, options: { escape?: boolean; indent?: number } = {}): string {
-  const json = JSON.stringify(value ?? null, (_, v) => (typeof v === "bigint" ? Number(v) : v), options.indent);
+  const json = JSON.stringify(
+    value ?? null,
+    (_, v) => (typeof v === "bigint" ? rawJson(String(v)) : v),
+    options.indent,
+  );
   const safe = json.replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
   return options.escape ? safe.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`) : safe;
 }

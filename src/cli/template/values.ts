@@ -1,9 +1,30 @@
+/** What a row is where it is not a plain line of a listing. */
+export interface RowShape {
+  /** Go's name of the type, in messages. */
+  type?: string;
+  /** What it is as JSON, where that is not its fields by name. */
+  json?: unknown;
+}
+
 /** An object whose fields are computed when a template asks: one line of `ps`, of `images`, … Functions take arguments. */
 export class Row {
-  constructor(readonly fields: Record<string, unknown>) {}
+  constructor(
+    readonly fields: Record<string, unknown>,
+    private readonly shape: RowShape = {},
+  ) {}
+
+  /** Its Go type, for messages about fields that it has not. */
+  get type(): string {
+    return this.shape.type ?? "*formatter.Context";
+  }
 
   /** Docker prints rows as JSON by field name; fields that need an argument are left out. */
-  toJSON(): Record<string, unknown> {
+  toJSON(): unknown {
+    return this.shape.json ?? this.plain();
+  }
+
+  /** Its fields by name, sorted, without those that need an argument. */
+  plain(): Record<string, unknown> {
     const out: Record<string, unknown> = {};
     for (const key of Object.keys(this.fields).sort()) {
       const value = this.fields[key];
@@ -40,6 +61,18 @@ export function nilFor(name: string): NilOf {
   return new NilOf(MAPS.has(name) ? "map" : "pointer");
 }
 
+/**
+ * A copy with members that a template finds by name, and that neither printing nor JSON shows: Go's name of a field beside
+ * its JSON name, or a field that JSON leaves out when it is nil.
+ */
+export function withHidden<T extends object>(value: T, hidden: Record<string, unknown>): T {
+  const copy = { ...value };
+  for (const [name, member] of Object.entries(hidden)) {
+    if (!Object.hasOwn(copy, name)) Object.defineProperty(copy, name, { value: member, enumerable: false });
+  }
+  return copy;
+}
+
 /** True for anything with named members. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -63,7 +96,7 @@ export function goText(value: unknown, options: { top?: boolean; asMap?: boolean
   if (value instanceof NilOf) return { map: "map[]", list: "[]", pointer: "<nil>" }[value.shape];
   if (Array.isArray(value)) return `[${value.map((v) => goText(v)).join(" ")}]`;
   if (value instanceof Row)
-    return `{${Object.values(value.toJSON())
+    return `{${Object.values(value.plain())
       .map((v) => goText(v))
       .join(" ")}}`;
   if (typeof value === "function") return "<func>";
