@@ -123,8 +123,16 @@ bool cgroup_oom_killed(void)
 	return false;
 }
 
+/* On v2 one write kills the whole subtree, also what forks meanwhile (cgroup-v2.rst, cgroup.kill; Linux 5.14). */
 static void kill_members(int dir)
 {
+	int all = openat(dir, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+	if (all >= 0) {
+		bool done = write(all, "1", 1) == 1;
+		close(all);
+		if (done)
+			return;
+	}
 	int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!f) {

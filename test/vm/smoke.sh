@@ -82,11 +82,13 @@ memory() { # out of memory; new limits while it runs
   check "$runtime: top shows what exec started" 2 "$(berth top live-$runtime | grep -c 'sleep [12]000000')"
   check "$runtime: no pause" 1 "$(code berth pause live-$runtime)"
   # An init that moves itself into a group of its own, as systemd does.
-  run -d --privileged --name nested-$runtime -m 64m busybox sh -c 'mount -o remount,rw /sys/fs/cgroup; mkdir /sys/fs/cgroup/own && echo 1 >/sys/fs/cgroup/own/cgroup.procs && exec sleep 1000000' >/dev/null
+  run -d --privileged --name nested-$runtime -m 64m busybox sh -c 'mkdir /sys/fs/cgroup/own && echo 1 >/sys/fs/cgroup/own/cgroup.procs && echo +pids >/sys/fs/cgroup/cgroup.subtree_control && exec sleep 1000000' >/dev/null
   nested=/sys/fs/cgroup/berth/$(berth inspect -f '{{.Id}}' nested-$runtime)
   check "$runtime: init in a group of its own" yes "$(until_true grep -q . "$nested/own/cgroup.procs" && echo yes)"
+  check "$runtime: exec beside it" hello "$(until_true grep -q pids "$nested/cgroup.subtree_control"; berth exec nested-$runtime echo hello)"
   check "$runtime: update finds the container's group" 83886080 "$(berth update -m 80m nested-$runtime >/dev/null; cat "$nested/memory.max")"
   check "$runtime: rm with a nested group" gone "$(berth rm -f nested-$runtime >/dev/null; [ -e "$nested" ] || echo gone)"
+  check "$runtime: what outlives a container without a pid namespace is killed" gone "$(run --rm --pid host busybox sh -c 'sleep 3000000 & exit 0'; until_true sh -c '! pgrep -f "^sleep 3000000"' && echo gone)"
 }
 
 streams() {
