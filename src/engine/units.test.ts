@@ -58,14 +58,15 @@ test("users by name and number, with their groups", () => {
     "/etc/passwd": "root:x:0:0::/root:/bin/sh\napp:x:10:20::/app:/bin/sh\n",
     "/etc/group": "root:x:0:\nstaff:x:50:app,other\nweb:x:60:app\n",
   });
-  expect(resolveUser(view, "")).toEqual({ uid: 0, gid: 0, additionalGids: [], home: "/root" });
-  expect(resolveUser(view, "app")).toEqual({ uid: 10, gid: 20, additionalGids: [50, 60], home: "/app" });
-  expect(resolveUser(view, "10")).toMatchObject({ uid: 10, gid: 20, additionalGids: [50, 60] });
-  expect(resolveUser(view, "app:staff", ["web"])).toMatchObject({ uid: 10, gid: 50, additionalGids: [60] });
-  expect(resolveUser(view, "4711:12")).toEqual({ uid: 4711, gid: 12, additionalGids: [], home: "/" });
+  expect(resolveUser(view, "")).toEqual({ uid: 0, gid: 0, additionalGids: [0], home: "/root" });
+  expect(resolveUser(view, "app")).toEqual({ uid: 10, gid: 20, additionalGids: [20, 50, 60], home: "/app" });
+  expect(resolveUser(view, "10")).toMatchObject({ uid: 10, gid: 20, additionalGids: [20, 50, 60] });
+  expect(resolveUser(view, "app:staff", ["web"])).toMatchObject({ uid: 10, gid: 50, additionalGids: [50, 60] });
+  expect(resolveUser(view, "4711:12")).toEqual({ uid: 4711, gid: 12, additionalGids: [12], home: "/" });
   expect(() => resolveUser(view, "ghost")).toThrow("unable to find user ghost: no matching entries in passwd file");
   expect(() => resolveUser(view, "app:ghost")).toThrow("unable to find group ghost: no matching entries in group file");
-  expect(() => resolveUser(view, "99999999999")).toThrow("uids and gids must be in range");
+  for (const user of ["99999999999", "-1", "0:-1"])
+    expect(() => resolveUser(view, user)).toThrow("uids and gids must be in range");
   expect(resolveUser(viewOf({}), "0")).toMatchObject({ uid: 0, gid: 0 });
 });
 

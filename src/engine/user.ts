@@ -34,7 +34,8 @@ export function resolveUser(view: RootView, text: string, extra: readonly string
   // With a group of its own the process gets that one alone.
   const member = groupText ? [] : groups.filter((g) => account && g.members.includes(account.name)).map((g) => g.gid);
   const added = extra.map((name) => gidOf(groups, name));
-  return { uid, gid, additionalGids: [...new Set([...member, ...added])], home: account?.home || "/" };
+  // The primary group is always among them: a process without it would get around files that deny that group (CVE-2022-36109).
+  return { uid, gid, additionalGids: [...new Set([gid, ...member, ...added])], home: account?.home || "/" };
 }
 
 function gidOf(groups: Group[], text: string): number {
@@ -49,8 +50,8 @@ function noMatch(what: string, name: string, file: string): BerthError {
 }
 
 function idOf(text: string): number | undefined {
-  if (!/^\d+$/.test(text)) return undefined;
-  if (Number(text) <= MAX_ID) return Number(text);
+  if (!/^[+-]?\d+$/.test(text)) return undefined;
+  if (Number(text) >= 0 && Number(text) <= MAX_ID) return Number(text);
   throw new BerthError("invalid-argument", `uids and gids must be in range 0-${MAX_ID}`);
 }
 

@@ -25,7 +25,7 @@ function memoryLimits(host: HostConfig): LinuxResources["memory"] | undefined {
   const limit = host.Memory ?? 0;
   const asked = host.MemorySwap ?? 0;
   // Docker: with a memory limit and no word about swap, memory and swap together are twice the memory.
-  const swap = asked !== 0 ? asked : limit > 0 ? 2 * limit : 0;
+  const swap = asked !== 0 ? Math.max(asked, -1) : limit > 0 ? 2 * limit : 0;
   const swappiness = host.MemorySwappiness ?? -1;
   return orNothing({
     ...(limit > 0 ? { limit } : {}),

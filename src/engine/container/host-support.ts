@@ -1,6 +1,9 @@
+import { existsSync } from "node:fs";
 import { type CgroupMode, cgroupMode } from "../../host/cgroup.ts";
 import type { HostConfig } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
+
+const V1_WEIGHT = "/sys/fs/cgroup/blkio/blkio.weight";
 
 /**
  * The configuration without what this host's cgroups cannot do, which OCI runtimes would refuse at start, and Docker's warnings about it.
@@ -10,7 +13,7 @@ export function withoutUnsupported(
   host: HostConfig,
   mode: CgroupMode = cgroupMode(),
 ): { hostConfig: HostConfig; warnings: string[] } {
-  if (mode === "v1") return { hostConfig: host, warnings: [] };
+  if (mode === "v1") return withoutWeight(host);
   if (host.CpuRealtimePeriod || host.CpuRealtimeRuntime)
     throw new BerthError("invalid-argument", "kernel does not support CPU real-time scheduler");
   const { MemorySwappiness: swappiness, OomKillDisable: disable, ...hostConfig } = host;
@@ -21,4 +24,13 @@ export function withoutUnsupported(
       "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.",
     );
   return { hostConfig, warnings };
+}
+
+/** The weight of cgroup v1 is the scheduler's: of CFQ, which kernels since 5.0 do not have. */
+function withoutWeight(host: HostConfig): { hostConfig: HostConfig; warnings: string[] } {
+  const { BlkioWeight: weight, BlkioWeightDevice: weights, ...hostConfig } = host;
+  const asked = Boolean(weight) || Boolean(weights?.length);
+  if (!asked || existsSync(V1_WEIGHT)) return { hostConfig: host, warnings: [] };
+  const words = "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.";
+  return { hostConfig, warnings: [words] };
 }

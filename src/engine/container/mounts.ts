@@ -7,7 +7,12 @@ import type { EngineContext } from "../context.ts";
 import type { MountRecord } from "../record.ts";
 
 const PROPAGATIONS = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
-const IGNORED_MODES = ["z", "Z", "nocopy", "consistent", "cached", "delegated"];
+/** Words of `-v` by kind that ask for nothing here: SELinux labels, copy-up (told apart elsewhere), consistency. */
+const IGNORED_MODES = [["z", "Z"], ["nocopy"], ["consistent", "cached", "delegated", "default"]];
+/** Options of a tmpfs: flags of mount(8), and the file system's own (tmpfs(5)). */
+const TMPFS_FLAGS =
+  /^(r[ow]|(no)?(exec|suid|dev|atime|diratime|relatime|strictatime)|a?sync|dirsync|defaults|remount|(no)?(mand|iversion)|r?(private|shared|slave|unbindable)|r?bind)$/;
+const TMPFS_VALUES = /^(size|mode|uid|gid|nr_inodes|nr_blocks|mpol|huge)=/;
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
 const bad = (message: string): BerthError => new BerthError("invalid-argument", message);
@@ -40,8 +45,7 @@ export function planMounts(ctx: EngineContext, config: ContainerConfig, host: Ho
   };
   for (const bind of host.Binds ?? []) add(parseBind(bind, host.VolumeDriver));
   for (const mount of host.Mounts ?? []) add(parseMount(mount));
-  for (const [path, options] of Object.entries(host.Tmpfs ?? {}))
-    add(tmpfs(cleanTarget(path), options.split(",").filter(Boolean)));
+  for (const [path, options] of Object.entries(host.Tmpfs ?? {})) add(tmpfs(cleanTarget(path), checkedTmpfs(options)));
   for (const path of Object.keys(config.Volumes ?? {})) {
     const destination = cleanTarget(path);
     if (!plans.has(destination)) plans.set(destination, volume(destination, { copy: true }, { mode: "", rw: true }));
@@ -87,14 +91,13 @@ function parseBind(text: string, driver: string | undefined): PlannedMount {
 }
 
 function parseMode(mode: string): { rw: boolean; propagation: string } {
-  let rw = true;
-  let propagation = "";
-  for (const word of mode.split(",").filter(Boolean)) {
-    if (word === "ro") rw = false;
-    else if (PROPAGATIONS.includes(word)) propagation = word;
-    else if (word !== "rw" && !IGNORED_MODES.includes(word)) throw bad(`invalid mode: ${mode}`);
-  }
-  return { rw, propagation };
+  const words = mode.split(",").filter(Boolean);
+  // At most one word of each kind.
+  const of = (kind: readonly string[]): string[] => words.filter((word) => kind.includes(word));
+  const kinds = [["ro", "rw"], PROPAGATIONS, ...IGNORED_MODES].map(of);
+  const known = kinds.reduce((sum, found) => sum + found.length, 0);
+  if (known < words.length || kinds.some((found) => found.length > 1)) throw bad(`invalid mode: ${mode}`);
+  return { rw: !words.includes("ro"), propagation: of(PROPAGATIONS)[0] ?? "" };
 }
 
 function parseMount(mount: ApiMount): PlannedMount {
@@ -111,6 +114,7 @@ function parseMount(mount: ApiMount): PlannedMount {
       if (!existsSync(source) && !mount.BindOptions?.CreateMountpoint)
         throw complain(`bind source path does not exist: ${source}`);
       const propagation = mount.BindOptions?.Propagation || "rprivate";
+      if (!PROPAGATIONS.includes(propagation)) throw complain(`invalid propagation mode: ${propagation}`);
       const alone = mount.BindOptions?.NonRecursive ? { nonRecursive: true } : {};
       return { mount: { type, source: cleanPath(source), destination, mode: "", rw, propagation, ...alone } };
     }
@@ -138,6 +142,7 @@ function parseMount(mount: ApiMount): PlannedMount {
       );
     }
     default:
+      if (!["image", "npipe", "cluster"].includes(type)) throw complain("mount type unknown");
       throw new BerthError("not-implemented", `mounts of type "${type}" are not supported`);
   }
 }
@@ -167,6 +172,13 @@ function volume(
 function tmpfs(destination: string, options: string[]): PlannedMount {
   const rw = !options.includes("ro");
   return { mount: { type: "tmpfs", source: "", destination, mode: "", rw, propagation: "", options } };
+}
+
+function checkedTmpfs(text: string): string[] {
+  const options = text.split(",").filter(Boolean);
+  const strange = options.find((o) => !TMPFS_FLAGS.test(o) && !TMPFS_VALUES.test(o));
+  if (strange !== undefined) throw bad(`invalid tmpfs option ${JSON.stringify(strange)}`);
+  return options;
 }
 
 function driverOf(name: string | undefined): { driver?: string } {

@@ -5,10 +5,18 @@ import { BerthError } from "../../spec/errors.ts";
 import type { EngineContext } from "../context.ts";
 import { parseSignal } from "../signals.ts";
 import { parseSize } from "../size.ts";
+import { checkCpusets } from "./validate-isolation.ts";
 
 const MIN_MEMORY = 6 * 1024 * 1024;
 const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 const NANOS = 1e9;
+const NANOS_PER_MS = 1e6;
+const MAX_PERIOD_US = 1_000_000;
+const MIN_CFS_US = 1000;
+const LOG_OPTIONS: Record<string, string[]> = {
+  "json-file": ["max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag"],
+  local: ["max-file", "max-size", "compress"],
+};
 const ALL_CAPABILITIES = (1n << 64n) - 1n;
 const LOG_DRIVERS = ["json-file", "local", "none"];
 
@@ -31,6 +39,22 @@ export function checkConfig(config: ContainerConfig): void {
   for (const key of Object.keys(config.ExposedPorts ?? {})) checkPortKey(key);
   const hostname = config.Hostname ?? "";
   if (hostname.length > 64) throw bad(`invalid hostname: ${hostname}`);
+  checkHealth(config.Healthcheck ?? {});
+  const words = [config.WorkingDir ?? "", ...(config.Env ?? []), ...listOf(config.Cmd), ...listOf(config.Entrypoint)];
+  const cut = words.find((word) => word.includes("\0"));
+  if (cut !== undefined) throw bad(`invalid argument ${JSON.stringify(cut.slice(0, 80))}: contains a NUL byte`);
+}
+
+function listOf(value: string | readonly string[] | null | undefined): readonly string[] {
+  return typeof value === "string" ? [value] : (value ?? []);
+}
+
+function checkHealth(health: NonNullable<ContainerConfig["Healthcheck"]>): void {
+  for (const field of ["Interval", "Timeout", "StartPeriod", "StartInterval"] as const) {
+    const nanos = health[field] ?? 0;
+    if (nanos !== 0 && nanos < NANOS_PER_MS) throw bad(`${field} in Healthcheck cannot be less than 1ms`);
+  }
+  if ((health.Retries ?? 0) < 0) throw bad("Retries in Healthcheck cannot be negative");
 }
 
 /** Checks a normalised host configuration. Returns warnings. */
@@ -50,9 +74,9 @@ export function checkHostConfig(ctx: EngineContext, host: HostConfig): string[] 
 
 /** Memory, swap and CPU limits, as create and update check them. */
 export function checkResources(host: HostConfig): void {
-  const { Memory: memory = 0, MemorySwap: swap = 0, NanoCpus: nano = 0, CpuShares: shares = 0 } = host;
+  const { Memory: memory = 0, MemorySwap: swap = 0, CpuShares: shares = 0 } = host;
   if (shares < 0) throw bad(`invalid CPU shares (${shares}): value must be a positive integer`);
-  if (memory > 0 && memory < MIN_MEMORY) throw bad("Minimum memory limit allowed is 6MB");
+  if (memory !== 0 && memory < MIN_MEMORY) throw bad("Minimum memory limit allowed is 6MB");
   if (memory === 0 && swap > 0)
     throw bad("You should always set the Memory limit when using Memoryswap limit, see usage");
   if (memory > 0 && swap > 0 && swap < memory)
@@ -60,6 +84,19 @@ export function checkResources(host: HostConfig): void {
   if (memory > 0 && (host.MemoryReservation ?? 0) > memory) {
     throw bad("Minimum memory limit can not be less than memory reservation limit, see usage");
   }
+  const { MemoryReservation: reservation = 0, MemorySwappiness: swappiness = 0 } = host;
+  if (reservation !== 0 && reservation < MIN_MEMORY) throw bad("Minimum memory reservation allowed is 6MB");
+  if (swappiness > 100) throw bad(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
+  if ((host.ShmSize ?? 0) < 0) throw bad("SHM size can not be less than 0");
+  checkCpu(host);
+  const adjust = host.OomScoreAdj ?? 0;
+  if (adjust < -1000 || adjust > 1000) {
+    throw bad(`Invalid value ${adjust}, range for oom score adj is [-1000, 1000]`);
+  }
+}
+
+function checkCpu(host: HostConfig): void {
+  const { NanoCpus: nano = 0, CpuPeriod: period = 0, CpuQuota: quota = 0 } = host;
   const count = cpus().length;
   if (nano < 0 || nano > count * NANOS) {
     throw bad(`range of CPUs is from 0.01 to ${count}.00, as there are only ${count} CPUs available`);
@@ -68,10 +105,10 @@ export function checkResources(host: HostConfig): void {
     throw bad("Conflicting options: Nano CPUs and CPU Quota cannot both be set.");
   if (nano > 0 && (host.CpuPeriod ?? 0) > 0)
     throw bad("Conflicting options: Nano CPUs and CPU Period cannot both be set.");
-  const adjust = host.OomScoreAdj ?? 0;
-  if (adjust < -1000 || adjust > 1000) {
-    throw bad(`Invalid value ${adjust}, range for oom score adj is [-1000, 1000]`);
-  }
+  if (period !== 0 && (period < MIN_CFS_US || period > MAX_PERIOD_US))
+    throw bad("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+  if (quota > 0 && quota < MIN_CFS_US) throw bad("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+  checkCpusets(host);
 }
 
 /** Restart policy, alone and together with AutoRemove. */
@@ -108,6 +145,8 @@ function checkLog(host: HostConfig): void {
   if (!LOG_DRIVERS.includes(type)) throw bad(`error looking up logging plugin ${type}: plugin "${type}" not found`);
   const options = host.LogConfig?.Config ?? {};
   if (options["max-size"] !== undefined) parseSize(options["max-size"]);
+  const strange = Object.keys(options).find((key) => !(LOG_OPTIONS[type] ?? []).includes(key));
+  if (strange !== undefined && type !== "none") throw bad(`unknown log opt '${strange}' for ${type} log driver`);
   const files = options["max-file"];
   if (files !== undefined && !(Number(files) >= 1)) throw bad("max-file cannot be less than 1");
 }
