@@ -12,10 +12,10 @@ import { extraHost } from "../options/resources.ts";
 import { showProgress } from "../progress.ts";
 
 const FLAGS = {
-  "add-host": { kind: "list", help: "Add a line to /etc/hosts (host:ip)" },
+  "add-host": { kind: "list", help: "Taken for compatibility" },
   "build-arg": { kind: "list", help: "Give an ARG its value, or pass this shell's on" },
-  "cache-from": { kind: "list", type: "strings", help: "Images to take cache from" },
-  "cgroup-parent": { kind: "string", help: "Parent cgroup of RUN" },
+  "cache-from": { kind: "list", type: "strings", help: "Taken for compatibility" },
+  "cgroup-parent": { kind: "string", help: "Taken for compatibility" },
   compress: { kind: "bool", help: "Taken for compatibility" },
   "cpu-period": RESOURCE_FLAGS["cpu-period"],
   "cpu-quota": RESOURCE_FLAGS["cpu-quota"],
@@ -33,10 +33,10 @@ const FLAGS = {
   network: { kind: "string", help: "Network of RUN", fallback: "default" },
   "no-cache": { kind: "bool", help: "Run every step anew" },
   platform: { kind: "string", help: "Platform of the image" },
-  pull: { kind: "bool", help: "Look for newer base images" },
+  pull: { kind: "bool", help: "Taken for compatibility" },
   quiet: { kind: "bool", short: "q", help: "Print nothing but the image's id" },
   rm: { kind: "bool", help: "Taken for compatibility", fallback: true },
-  "security-opt": { kind: "list", type: "strings", help: "Security option" },
+  "security-opt": { kind: "list", type: "strings", help: "Taken for compatibility" },
   "shm-size": RESOURCE_FLAGS["shm-size"],
   squash: { kind: "bool", help: "Not supported", hidden: true },
   tag: { kind: "list", short: "t", help: "Name of the image, name:tag" },
@@ -46,9 +46,9 @@ const FLAGS = {
 
 type Flags = FlagValues<typeof FLAGS>;
 
-/** `berth build PATH | URL | -`. The exit code is that of a failed RUN, as Docker's. */
+/** `berth build PATH | -`. The exit code is that of a failed RUN, as Docker's. */
 export default command({
-  usage: "[OPTIONS] PATH | URL | -",
+  usage: "[OPTIONS] PATH | -",
   summary: "Build an image from a Dockerfile",
   args: [1, 1],
   flags: FLAGS,
