@@ -52,7 +52,8 @@ static void write_exit(void)
 	char text[4400];
 	snprintf(text, sizeof text, "%d %d %d %lld %lld\n%s\n", h.code, h.signal, h.oom, (long long)h.started,
 		 (long long)h.finished, h.error ? h.error : "");
-	write_atomic("exit", text, true);
+	/* Not synced: the folder is the daemon's volatile one, which tells of this boot only. */
+	write_atomic("exit", text);
 }
 
 static void remove_state(void)
@@ -140,7 +141,7 @@ static void runtime_ended(int status)
 	h.state = RUNNING;
 	char text[64];
 	snprintf(text, sizeof text, "%d %llu\n", (int)h.init, start_time(h.init));
-	write_atomic("pid", text, false);
+	write_atomic("pid", text);
 	server_tell(line("running %d %lld", (int)h.init, (long long)h.started));
 	if (!h.conf.exec)
 		cgroup_find(h.init, h.conf.cgroup);

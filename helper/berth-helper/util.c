@@ -117,25 +117,18 @@ static bool write_all(int fd, const char *text, size_t n)
 	return true;
 }
 
-bool write_atomic(const char *path, const char *text, bool durable)
+bool write_atomic(const char *path, const char *text)
 {
 	char tmp[256];
 	snprintf(tmp, sizeof tmp, "%s.tmp", path);
 	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;
-	bool ok = write_all(fd, text, strlen(text)) && (!durable || fsync(fd) == 0);
+	bool ok = write_all(fd, text, strlen(text));
 	ok = close(fd) == 0 && ok && rename(tmp, path) == 0;
-	if (!ok) {
+	if (!ok)
 		unlink(tmp);
-		return false;
-	}
-	int dir = durable ? open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (dir >= 0) {
-		fsync(dir);
-		close(dir);
-	}
-	return true;
+	return ok;
 }
 
 void remove_tree(int dirfd, const char *name)

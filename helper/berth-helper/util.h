@@ -28,8 +28,8 @@ int64_t clock_ms(void);
 
 /* The whole file as a NUL-terminated string, or NULL with errno. `length` may be NULL. Caller frees. */
 char *read_file(const char *path, size_t *length);
-/* Replaces `path` whole: after a crash it has the old bytes or the new ones. `durable`: file and folder are synced. */
-bool write_atomic(const char *path, const char *text, bool durable);
+/* Replaces `path` whole: after a kill it has the old bytes or the new ones. Not synced. */
+bool write_atomic(const char *path, const char *text);
 /* Removes a tree below `dirfd` without following links; whatever cannot be removed stays. */
 void remove_tree(int dirfd, const char *name);
 /* The process's start in clock ticks since boot (proc_pid_stat(5), field 22), or 0. */

@@ -60,10 +60,12 @@ export interface Health {
 export class ContainerIndex {
   readonly #byId = new Map<string, Container>();
   readonly #names = new Map<string, string>();
+  readonly #records: Records;
   readonly #table: Table<ContainerRecord>;
   #sequence = 0;
 
   constructor(records: Records) {
+    this.#records = records;
     this.#table = records.table<ContainerRecord>("containers");
     for (const [, record] of this.#table.entries()) this.#insert(record);
   }
@@ -110,10 +112,14 @@ export class ContainerIndex {
     this.save(container, { state });
   }
 
-  /** Deletes the record: from now on the container does not exist. */
+  /**
+   * Deletes the record: from now on the container does not exist. That of an AutoRemove container is not waited for: where a crash of the
+   * host brings it back, start-up removes it again.
+   */
   delete(container: Container): void {
-    const { id, name } = container.record;
-    this.#table.delete(id);
+    const { id, name, hostConfig } = container.record;
+    if (hostConfig.AutoRemove) this.#records.unsynced(() => this.#table.delete(id));
+    else this.#table.delete(id);
     this.#byId.delete(id);
     if (this.#names.get(name) === id) this.#names.delete(name);
   }

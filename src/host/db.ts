@@ -21,6 +21,11 @@ export interface Db {
   all<Row>(sql: string, ...values: DbValue[]): Row[];
   /** All or nothing. A throw inside, or a commit that fails, leaves the database as it was. Not nested, not async. */
   transaction<R>(body: () => R): R;
+  /**
+   * Runs `body` without syncing what it commits: that outlives this process, but may be lost with the host, together with nothing else
+   * (sqlite.org, "PRAGMA synchronous"). Not inside a transaction.
+   */
+  unsynced<R>(body: () => R): R;
   /** True between the begin and the end of `transaction`. */
   readonly inTransaction: boolean;
   close(): void;
@@ -95,6 +100,15 @@ class SqliteDb implements Db {
       throw error;
     } finally {
       this.#open = false;
+    }
+  }
+
+  unsynced<R>(body: () => R): R {
+    this.exec("PRAGMA synchronous=NORMAL");
+    try {
+      return body();
+    } finally {
+      this.exec("PRAGMA synchronous=FULL");
     }
   }
 

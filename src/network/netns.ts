@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "no
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ensureDir } from "../host/files.ts";
-import { run } from "../host/spawn.ts";
-import { BerthError, errnoOf } from "../spec/errors.ts";
+import { MNT, umount2 } from "../host/sys.ts";
+import { errnoOf } from "../spec/errors.ts";
 import { ipBatch } from "./ip.ts";
 
 /** A network namespace of ours, kept by a bind mount at `path`. `link` is the host's end of its veth pair. */
@@ -80,12 +80,10 @@ export async function setMac(slot: Slot, mac: string): Promise<void> {
  */
 export async function removeSlots(slots: Slot[]): Promise<void> {
   if (slots.length === 0) return;
-  const mounted = slots.filter(isMounted).map((s) => s.path);
-  if (mounted.length > 0) {
-    const { code, stderr } = await run(["umount", "-l", ...mounted]);
-    if (code !== 0 && slots.some(isMounted)) throw new BerthError("internal", `umount: ${stderr.trim()}`);
+  for (const slot of slots) {
+    if (isMounted(slot)) umount2(slot.path, MNT.DETACH);
+    rmSync(slot.path, { force: true });
   }
-  for (const slot of slots) rmSync(slot.path, { force: true });
   const names = slots.flatMap((s) => s.link ?? []);
   for (let poll = 0; poll < GONE_POLLS && present(names).length > 0; poll++) await delay(GONE_POLL_MS);
   await ipBatch(

@@ -91,3 +91,22 @@ test("drain hands over what is ready and ends refilling; taking goes on to order
   await pool.idle();
   expect(pool.ready).toBe(0);
 });
+
+test("a hint that one was used up makes exactly one, however often it is given", async () => {
+  const made = Promise.withResolvers<void>();
+  let begun = 0;
+  const pool = new Pool<number>({
+    size: 3,
+    make: () => {
+      made.resolve();
+      return Promise.resolve(++begun);
+    },
+    log: () => undefined,
+  });
+  pool.topUp();
+  pool.topUp();
+  await made.promise;
+  await pool.idle();
+  expect([pool.ready, begun]).toEqual([1, 1]);
+  expect(await pool.drain()).toEqual([1]);
+});

@@ -18,6 +18,8 @@ const PARALLEL = 4;
 /** Refilling waits until nobody has taken anything for so long: a burst is served first. A steady trickle is met earlier, when `LOW` are left. */
 const QUIET_MS = 100;
 const LOW = 1;
+/** A hint that the host has a moment is acted on after so long, so that what gave it is answered first. */
+const HINT_MS = 10;
 
 /**
  * Things made before they are needed. `take` gives a ready one at once, else the next that gets finished; who waits
@@ -29,6 +31,7 @@ export class Pool<T> {
   readonly #waiters: Waiter<T>[] = [];
   readonly #making = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
+  #hint: NodeJS.Timeout | undefined;
   #refilling = false;
   #open = true;
 
@@ -63,6 +66,16 @@ export class Pool<T> {
     this.#pump();
   }
 
+  /** A hint that one was used up: makes one, unless something is being made. One after the other they delay nobody, while a whole refill does. */
+  topUp(): void {
+    if (!this.#open || this.#hint) return;
+    this.#hint = setTimeout(() => {
+      this.#hint = undefined;
+      if (this.#making.size === 0 && this.#ready.length < this.options.size) this.#start();
+    }, HINT_MS);
+    this.#hint.unref();
+  }
+
   /** Resolves when the pool is full and nothing is being made, or when making has failed. */
   async idle(): Promise<void> {
     if (this.#timer) this.fill();
@@ -73,6 +86,7 @@ export class Pool<T> {
   async drain(): Promise<T[]> {
     this.#open = false;
     this.#refilling = false;
+    clearTimeout(this.#hint);
     clearTimeout(this.#timer);
     this.#timer = undefined;
     while (this.#making.size > 0) await Promise.all(this.#making);
@@ -92,20 +106,22 @@ export class Pool<T> {
   }
 
   #pump(): void {
-    while (this.#making.size < Math.min(PARALLEL, this.#wanted())) {
-      const turn = ++this.#turns;
-      const one: Promise<void> = this.options
-        .make()
-        .then(
-          (thing) => this.#deliver(thing, turn),
-          (error: unknown) => this.#fail(error),
-        )
-        .finally(() => {
-          this.#making.delete(one);
-          this.#pump();
-        });
-      this.#making.add(one);
-    }
+    while (this.#making.size < Math.min(PARALLEL, this.#wanted())) this.#start();
+  }
+
+  #start(): void {
+    const turn = ++this.#turns;
+    const one: Promise<void> = this.options
+      .make()
+      .then(
+        (thing) => this.#deliver(thing, turn),
+        (error: unknown) => this.#fail(error),
+      )
+      .finally(() => {
+        this.#making.delete(one);
+        this.#pump();
+      });
+    this.#making.add(one);
   }
 
   /** Ready things are given out in the order in which their making began, so that addresses count up. */

@@ -98,10 +98,12 @@ class Service implements IdleNetworkService {
     const endpoint = this.#endpoints.get(containerId);
     if (!endpoint) return;
     await this.#wired?.table.unpublish(containerId);
-    this.#endpoints.delete(containerId);
+    this.#forget(containerId);
     this.#ledger.release(containerId);
     const { slot, ip } = endpoint;
-    if (slot) this.#sweeper.add(slot, () => this.#wired?.addresses.release(parseAddress(ip) ?? 0));
+    if (!slot) return;
+    this.#sweeper.add(slot, () => this.#wired?.addresses.release(parseAddress(ip) ?? 0));
+    (slot.link ? this.#wired?.pool : this.#bare)?.topUp();
   }
 
   get(containerId: string): Attachment | undefined {
@@ -168,7 +170,7 @@ class Service implements IdleNetworkService {
   /** Undoes an attach that failed. The namespace goes back to the pool unless its MAC address was touched. */
   #abandon(wired: Wired, request: AttachRequest, slot: WiredSlot): void {
     this.#ledger.release(request.containerId);
-    if (this.#endpoints.get(request.containerId)) this.#endpoints.delete(request.containerId);
+    this.#forget(request.containerId);
     if (request.mac === undefined) wired.pool.put(slot);
     else this.#sweeper.add(slot, () => wired.addresses.release(slot.address));
   }
@@ -193,9 +195,14 @@ class Service implements IdleNetworkService {
     return { containerId, name, network: network.name, networkId: network.id, endpointId, ...place };
   }
 
+  /** Endpoints end with the host, so that they need not be on the disk: `recover` drops those of containers that do not live. */
   #record(endpoint: EndpointRecord): EndpointRecord {
-    this.#endpoints.put(endpoint.containerId, endpoint);
+    this.#options.records.unsynced(() => this.#endpoints.put(endpoint.containerId, endpoint));
     return endpoint;
+  }
+
+  #forget(containerId: string): void {
+    this.#options.records.unsynced(() => this.#endpoints.delete(containerId));
   }
 
   #all(): EndpointRecord[] {

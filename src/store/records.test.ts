@@ -169,3 +169,21 @@ test("a killed process loses nothing that it had committed, and blocks nobody", 
   expect(table.get("a")).toBeGreaterThanOrEqual(last);
   expect(table.get("b")).toBe(table.get("a"));
 });
+
+test("unsynced writes are read back, outlive a close, and later writes are synced again", () => {
+  const first = openRecords(path);
+  const endpoints = first.table<number>("endpoints");
+  first.unsynced(() => endpoints.put("a", 1));
+  expect(() =>
+    first.unsynced(() => {
+      throw new Error("boom");
+    }),
+  ).toThrow("boom");
+  endpoints.put("b", 2);
+  expect(endpoints.entries()).toEqual([
+    ["a", 1],
+    ["b", 2],
+  ]);
+  first.close();
+  expect(open().table<number>("endpoints").get("a")).toBe(1);
+});

@@ -16,7 +16,6 @@ const MIGRATIONS: ((db: Db) => void)[] = [
       "endpoints",
       "volumes",
       "buildcache",
-      "leases",
       "meta",
     ];
     for (const name of tables) db.exec(`CREATE TABLE ${name} (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)`);
@@ -78,6 +77,10 @@ class SqliteRecords implements Records {
     } finally {
       for (const table of this.#tables.values()) table.settled();
     }
+  }
+
+  unsynced<R>(body: () => R): R {
+    return this.db.unsynced(body);
   }
 
   close(): void {

@@ -13,6 +13,11 @@ export interface Records {
   table<T>(name: TableName): Table<T>;
   /** All or nothing, also in memory: a throw inside rolls both back. Not nested, not async. */
   transaction<R>(body: () => R): R;
+  /**
+   * Writes inside `body` outlive a kill of the daemon, but not surely one of the host: for what is void or repeated after a reboot. Saves
+   * the wait for the disk. Not inside a transaction, not async.
+   */
+  unsynced<R>(body: () => R): R;
   close(): void;
 }
 
@@ -26,7 +31,6 @@ export type TableName =
   | "endpoints"
   | "volumes"
   | "buildcache"
-  | "leases"
   | "meta";
 
 /** A finished blob. `size` in bytes. */
@@ -56,7 +60,7 @@ export interface BlobStore {
   remove(digest: Digest): void;
 }
 
-/** Protects what is in flight from GC: blobs and chain ids named in it are kept until released. A dead daemon's leases go at start-up. */
+/** Protects what is in flight from GC: blobs and chain ids named in it are kept until released. In memory: what a killed daemon was at is nobody's any more. */
 export interface Leases {
   acquire(): Lease;
 }
