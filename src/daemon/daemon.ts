@@ -25,7 +25,7 @@ export async function startBerth(config: DaemonConfig, log: Logger): Promise<Dae
       hint: "start it with sudo",
     });
   }
-  ensureDir(config.dataRoot, 0o711);
+  ensureDir(config.dataRoot, 0o710);
   ensureDir(config.execRoot, 0o711);
   // Whatever is opened below is closed in reverse order, at the end or where a later step fails.
   await using opened = new AsyncDisposableStack();

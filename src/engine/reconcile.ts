@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
-import { ensureDir, removeTree } from "../host/files.ts";
+import { ensurePrivateDir, removeTree } from "../host/files.ts";
 import type { ExitStatus, MonitorHandle } from "../host/monitor-types.ts";
 import { errnoOf, messageOf } from "../spec/errors.ts";
 import { followExit } from "./container/exit.ts";
@@ -23,7 +23,7 @@ const LOST: Pick<ExitStatus, "code" | "oomKilled"> = { code: 255, oomKilled: fal
  */
 export async function reconcile(ctx: EngineContext): Promise<void> {
   removeTree(`${ctx.dataRoot}/tmp`);
-  ensureDir(`${ctx.dataRoot}/tmp`);
+  ensurePrivateDir(`${ctx.dataRoot}/tmp`);
   const handles = await reconnectAll(ctx);
   await ctx.network.start(new Set(handles.keys()));
   await finishRemovals(ctx);

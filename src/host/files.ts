@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Syncs a file or folder to disk. */
@@ -33,6 +33,12 @@ export function writeAtomic(
 /** Makes a folder with its parents; an existing one is fine. */
 export function ensureDir(path: string, mode = 0o755): void {
   mkdirSync(path, { recursive: true, mode });
+}
+
+/** Makes a folder, or makes an existing one, that only root may enter: what images hold below it (set-uid programs) is out of reach of the host's users. */
+export function ensurePrivateDir(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  chmodSync(path, 0o700);
 }
 
 /** Removes a tree; a missing one is fine. */

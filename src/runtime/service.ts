@@ -1,7 +1,7 @@
 import { chmodSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cgroupProcesses, removeCgroup } from "../host/cgroup.ts";
-import { ensureDir, removeTree, writeAtomic } from "../host/files.ts";
+import { ensureDir, ensurePrivateDir, removeTree, writeAtomic } from "../host/files.ts";
 import { launchExec, launchMonitor, readExit, reconnectMonitor } from "../host/monitor.ts";
 import type { MonitorHandle, RuntimeBinary, StdioOptions } from "../host/monitor-types.ts";
 import { killHard, startTime } from "../host/proc.ts";
@@ -33,7 +33,7 @@ interface Context extends RuntimeOptions {
 /** Opens the runtime service. State of containers that a former daemon launched is found below `execRoot`. */
 export function openRuntimeService(options: RuntimeOptions): RuntimeService {
   const context: Context = { ...options, facts: hostFacts(options.cgroupParent), filters: new SeccompFilters() };
-  ensureDir(join(options.execRoot, "containers"), 0o711);
+  ensurePrivateDir(join(options.execRoot, "containers"));
   return {
     launch: (request) => launch(context, request),
     exec: (request) => exec(context, request),
