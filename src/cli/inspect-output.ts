@@ -77,6 +77,22 @@ function completed(item: unknown): unknown {
   );
 }
 
+/** One value as `json` or by a Go template, as `info` and `version` print it: a template that does not fit leaves an empty line. */
+export async function printValue(ctx: Context, format: string, data: object): Promise<void> {
+  if (format === "json") {
+    ctx.io.out(`${JSON.stringify(data)}\n`);
+    return;
+  }
+  const { compileTemplate } = await import("./template/execute.ts");
+  const template = compiled(() => compileTemplate(format));
+  let text = "";
+  try {
+    text = template.execute(data);
+  } finally {
+    ctx.io.out(`${text}\n`);
+  }
+}
+
 const BAD_TEMPLATE = 64;
 
 /** A template that cannot be parsed ends the command with Docker's own exit code for it. */

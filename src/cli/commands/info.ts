@@ -3,6 +3,7 @@ import { command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { errorLine } from "../each.ts";
 import { infoText } from "../format/info.ts";
+import { printValue } from "../inspect-output.ts";
 
 /** `berth info`. */
 export default command({
@@ -34,10 +35,5 @@ async function print(ctx: Context, info: SystemInfo | undefined, format: string)
     return;
   }
   const data = { ...info, ClientInfo: client };
-  if (format === "json") {
-    ctx.io.out(`${JSON.stringify(data)}\n`);
-    return;
-  }
-  const { compileTemplate } = await import("../template/execute.ts");
-  ctx.io.out(`${compileTemplate(format).execute(data)}\n`);
+  await printValue(ctx, format, data);
 }

@@ -2,7 +2,7 @@ import { isKind } from "../../spec/errors.ts";
 import { command } from "../command.ts";
 import { forEachName } from "../each.ts";
 
-/** `berth rm`; with `-f` a container that is not there is no error. */
+/** `berth rm`; with `-f` a container that is not there is told, but does not count as a failure. */
 export default command({
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Remove one or more containers",
@@ -14,15 +14,15 @@ export default command({
   },
   async run(ctx, { flags, args }) {
     const query = { force: flags.force, link: flags.link, v: flags.volumes };
-    let absent = 0;
-    const code = await forEachName(ctx, args, async (id) => {
+    let failed = false;
+    await forEachName(ctx, args, async (id) => {
       try {
         await ctx.engine.containers.remove(id.replace(/^\/+|\/+$/g, ""), query);
       } catch (error) {
-        if (flags.force && isKind(error, "not-found")) absent++;
+        if (!flags.force || !isKind(error, "not-found")) failed = true;
         throw error;
       }
     });
-    return flags.force && absent > 0 && code !== 0 ? Number(absent < args.length && code !== 0) : code;
+    return failed ? 1 : 0;
   },
 });

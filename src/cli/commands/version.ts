@@ -4,6 +4,7 @@ import type { Context } from "../context.ts";
 import { errorLine } from "../each.ts";
 import { alignTable } from "../format/table.ts";
 import { unixOf } from "../format/time.ts";
+import { printValue } from "../inspect-output.ts";
 import { withHidden } from "../template/values.ts";
 
 const API_VERSION = "1.51";
@@ -52,12 +53,7 @@ async function print(ctx: Context, server: SystemVersion | undefined, format: st
     return;
   }
   const data = { Client: named(client), Server: server ? named(shown(server)) : null };
-  if (format === "json") {
-    ctx.io.out(`${JSON.stringify(data)}\n`);
-    return;
-  }
-  const { compileTemplate } = await import("../template/execute.ts");
-  ctx.io.out(`${compileTemplate(format).execute(data)}\n`);
+  await printValue(ctx, format, data);
 }
 
 /** Templates name fields as Go does, JSON as the API does. */
