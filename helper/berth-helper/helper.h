@@ -33,7 +33,9 @@ bool supervise_init(void);
 void supervise(void);
 /* NULL, or why the container cannot be started now. The outcome comes as an event. */
 const char *supervise_start(void);
-/* Gives up a container that was never started. */
+/* True while the container has not started: nothing runs, or the OCI runtime is still at work. */
+bool supervise_can_quit(void);
+/* Gives up a container that has not started. */
 void supervise_quit(void);
 
 /* runtime.c */

@@ -41,12 +41,18 @@ static void push_global(struct argv *a)
 		push(a, h.conf.runtime_args.items[i]);
 }
 
-/* The child gets the caller's environment but for what would make the runtime talk to the daemon's own supervisor. */
+/*
+ * The child leads a process group, so that whatever it starts can be killed with it. It gets the caller's environment but for what would make
+ * the runtime talk to the daemon's own supervisor.
+ */
 static pid_t spawn(struct argv *a, const int fds[3])
 {
 	pid_t pid = fork();
+	if (pid > 0)
+		setpgid(pid, pid); /* Here and in the child: whoever comes first. */
 	if (pid != 0)
 		return pid;
+	setpgid(0, 0);
 	for (int i = 0; i < 3; i++)
 		if (dup2(fds[i], i) < 0)
 			_exit(126);

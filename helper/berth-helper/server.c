@@ -193,7 +193,8 @@ static void command(struct client *c, const char *text)
 	} else if (sscanf(text, "resize %d %d%c", &a, &b, &end) == 2 && a >= 0 && b >= 0 && a <= 0xffff && b <= 0xffff) {
 		say(c, stdio_resize(a, b) ? "resize ok" : "resize error no terminal");
 	} else if (!strcmp(text, "quit")) {
-		bool can = h.state == CREATED;
+		/* The reply comes before all that quitting tells. */
+		bool can = supervise_can_quit();
 		say(c, can ? "quit ok" : "quit error started already");
 		if (can)
 			supervise_quit();

@@ -146,6 +146,9 @@ static void runtime_ended(int status)
 	if (!h.conf.exec)
 		cgroup_find(h.init, h.conf.cgroup);
 	stdio_running();
+	/* The runtime was done before the signal came. */
+	if (quitting)
+		kill(h.init, SIGKILL);
 }
 
 /* While the runtime starts, only it is reaped: the first process must not be taken for an orphan before its pid is known. */
@@ -190,9 +193,17 @@ const char *supervise_start(void)
 	return NULL;
 }
 
+bool supervise_can_quit(void)
+{
+	return h.state == CREATED || (h.state == STARTING && !h.conf.exec);
+}
+
+/* A runtime that is at work is killed with all that it started; its end is then handled as that of a failed start. */
 void supervise_quit(void)
 {
 	quitting = true;
+	if (h.state == STARTING)
+		kill(-h.runtime, SIGKILL);
 }
 
 static void quit(void)

@@ -57,7 +57,7 @@ async function reconnectAll(ctx: EngineContext): Promise<Map<string, MonitorHand
   const live = new Map<string, MonitorHandle>();
   const one = async (id: string): Promise<void> => {
     const handle = await ctx.runtime.reconnect(id);
-    if (handle && handle.pid > 0 && ctx.containers.get(id)) return void live.set(id, handle);
+    if (handle && ctx.containers.get(id) && (await runs(handle))) return void live.set(id, handle);
     if (handle) await endMonitor(handle);
     // An exit file is read first, by `settle`, which then removes the folder.
     if (!ctx.containers.get(id)) await ctx.runtime.cleanup(id);
@@ -68,6 +68,14 @@ async function reconnectAll(ctx: EngineContext): Promise<Map<string, MonitorHand
       .map((id) => one(id).catch((error: unknown) => ctx.log("warn", `container ${id}: ${messageOf(error)}`))),
   );
   return live;
+}
+
+/**
+ * True where the container runs. One whose start is under way is undone, since nobody is left who waits for it and the OCI runtime may take
+ * however long, unless it comes to run at that very moment.
+ */
+async function runs(handle: MonitorHandle): Promise<boolean> {
+  return handle.pid > 0 || (!(await handle.discard?.()) && handle.pid > 0);
 }
 
 function takeUp(ctx: EngineContext, container: Container, handle: MonitorHandle): void {

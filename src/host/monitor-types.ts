@@ -109,7 +109,7 @@ export interface MonitorHandle {
   readonly exited: Promise<ExitStatus>;
   /** The helper has removed the runtime's state, the cgroup and its mounts, and ended. */
   readonly gone: Promise<void>;
-  /** Ends a helper whose container was never started. False where it was. Resolves after `gone`. */
+  /** Ends a helper whose container has not started; one whose OCI runtime is at work kills that. False where it has started. Resolves after `gone`. */
   discard?(): Promise<boolean>;
   /** Closes this side only; the helper and its container go on. */
   disconnect(): void;

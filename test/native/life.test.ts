@@ -79,6 +79,24 @@ withHelpers("life", (bench) => {
     await handle.gone;
   });
 
+  test("quit while the OCI runtime is at work ends it with all that it started, and nothing is left", async () => {
+    const runtime = join(bench().dir, "slow-runtime");
+    const begun = join(bench().dir, "begun");
+    writeFileSync(runtime, `#!/bin/sh\nsleep 9999 &\necho $! >${begun}.new\nmv ${begun}.new ${begun}\nwait\n`, {
+      mode: 0o755,
+    });
+    const options = bench().prepare(["true"], { runtime });
+    const handle = await bench().launch(options);
+    const started = handle.start().catch((error: unknown) => String(error));
+    while (!existsSync(begun)) await new Promise((resolve) => setTimeout(resolve, 5));
+    const other = await reconnectMonitor(options.dir);
+    expect(await other?.discard?.()).toBe(true);
+    expect(await started).toContain("killed by signal 9");
+    expect(readExit(options.dir)).toMatchObject({ startedAt: 0 });
+    const child = Number(readFileSync(begun, "utf8"));
+    while (existsSync(`/proc/${child}/exe`)) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
   test("a client killed in the middle of its line or stream disturbs nobody", async () => {
     const { options, handle } = await running(bench());
     for (const text of ["", "att", "control\nsig", "attach stdin=1 stdout=1 stderr=1\nhalf"]) {
