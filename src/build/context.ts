@@ -3,10 +3,10 @@ import { join, posix } from "node:path";
 import { decompress } from "../layer/compression.ts";
 import type { LayerStore, RootView } from "../layer/types.ts";
 import { unpackTar } from "../layer/unpack.ts";
+import { type IgnoreRules, parseIgnore } from "../spec/dockerignore.ts";
 import { BerthError, errnoOf } from "../spec/errors.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";
 import type { Dockerfile } from "./dockerfile/syntax.ts";
-import { type IgnoreRules, parseIgnore } from "./ignore.ts";
 
 /** The unpacked context, without what .dockerignore leaves out. */
 export interface Context {

@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { posix } from "node:path";
 import type { RootView, ViewEntry } from "../../layer/types.ts";
 import { BerthError } from "../../spec/errors.ts";
-import { elementPattern, hasWildcard } from "../gomatch.ts";
+import { elementPattern, hasWildcard } from "../../spec/gomatch.ts";
 
 /** One file, folder or link to be copied. `path` is below the source, "" for the source itself; `mtime` in seconds since 1970. */
 export interface SourceEntry {

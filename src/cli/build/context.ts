@@ -1,7 +1,7 @@
 import { createReadStream, type Stats } from "node:fs";
 import { lstat, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
-import ignore from "@balena/dockerignore";
+import { type IgnoreRules, NO_RULES, parseIgnore } from "../../spec/dockerignore.ts";
 import { BerthError, errnoOf, messageOf } from "../../spec/errors.ts";
 import { type TarEntry, tarStream } from "./tar.ts";
 
@@ -33,7 +33,7 @@ export async function packFolder(folder: string, file: string | Uint8Array): Pro
   const { name, extra } = await placeDockerfile(root, file);
   const ignores = await ignoreRules(root, extra ? name : join(root, name));
   const kept = new Set([name, IGNORE_FILE]);
-  const skip = (path: string): boolean => !kept.has(path) && ignores.rules.ignores(path);
+  const skip = (path: string): boolean => !kept.has(path) && ignores.excludes(path);
   const entries = walk(root, "", { skip, descend: ignores.hasExceptions });
   return { tar: tarStream(tarEntries(root, entries, extra)), dockerfile: name };
 }
@@ -70,23 +70,16 @@ async function placeDockerfile(root: string, file: string | Uint8Array): Promise
   return { name: inside };
 }
 
-interface Rules {
-  rules: { ignores(path: string): boolean };
-  hasExceptions: boolean;
-}
-
 /** `Dockerfile.dockerignore` beside the Dockerfile counts before `.dockerignore` of the folder. */
-async function ignoreRules(root: string, dockerfile: string): Promise<Rules> {
+async function ignoreRules(root: string, dockerfile: string): Promise<IgnoreRules> {
   for (const path of [`${dockerfile}.dockerignore`, join(root, IGNORE_FILE)]) {
     try {
-      const text = await readFile(path, "utf8");
-      const lines = text.split(/\r?\n/).map((l) => l.trim());
-      return { rules: ignore({ ignorecase: false }).add(text), hasExceptions: lines.some((l) => l.startsWith("!")) };
+      return parseIgnore(await readFile(path, "utf8"));
     } catch (error) {
       if (errnoOf(error) !== "ENOENT" && errnoOf(error) !== "ENOTDIR") throw error;
     }
   }
-  return { rules: { ignores: () => false }, hasExceptions: false };
+  return NO_RULES;
 }
 
 interface Found {

@@ -1,4 +1,4 @@
-import { BerthError } from "../spec/errors.ts";
+import { BerthError } from "./errors.ts";
 
 /** True where the pattern has something to expand. */
 export function hasWildcard(pattern: string): boolean {
@@ -20,9 +20,9 @@ export function elementPattern(pattern: string): RegExp {
       if (++at >= pattern.length) throw badPattern(pattern);
       source += literal(pattern[at] ?? "");
     } else if (c === "[") {
-      const end = classEnd(pattern, at);
-      source += classSource(pattern.slice(at + 1, end), pattern);
-      at = end;
+      const found = classAt(pattern, at);
+      source += found.source;
+      at = found.end;
     } else source += literal(c);
     at++;
   }
@@ -32,6 +32,12 @@ export function elementPattern(pattern: string): RegExp {
 /** `text` as it stands in a regular expression. */
 export function literal(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+}
+
+/** The class that begins at `start`, as a regular expression, and the index of its `]`. Malformed ones throw `invalid-argument`. */
+export function classAt(pattern: string, start: number): { source: string; end: number } {
+  const end = classEnd(pattern, start);
+  return { source: classSource(pattern.slice(start + 1, end), pattern), end };
 }
 
 /** The index of the `]` that ends the class at `start`. */
