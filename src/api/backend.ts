@@ -168,13 +168,20 @@ export interface BuildBackend {
       signal: AbortSignal;
     },
   ): AsyncIterable<Progress>;
-  prune(options: { all: boolean; filters: Filters }): Promise<{ CachesDeleted: string[]; SpaceReclaimed: number }>;
+  /** `keepBytes` may stay, those used last. */
+  prune(options: {
+    all: boolean;
+    filters: Filters;
+    keepBytes?: number;
+  }): Promise<{ CachesDeleted: string[]; SpaceReclaimed: number }>;
 }
 
 /** Router `network`. */
 export interface NetworkBackend {
   list(filters: Filters): Promise<Network[]>;
   inspect(id: string): Promise<Network>;
+  /** Removes networks of users that no container is on; null: none, as Docker has it. */
+  prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }>;
 }
 
 /** Router `volume`. */

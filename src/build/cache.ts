@@ -11,6 +11,8 @@ export interface CacheEntry {
   size: number;
   /** The instruction, for people. */
   step: string;
+  /** How often a build has found it. */
+  uses?: number;
 }
 
 /** What a step made, and when; `hit` where it was there already. */
@@ -30,14 +32,43 @@ export function cachedChains(records: Records): ChainId[] {
   return entriesOf(records).flatMap(([, e]) => (e.chain ? [e.chain] : []));
 }
 
-/** Drops entries last used before `unusedSince` (all where undefined). Returns their keys; the layers go at the next GC. */
-export function pruneCache(records: Records, options: { unusedSince?: number } = {}): string[] {
-  const old = entriesOf(records).filter(([, e]) => e.lastUsed < (options.unusedSince ?? Number.POSITIVE_INFINITY));
+/** The whole cache, key and entry, in the order in which entries came. */
+export function cacheEntries(records: Records): [string, CacheEntry][] {
+  return entriesOf(records);
+}
+
+/** Which entries to drop; what is left open does not matter. */
+export interface CachePrune {
+  /** Milliseconds since 1970: only those last used before. */
+  unusedSince?: number;
+  wanted?: (key: string, entry: CacheEntry) => boolean;
+  /** Bytes that may stay: those used last. */
+  keepBytes?: number;
+}
+
+/** Drops entries of the cache. Returns their keys; the layers go at the next GC. */
+export function pruneCache(records: Records, options: CachePrune = {}): string[] {
+  const { unusedSince = Number.POSITIVE_INFINITY, wanted = () => true, keepBytes = 0 } = options;
+  const spared = sparedBy(entriesOf(records), keepBytes);
+  const old = entriesOf(records).filter(([key, e]) => e.lastUsed < unusedSince && wanted(key, e) && !spared.has(key));
   const table = records.table<CacheEntry>("buildcache");
   records.transaction(() => {
     for (const [key] of old) table.delete(key);
   });
   return old.map(([key]) => key);
+}
+
+/** The entries last used that take up no more than so many bytes together. */
+function sparedBy(entries: [string, CacheEntry][], bytes: number): Set<string> {
+  const spared = new Set<string>();
+  if (bytes <= 0) return spared;
+  let left = bytes;
+  for (const [key, { size }] of [...entries].sort(([, a], [, b]) => b.lastUsed - a.lastUsed)) {
+    if (size > left) break;
+    left -= size;
+    spared.add(key);
+  }
+  return spared;
 }
 
 function entriesOf(records: Records): [string, CacheEntry][] {
@@ -48,7 +79,7 @@ function entriesOf(records: Records): [string, CacheEntry][] {
 const RUNNING = new WeakMap<Records, Map<string, Promise<Cached>>>();
 
 /**
- * One build's view of the cache. `hold` keeps a layer from GC from the moment that it is found or made. A layer entry is written as soon as its layer is whole, so that a later failure or a kill keeps it; uses and
+ * One build's view of the cache. `hold` keeps a layer from GC from the moment that it is found; who makes one holds it. A layer entry is written as soon as its layer is whole, so that a later failure or a kill keeps it; uses and
  * configuration steps are written by `flush`, in one transaction.
  */
 export class BuildCache {
@@ -81,7 +112,7 @@ export class BuildCache {
   async layer(key: string, step: string, how: { make: () => Promise<LayerRecord>; wait: () => void }): Promise<Cached> {
     const known = this.find(key);
     if (known) {
-      this.touched.set(key, { ...known, lastUsed: Date.now() });
+      this.touched.set(key, { ...known, lastUsed: Date.now(), uses: (known.uses ?? 0) + 1 });
       return { ...known, hit: true };
     }
     const other = this.options.read ? this.running.get(key) : undefined;
@@ -110,7 +141,6 @@ export class BuildCache {
 
   private async make(key: string, step: string, body: () => Promise<LayerRecord>): Promise<Cached> {
     const layer = await body();
-    this.options.hold(layer.chainId);
     const now = Date.now();
     this.table.put(key, { chain: layer.chainId, created: now, lastUsed: now, size: layer.size, step });
     return { chain: layer.chainId, created: now, hit: false };

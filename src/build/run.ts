@@ -64,7 +64,11 @@ async function execute(
       { cause: { code: result.code } },
     );
   }
-  const layer = await deps.layers.commit(result.upper, { ...(state.top ? { parent: state.top } : {}), move: true });
+  const layer = await deps.layers.commit(result.upper, {
+    ...(state.top ? { parent: state.top } : {}),
+    hold: session.hold,
+    move: true,
+  });
   emit({ stream: ` ---> Removed intermediate container ${id}\n` });
   return layer;
 }

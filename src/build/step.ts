@@ -109,6 +109,7 @@ async function copyStep(session: Session, state: StageState, node: CopyNode, pla
     workdir: state.run.WorkingDir ?? "/",
     tmp: session.tmp,
     epoch: session.epoch ?? DEFAULT_EPOCH,
+    hold: session.hold,
     ...(session.options.signal ? { signal: session.options.signal } : {}),
   });
   const key = ["copy", node.keyword, state.top ?? null, state.run.WorkingDir ?? "/", ...job.key];
@@ -141,7 +142,7 @@ async function workdirStep(session: Session, state: StageState, node: ValueNode)
   const parent = state.top ? { parent: state.top } : {};
   const cached = await layerStep(session, node, {
     key: ["workdir", state.top ?? null, path, owner, epoch],
-    make: () => session.deps.layers.applyStream(writeTar(placement.tar()), parent),
+    make: () => session.deps.layers.applyStream(writeTar(placement.tar()), { ...parent, hold: session.hold }),
   });
   return after(session, { ...state, run }, { text, cached });
 }

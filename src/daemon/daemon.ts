@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { createApi } from "../api/api.ts";
 import { ensureDir, writeAtomic } from "../host/files.ts";
+import { collectGarbage, dropCode } from "../host/memory.ts";
 import { BerthError } from "../spec/errors.ts";
 import type { DaemonConfig } from "./config.ts";
 import { watchIdle } from "./idle.ts";
@@ -37,12 +38,14 @@ export async function startBerth(config: DaemonConfig, log: Logger): Promise<Dae
     opened.defer(() => rmSync(pidfile, { force: true }));
   }
   const engine = await openServices(config, { log, opened });
-  const activity = watchIdle({ after: config.idleExit, busy: () => engine.busy() });
+  const activity = watchIdle({ after: config.idleExit, busy: () => engine.busy(), rest: collectGarbage });
   opened.defer(() => activity.stop());
   const server = `Berth/${VERSION.version} (linux)`;
   const listeners = await listenAll(config.hosts, createApi(engine.backend, { server }), { log, activity });
   opened.defer(() => listeners.close());
+  dropCode();
   log("info", `Berth ${VERSION.version} listens on ${config.hosts.join(", ")}`);
+  void engine.resume();
   const kept = opened.move();
   return { idle: activity.idle, stop: () => kept.disposeAsync() };
 }

@@ -31,7 +31,7 @@ export async function openServices(
   const blobs = openBlobStore(at("content"));
   const leases = openLeases(records);
   const layers = openLayerStore({ root: at("layers"), records });
-  const images = openImageStore({ records, blobs, layers, leases });
+  const images = openImageStore({ records, blobs, layers, leases, warn: (line) => log("warn", line) });
   const volumes = openVolumeService({ root: at("volumes"), records });
   const network = openNetworkService({
     records,

@@ -2,7 +2,7 @@ import type { MonitorHandle } from "../host/monitor-types.ts";
 import { BerthError } from "../spec/errors.ts";
 import type { Records, Table } from "../store/types.ts";
 import { Lock, type Signal, signal } from "./lock.ts";
-import type { ContainerRecord, StateRecord } from "./record.ts";
+import type { ContainerRecord, HealthRecord, StateRecord } from "./record.ts";
 
 /** How a run ended, as `wait` answers it. */
 export interface WaitResult {
@@ -48,11 +48,8 @@ export interface Container {
   health?: Health;
 }
 
-/** The result of the health checks of one run, in Docker's shape. */
-export interface Health {
-  status: "starting" | "healthy" | "unhealthy";
-  failingStreak: number;
-  log: { Start: string; End: string; ExitCode: number; Output: string }[];
+/** The health checks of one run. */
+export interface Health extends HealthRecord {
   stop(): void;
 }
 

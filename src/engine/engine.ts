@@ -1,5 +1,5 @@
 import type { Backend, ContainerBackend, ExecBackend, SystemBackend } from "../api/backend.ts";
-import { ensureDir } from "../host/files.ts";
+import { ensurePrivateDir } from "../host/files.ts";
 import { buildBackend } from "./build/builds.ts";
 import { attachContainer } from "./container/attach.ts";
 import { createContainer } from "./container/create.ts";
@@ -26,7 +26,6 @@ import { createExec } from "./exec/create.ts";
 import { inspectExec, resizeExec } from "./exec/inspect.ts";
 import { startExec } from "./exec/start.ts";
 import { imageBackend } from "./image/images.ts";
-import { holdOrphanedLayers } from "./image/users.ts";
 import { makeInitLayer } from "./init-layer.ts";
 import { networkBackend } from "./network/networks.ts";
 import { reconcile, startByPolicies } from "./reconcile.ts";
@@ -40,13 +39,15 @@ export type { EngineConfig, EngineDeps } from "./context.ts";
 export interface Engine {
   /** What the API serves. */
   backend: Backend;
+  /** Starts what restart policies want started with the daemon; for when requests are served. Answers when all were tried; never rejects. */
+  resume(): Promise<void>;
   /** Ends streams and timers and closes the connections to monitors. Running containers go on. */
   shutdown(): Promise<void>;
   /** True while a daemon has to stay: something is about to be restarted, or a container with a restart policy or a health check runs. */
   busy(): boolean;
 }
 
-/** Composes the engine, brings records and reality together, and starts what restart policies want started. */
+/** Composes the engine and brings records and reality together. */
 export async function openEngine(deps: EngineDeps): Promise<Engine> {
   const closing = new AbortController();
   const ctx: EngineContext = {
@@ -57,14 +58,17 @@ export async function openEngine(deps: EngineDeps): Promise<Engine> {
     closing: closing.signal,
     startByPolicy: (container) => startLocked(ctx, container, { byPolicy: true }),
   };
-  ensureDir(`${ctx.dataRoot}/containers`, 0o711);
+  ensurePrivateDir(`${ctx.dataRoot}/containers`);
   makeInitLayer(ctx);
-  holdOrphanedLayers(ctx);
   await reconcile(ctx);
-  await startByPolicies(ctx);
+  let resuming: Promise<void> | undefined;
   return {
     backend: backendOf(ctx),
-    busy: () => isBusy(ctx),
+    resume: () => {
+      resuming ??= startByPolicies(ctx).finally(() => (resuming = undefined));
+      return resuming;
+    },
+    busy: () => resuming !== undefined || isBusy(ctx),
     shutdown: async () => {
       closing.abort();
       for (const container of ctx.containers.all()) {

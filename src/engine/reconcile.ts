@@ -14,6 +14,9 @@ import { endMonitor } from "./monitors.ts";
 import { afterExit, afterStart } from "./record.ts";
 import { startsWithDaemon } from "./restart-policy.ts";
 
+/** How many containers are started at the same time when the daemon starts. */
+const STARTS_AT_ONCE = 4;
+
 /** What is said of a container whose monitor left no exit file: it was killed, or the machine went down. */
 const LOST: Pick<ExitStatus, "code" | "oomKilled"> = { code: 255, oomKilled: false };
 
@@ -35,20 +38,33 @@ export async function reconcile(ctx: EngineContext): Promise<void> {
   }
 }
 
-/** After the reconciliation: starts what restart policies want started. Answers when all were tried. */
+/**
+ * After the reconciliation, requests being served already: starts what restart policies want started, a few at a time, the oldest first. Answers
+ * when all were tried.
+ */
 export async function startByPolicies(ctx: EngineContext): Promise<void> {
-  const wanted = ctx.containers.all().filter(({ record }) => {
-    const { status } = record.state;
-    return status !== "running" && startsWithDaemon(record.hostConfig.RestartPolicy, record.state);
-  });
-  for (const container of wanted.reverse()) {
-    if (container.record.state.status === "restarting") {
-      scheduleRestart(ctx, container);
-      continue;
-    }
-    await container.lock
-      .run(() => ctx.startByPolicy(container))
-      .catch((error: unknown) => ctx.log("warn", `container ${container.record.id}: ${messageOf(error)}`));
+  const wanted = ctx.containers.all().filter(isWanted).reverse();
+  const next = async (): Promise<void> => {
+    for (let container = wanted.shift(); container; container = wanted.shift()) await startOne(ctx, container);
+  };
+  await Promise.all(Array.from({ length: STARTS_AT_ONCE }, next));
+}
+
+function isWanted({ record, removing }: Container): boolean {
+  const { status } = record.state;
+  return status !== "running" && !removing && startsWithDaemon(record.hostConfig.RestartPolicy, record.state);
+}
+
+/** A person may have started, stopped or removed it by now. */
+async function startOne(ctx: EngineContext, container: Container): Promise<void> {
+  if (container.record.state.status === "restarting") return scheduleRestart(ctx, container);
+  try {
+    await container.lock.run(async () => {
+      if (isWanted(container) && ctx.containers.get(container.record.id) && !ctx.closing.aborted)
+        await ctx.startByPolicy(container);
+    });
+  } catch (error) {
+    ctx.log("warn", `container ${container.record.id}: ${messageOf(error)}`);
   }
 }
 
@@ -79,9 +95,10 @@ async function runs(handle: MonitorHandle): Promise<boolean> {
 }
 
 function takeUp(ctx: EngineContext, container: Container, handle: MonitorHandle): void {
-  const { state } = container.record;
+  const { state, health } = container.record;
+  const isSameRun = state.status === "running" && state.pid === handle.pid;
   // Launched and running, but the daemon was killed before it could record the start.
-  if (state.status !== "running" || state.pid !== handle.pid) {
+  if (!isSameRun) {
     const startedAt = state.status === "running" && state.startedAt > 0 ? state.startedAt : Date.now();
     ctx.containers.saveState(
       container,
@@ -92,7 +109,7 @@ function takeUp(ctx: EngineContext, container: Container, handle: MonitorHandle)
   const run: Run = { handle, done: done.promise };
   container.run = run;
   followExit(ctx, container, { run, done: done.resolve });
-  startHealth(ctx, container, run);
+  startHealth(ctx, container, run, isSameRun ? health : undefined);
 }
 
 async function settle(ctx: EngineContext, container: Container): Promise<void> {

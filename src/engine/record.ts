@@ -54,7 +54,7 @@ export interface MountRecord {
  * - between launch and the record of start, with an exit in between: the exit file is newer than the record; the exit is recorded.
  * - between exit and its record: the exit file is still there, since it goes after the record; the exit is handled again.
  * - in a removal: first the folder is renamed into `tmp`, then the record goes. A record without a folder is a removal to finish.
- * AutoRemove containers have no record of their start and exit: created ─→ (no record) in one step, the rest is in memory and found again as above.
+ * AutoRemove containers have no record of their start, health and exit: created ─→ (no record) in one step, the rest is in memory and found again as above.
  */
 export interface ContainerRecord {
   id: string;
@@ -74,6 +74,15 @@ export interface ContainerRecord {
   argv: string[];
   mounts: MountRecord[];
   state: StateRecord;
+  /** The health checks of the run that began at `state.startedAt`, or of the last one. */
+  health?: HealthRecord;
+}
+
+/** What the health checks of one run have found, in Docker's shape. The last five checks are kept. */
+export interface HealthRecord {
+  status: "starting" | "healthy" | "unhealthy";
+  failingStreak: number;
+  log: { Start: string; End: string; ExitCode: number; Output: string }[];
 }
 
 /** The state of a container that was never started. */

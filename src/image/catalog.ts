@@ -17,6 +17,8 @@ export interface ImageStoreDeps {
   leases: Leases;
   /** Accepted from callers that have one; archives are spooled by the blob store, which verifies them on the way. */
   tmp?: string;
+  /** Told of what is damaged and goes on nevertheless. */
+  warn?: (line: string) => void;
 }
 
 /** A name's record: key `domain/path:tag` or `domain/path@digest`. */
@@ -36,13 +38,13 @@ export function nameKey(ref: Reference): string {
 
 /** Images and names as records, with their configs and manifests from the blob store: what all operations on images share. */
 export class Catalog {
-  /** Layers being unpacked whose chain id nobody knows yet, and so no lease can name: a full GC leaves all layers alone meanwhile. */
-  unnamedLayers = 0;
   readonly #images: Table<ImageRecord>;
   readonly #names: Table<NameRecord>;
   /** By content, so never stale. */
   readonly #configs = new Map<Digest, StoredConfig>();
   readonly #manifests = new Map<Digest, Manifest>();
+
+  readonly #warned = new Set<Digest>();
 
   constructor(readonly deps: ImageStoreDeps) {
     this.#images = deps.records.table<ImageRecord>("images");
@@ -107,6 +109,12 @@ export class Catalog {
       this.#manifests.set(record.manifest, manifest);
     }
     return manifest;
+  }
+
+  /** Tells of a damaged image, once each. */
+  warnOnce(id: Digest, line: string): void {
+    if (!this.#warned.has(id)) this.deps.warn?.(line);
+    this.#warned.add(id);
   }
 
   put(record: ImageRecord): void {

@@ -7,7 +7,7 @@ import type { LayerStore } from "../layer/types.ts";
 import type { Digest } from "../spec/digest.ts";
 import { type Descriptor, MediaType, type Platform } from "../spec/oci.ts";
 import { openBlobStore } from "../store/blobs.ts";
-import { openLeases } from "../store/leases.ts";
+import { leasedIds, openLeases } from "../store/leases.ts";
 import { openRecords } from "../store/records.ts";
 import type { BlobStore, Leases, Records } from "../store/types.ts";
 import { openImageStore } from "./store.ts";
@@ -37,12 +37,15 @@ export interface TarInput {
 }
 
 /** Opens an empty store below the system's folder for temporary files, or the one that `root` names. */
-export function openTestStore(root = mkdtempSync(join(tmpdir(), "berth-images-"))): TestStore {
+export function openTestStore(
+  root = mkdtempSync(join(tmpdir(), "berth-images-")),
+  warn: (line: string) => void = () => undefined,
+): TestStore {
   const records = openRecords(join(root, "berth.db"));
   const blobs = openBlobStore(join(root, "content"));
   const layers = openLayerStore({ root: join(root, "layers"), records });
   const leases = openLeases(records);
-  const images = openImageStore({ records, blobs, layers, leases });
+  const images = openImageStore({ records, blobs, layers, leases, warn });
   return {
     root,
     records,
@@ -51,7 +54,10 @@ export function openTestStore(root = mkdtempSync(join(tmpdir(), "berth-images-")
     leases,
     images,
     snapshot: () => ({
-      records: ["images", "tags", "layers", "leases"].map((t) => records.table(t as "images").entries()),
+      records: [
+        ...["images", "tags", "layers"].map((t) => records.table(t as "images").entries()),
+        [...leasedIds(records)],
+      ],
       blobs: blobs.list().sort(),
       folders: ["content/tmp", "layers", "layers/tmp"].map((d) => readdirSync(join(root, d)).sort()),
     }),

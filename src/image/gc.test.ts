@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import type { Digest } from "../spec/digest.ts";
 import { chunked, digestOf, dockerArchive, openTestStore, type TestStore, tar } from "./fixture.ts";
 
@@ -47,23 +48,68 @@ test("leases and `keep` protect a stack with all below it, and blobs", async () 
   expect(store.blobs.list()).toEqual([kept.digest]);
 });
 
-test("nothing is swept when an image cannot be read", async () => {
+test("an image whose manifest is lost keeps its layers and their blobs, is told of once, and stops no sweep", async () => {
   await store.load(dockerArchive({ layers: [layer], tags: ["broken:1"] }));
-  rmSync(store.blobs.path(store.images.resolve("broken:1").manifest));
-  const stray = await store.blobs.ingestBytes(Buffer.from("stray"));
+  const { manifest, top, id } = store.images.resolve("broken:1");
+  rmSync(store.blobs.path(manifest));
+  await store.blobs.ingestBytes(Buffer.from("stray"));
   // A manifest that was read before is remembered: only a new start has to look.
   store.records.close();
-  const again = openTestStore(store.root);
-  expect(again.images.gc(nothing)).rejects.toThrow("is lost or damaged");
-  expect(again.blobs.has(stray.digest)).toBe(true);
-  store = again;
+  const warnings: string[] = [];
+  store = openTestStore(store.root, (line) => warnings.push(line));
+  expect(await store.images.gc(nothing)).toBe("stray".length);
+  expect(await store.images.gc(nothing)).toBe(0);
+  expect(store.layers.list().map((l) => l.chainId)).toEqual(top ? [top] : []);
+  expect(store.blobs.list().sort()).toEqual([digestOf(layer), id].sort());
+  expect(warnings).toEqual([expect.stringContaining(`blob ${manifest} is lost or damaged`)]);
+});
+
+test("a layer is held before it can be seen: a sweep at any moment leaves it to its maker", async () => {
+  const lease = store.leases.acquire();
+  const busy = { done: false };
+  const sweeping = (async () => {
+    while (!busy.done) {
+      await store.images.gc(nothing);
+      await setImmediate();
+    }
+  })();
+  let parent: Digest | undefined;
+  for (let i = 0; i < 30; i++) {
+    const own = { ...(parent ? { parent } : {}), hold: (chain: Digest) => lease.add(chain) };
+    parent = (await store.layers.applyStream(chunked(tar({ name: `f${i}`, data: String(i) })), own)).chainId;
+    expect(store.layers.chain(parent)).toHaveLength(i + 1);
+  }
+  busy.done = true;
+  await sweeping;
+  await lease[Symbol.asyncDispose]();
+  await store.images.gc(nothing);
+  expect(store.layers.list()).toEqual([]);
+});
+
+test("what keeps content is asked again before each removal", async () => {
+  const bottom = await apply("1");
+  const top = await apply("22", bottom.chainId);
+  const asked: number[] = [];
+  const late = {
+    get chains() {
+      asked.push(asked.length);
+      return asked.length > 1 ? [bottom.chainId] : [];
+    },
+    blobs: [],
+  };
+  expect(await store.images.gc(late)).toBe(2);
+  expect(store.layers.list().map((l) => l.chainId)).toEqual([bottom.chainId]);
+  expect(store.layers.get(top.chainId)).toBeUndefined();
 });
 
 test("GC at any moment does not disturb loads and imports that are under way", async () => {
   const busy = { done: false };
   const sweeping = (async () => {
     let rounds = 0;
-    for (; !busy.done; rounds++) await store.images.gc(nothing);
+    for (; !busy.done; rounds++) {
+      await store.images.gc(nothing);
+      await setImmediate();
+    }
     return rounds;
   })();
   const work = Array.from({ length: 6 }, async (_, i) => {

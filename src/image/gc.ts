@@ -1,10 +1,11 @@
-import { setImmediate } from "node:timers/promises";
 import type { ChainId, LayerStore } from "../layer/types.ts";
 import type { Digest } from "../spec/digest.ts";
+import { BerthError } from "../spec/errors.ts";
 import { leasedIds } from "../store/leases.ts";
 import type { Catalog } from "./catalog.ts";
+import type { ImageRecord } from "./types.ts";
 
-/** What must stay besides what images and leases need. */
+/** What must stay besides what images and leases need. Read again before each removal: a getter tells of what has come meanwhile. */
 export interface Keep {
   chains: Iterable<ChainId>;
   blobs: Iterable<Digest>;
@@ -28,7 +29,7 @@ export const NOTHING: Keep = { chains: [], blobs: [] };
 /** Sweeps the whole store. Returns the bytes freed. */
 export async function collectGarbage(catalog: Catalog, keep: Keep): Promise<number> {
   const { blobs, layers } = catalog.deps;
-  const chains = catalog.unnamedLayers > 0 ? [] : layers.list().map((layer) => layer.chainId);
+  const chains = layers.list().map((layer) => layer.chainId);
   const all = { chains, blobs: blobs.list() };
   return (await sweep(catalog, all, keep)).bytes;
 }
@@ -42,8 +43,6 @@ export async function sweep(catalog: Catalog, candidates: Candidates, keep: Keep
   const { blobs, layers } = catalog.deps;
   const swept: Swept = { chains: [], bytes: 0 };
   const chains = topDown(layers, candidates.chains);
-  // A stack's id is known only once it is recorded: whoever was about to lease one of these has done so after this turn.
-  await setImmediate();
   for (const chain of chains) {
     const layer = layers.get(chain);
     if (!layer || mark(catalog, keep).has(chain)) continue;
@@ -61,7 +60,7 @@ export async function sweep(catalog: Catalog, candidates: Candidates, keep: Keep
   return swept;
 }
 
-/** Every digest, of blob or stack, that has to stay. An image whose manifest cannot be read throws: nothing is swept on half a picture. */
+/** Every digest, of blob or stack, that has to stay. */
 function mark(catalog: Catalog, keep: Keep): Set<Digest> {
   const { records, layers } = catalog.deps;
   const leased = leasedIds(records);
@@ -70,11 +69,22 @@ function mark(catalog: Catalog, keep: Keep): Set<Digest> {
     const record = catalog.record(id);
     if (!record) continue;
     needed.add(id).add(record.manifest);
-    for (const layer of catalog.manifest(record).layers) needed.add(layer.digest);
+    for (const digest of layerBlobs(catalog, record)) needed.add(digest);
     markChain(layers, record.top, needed);
   }
   for (const chain of [...keep.chains, ...leased]) markChain(layers, chain, needed);
   return needed;
+}
+
+/** The blobs that an image's manifest names. Where the manifest is lost these are those that its layers came from: the image cannot be pushed any more, but it runs. */
+function layerBlobs(catalog: Catalog, record: ImageRecord): Digest[] {
+  try {
+    return catalog.manifest(record).layers.map((layer) => layer.digest);
+  } catch (error) {
+    if (!(error instanceof BerthError)) throw error;
+    catalog.warnOnce(record.id, error.message);
+    return [];
+  }
 }
 
 /** A stack needs all that is below it, and the blobs it was unpacked from. */

@@ -25,7 +25,10 @@ export async function importImage(
   const { blobs, layers } = catalog.deps;
   await using intake = new Intake(catalog);
   const blob = await intake.layerBlob(await intake.stream(tar));
-  const layer = await intake.unpack(() => layers.applyFile(blobs.path(blob.digest), { blob: blob.digest }));
+  const layer = await layers.applyFile(blobs.path(blob.digest), {
+    blob: blob.digest,
+    hold: (chain) => intake.expectChain(chain),
+  });
   const created = new Date().toISOString();
   const image = await createImage(
     catalog,

@@ -1,6 +1,6 @@
 import { closeSync, createReadStream, openSync, readSync } from "node:fs";
 import { type Compression, decompress, detectCompression } from "../layer/compression.ts";
-import type { ChainId, LayerRecord } from "../layer/types.ts";
+import type { ChainId } from "../layer/types.ts";
 import type { Digest } from "../spec/digest.ts";
 import { MediaType } from "../spec/oci.ts";
 import type { BlobInfo, BlobStore, Lease } from "../store/types.ts";
@@ -61,20 +61,6 @@ export class Intake implements AsyncDisposable {
   expectChain(chain: ChainId): void {
     this.#lease.add(chain);
     if (!this.catalog.deps.layers.get(chain)) this.#newChains.add(chain);
-  }
-
-  /** Unpacks a layer whose chain id shows only then. */
-  async unpack(apply: () => Promise<LayerRecord>): Promise<LayerRecord> {
-    const before = new Set(this.catalog.deps.layers.list().map((layer) => layer.chainId));
-    this.catalog.unnamedLayers++;
-    try {
-      const layer = await apply();
-      this.#lease.add(layer.chainId);
-      if (!before.has(layer.chainId)) this.#newChains.add(layer.chainId);
-      return layer;
-    } finally {
-      this.catalog.unnamedLayers--;
-    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,7 +3,7 @@ import { type Digest, shortId } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
 import { familiarString, parseReference, type Reference, withDefaultTag } from "../spec/reference.ts";
 import type { Catalog } from "./catalog.ts";
-import { type Candidates, sweep } from "./gc.ts";
+import { type Candidates, type Keep, sweep } from "./gc.ts";
 import { isIdOf, resolveImage } from "./resolve.ts";
 import type { ImageRecord, ImageUser, RemovedItem } from "./types.ts";
 
@@ -12,6 +12,8 @@ export interface RemoveOptions {
   force: boolean;
   prune: boolean;
   users: ImageUser[];
+  /** What else needs content, such as the build cache. */
+  keep?: Keep;
 }
 
 /** One removal under way: records change in one transaction, content goes after it. */
@@ -135,6 +137,11 @@ async function free({ catalog, options, freed }: Removal): Promise<ChainId[]> {
   const tops = options.users.map((user) => ({ user, top: user.top ?? catalog.record(user.image)?.top }));
   const known = tops.every(({ top, user }) => top !== undefined || catalog.record(user.image) !== undefined);
   const candidates: Candidates = known ? freed : { chains: [], blobs: freed.blobs };
-  const keep = { chains: tops.flatMap(({ top }) => top ?? []), blobs: [] };
+  const keep: Keep = {
+    get chains() {
+      return [...tops.flatMap(({ top }) => top ?? []), ...(options.keep?.chains ?? [])];
+    },
+    blobs: options.keep?.blobs ?? [],
+  };
   return (await sweep(catalog, candidates, keep)).chains;
 }

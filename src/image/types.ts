@@ -64,8 +64,16 @@ export interface ImageStore {
   inspect(name: string): ImageInspect;
   history(name: string): ImageHistoryResponseItem[];
   tag(source: string, target: string): void;
-  /** Docker's rules: untag first; delete when the last name goes; conflicts name the container. `users` are containers with the image ids they use. */
-  remove(name: string, options: { force: boolean; prune: boolean; users: ImageUser[] }): Promise<RemovedItem[]>;
+  /** Docker's rules: untag first; delete when the last name goes; conflicts name the container. `users` are containers with the image ids they use; layers and blobs that `keep` names stay. */
+  remove(
+    name: string,
+    options: {
+      force: boolean;
+      prune: boolean;
+      users: ImageUser[];
+      keep?: { chains: Iterable<ChainId>; blobs: Iterable<Digest> };
+    },
+  ): Promise<RemovedItem[]>;
   /** docker-archive or OCI layout, uncompressed or gzip, bzip2, xz or zstd (detected). Yields progress; the last messages are `Loaded image: x`. */
   load(
     archive: AsyncIterable<Uint8Array>,
@@ -78,8 +86,8 @@ export interface ImageStore {
   ): Promise<Digest>;
   /** Writes config and manifest blobs and the record, in that order; puts `reference` on it. */
   create(image: NewImage, reference?: string): Promise<Image>;
-  /** Sweeps blobs and layers that no image, container (`keep`) or lease needs. Returns bytes freed. */
-  gc(keep: { chains: ChainId[]; blobs: Digest[] }): Promise<number>;
+  /** Sweeps blobs and layers that no image, container (`keep`) or lease needs. `keep` is read again before each removal. Returns bytes freed. */
+  gc(keep: { chains: Iterable<ChainId>; blobs: Iterable<Digest> }): Promise<number>;
 }
 
 /** A container that uses an image, for conflict messages. */

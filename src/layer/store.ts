@@ -77,11 +77,14 @@ class Layers implements LayerStore {
     });
   }
 
-  async commit(upper: string, options: { parent?: ChainId; move: boolean }): Promise<LayerRecord> {
-    const parent = options.parent === undefined ? {} : { parent: options.parent };
-    if (!options.move) return this.applyStream(packTree(upper, { whiteouts: "overlay" }), parent);
+  async commit(
+    upper: string,
+    options: Pick<ApplyOptions, "parent" | "hold"> & { move: boolean },
+  ): Promise<LayerRecord> {
+    const { move, ...own } = options;
+    if (!move) return this.applyStream(packTree(upper, { whiteouts: "overlay" }), own);
     const { diffId, size } = await digestTree(upper);
-    const record = await this.#once({ ...parent, diffId }, async (target) => {
+    const record = await this.#once({ ...own, diffId }, async (target) => {
       await syncTree(upper);
       try {
         renameSync(upper, target);
@@ -157,6 +160,7 @@ class Layers implements LayerStore {
   #once(options: ApplyOptions, produce: (target: string) => Promise<Unpacked>): Promise<LayerRecord> {
     if (options.diffId === undefined) return this.#apply(options, produce);
     const chainId = chainIdOf(options.parent, options.diffId);
+    options.hold?.(chainId);
     const known = this.#table.get(chainId);
     if (known) return Promise.resolve(known);
     const running = this.#inFlight.get(chainId);
@@ -195,6 +199,7 @@ class Layers implements LayerStore {
   /** The tree is on disk under `tmp`. A kill after the rename leaves a folder without a record, which `openLayerStore` removes. */
   #publish(tmp: string, options: ApplyOptions, made: Unpacked): LayerRecord {
     const chainId = chainIdOf(options.parent, made.diffId);
+    options.hold?.(chainId);
     const known = this.#table.get(chainId);
     if (known) return known;
     const short = this.#shortFor(chainId);

@@ -51,6 +51,8 @@ export interface ApplyOptions {
   /** The blob to remember as the layer's source. */
   blob?: Digest;
   progress?: LayerProgress;
+  /** Called with the stack's id before the layer can be seen, and where it is there already: whoever leases it here need not fear a GC. */
+  hold?: (chain: ChainId) => void;
 }
 
 /**
@@ -64,7 +66,7 @@ export interface LayerStore {
   /** The same from a stream of tar bytes (uncompressed), in this process: for small layers (COPY, init). */
   applyStream(tar: AsyncIterable<Uint8Array>, options: ApplyOptions): Promise<LayerRecord>;
   /** Takes an overlay upper folder as a new layer on `parent`: moves it where `move` is true and the file system allows, else copies. The diff id is that of `diff`'s tar. */
-  commit(upper: string, options: { parent?: ChainId; move: boolean }): Promise<LayerRecord>;
+  commit(upper: string, options: Pick<ApplyOptions, "parent" | "hold"> & { move: boolean }): Promise<LayerRecord>;
   get(chainId: ChainId): LayerRecord | undefined;
   list(): LayerRecord[];
   /** The stack from top to bottom. */

@@ -16,8 +16,8 @@ const MASKED = [
 ];
 const READ_ONLY = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
-/** The file systems that every container has below /proc, /sys and /dev. Later mounts of the same destination take their place. */
-export function systemMounts(host: HostConfig): Mount[] {
+/** The file systems that every container has below /proc, /sys and /dev. Later mounts of the same destination take their place. `shm` is a folder to have as /dev/shm. */
+export function systemMounts(host: HostConfig, shm?: string): Mount[] {
   const sysMode = host.Privileged ? "rw" : "ro";
   const mounts: Mount[] = [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
@@ -41,21 +41,22 @@ export function systemMounts(host: HostConfig): Mount[] {
       options: [sysMode, "nosuid", "noexec", "nodev"],
     },
   ];
-  if (host.IpcMode !== "host") {
-    mounts.push({
-      destination: "/dev/mqueue",
-      type: "mqueue",
-      source: "mqueue",
-      options: ["nosuid", "noexec", "nodev"],
-    });
-  }
-  mounts.push(sharedMemory(host));
+  mounts.push({
+    destination: "/dev/mqueue",
+    type: "mqueue",
+    source: "mqueue",
+    options: ["nosuid", "noexec", "nodev"],
+  });
+  if (host.IpcMode !== "none") mounts.push(sharedMemory(host, shm));
   return mounts;
 }
 
-function sharedMemory(host: HostConfig): Mount {
-  if (host.IpcMode === "host")
-    return { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind", "rw"] };
+function sharedMemory(host: HostConfig, shm: string | undefined): Mount {
+  const shared = host.IpcMode === "host" ? "/dev/shm" : shm;
+  if (shared !== undefined) {
+    const options = ["rbind", "rw", ...(shm === undefined ? [] : ["nosuid", "noexec", "nodev"])];
+    return { destination: "/dev/shm", type: "bind", source: shared, options };
+  }
   const size = host.ShmSize || DEFAULT_SHM_BYTES;
   return {
     destination: "/dev/shm",

@@ -22,8 +22,8 @@ export interface HostFacts {
   oomScoreAdj: number;
 }
 
-/** The bundle's config.json for a container (OCI runtime-spec 1.2, config.md). */
-export function containerSpec(request: LaunchRequest, facts: HostFacts): RuntimeSpec {
+/** The bundle's config.json for a container (OCI runtime-spec 1.2, config.md). `shm` is a folder that it has as /dev/shm; undefined: a tmpfs of its own. */
+export function containerSpec(request: LaunchRequest, facts: HostFacts, shm?: string): RuntimeSpec {
   const host = request.hostConfig;
   const capabilities = capabilitiesOf(host, host.Privileged === true, facts);
   const sharesUts = host.UTSMode === "host";
@@ -33,7 +33,7 @@ export function containerSpec(request: LaunchRequest, facts: HostFacts): Runtime
     root: { path: "rootfs", readonly: host.ReadonlyRootfs === true },
     ...(sharesUts ? {} : { hostname: request.hostname }),
     ...(!sharesUts && request.config.Domainname ? { domainname: request.config.Domainname } : {}),
-    mounts: mergeMounts(systemMounts(host), request.mounts),
+    mounts: mergeMounts(systemMounts(host, shm), request.mounts),
     ...(host.Annotations ? { annotations: host.Annotations } : {}),
     linux: linuxOf(request, capabilities, facts),
   };
@@ -95,7 +95,11 @@ function linuxOf(request: LaunchRequest, capabilities: string[], facts: HostFact
     namespaces: namespacesOf(request),
     devices,
     cgroupsPath: cgroupPath(request.id, host, facts),
-    resources: { ...linuxResources(host, deviceNumbers), devices: rules },
+    // A quota below 0 is no limit, which OCI runtimes take only as an absent one.
+    resources: {
+      ...linuxResources((host.CpuQuota ?? 0) < 0 ? { ...host, CpuQuota: 0 } : host, deviceNumbers),
+      devices: rules,
+    },
     ...(seccomp ? { seccomp } : {}),
     ...(request.mounts.some((m) => m.options?.some((o) => /^r?(shared|slave)$/.test(o)))
       ? { rootfsPropagation: "rslave" }
@@ -108,21 +112,22 @@ function linuxOf(request: LaunchRequest, capabilities: string[], facts: HostFact
 
 function namespacesOf(request: LaunchRequest): Linux["namespaces"] {
   const host = request.hostConfig;
-  const unshared = (mode: string | undefined): boolean => {
-    if (mode?.startsWith("container:")) {
-      throw new BerthError(
-        "not-implemented",
-        `sharing a namespace with another container ("${mode}") is not supported yet`,
-      );
-    }
-    return mode !== "host";
+  const one = (
+    type: "uts" | "pid" | "ipc",
+    mode: string | undefined,
+    path: string | undefined,
+  ): Linux["namespaces"] => {
+    if (mode?.startsWith("container:") && !path)
+      throw new BerthError("internal", `${type} namespace: nothing to join for "${mode}"`);
+    return mode === "host" ? [] : [{ type, ...(path ? { path } : {}) }];
   };
+  const network = request.netns ?? request.joins?.network;
   return [
     { type: "mount" },
-    ...(request.netns ? [{ type: "network" as const, path: request.netns }] : []),
-    ...(unshared(host.UTSMode) ? [{ type: "uts" as const }] : []),
-    ...(unshared(host.PidMode) ? [{ type: "pid" as const }] : []),
-    ...(unshared(host.IpcMode) ? [{ type: "ipc" as const }] : []),
+    ...(network ? [{ type: "network" as const, path: network }] : []),
+    ...one("uts", host.UTSMode, undefined),
+    ...one("pid", host.PidMode, request.joins?.pid),
+    ...one("ipc", host.IpcMode, request.joins?.ipc),
     ...(host.CgroupnsMode !== "host" ? [{ type: "cgroup" as const }] : []),
   ];
 }

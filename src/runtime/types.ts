@@ -27,6 +27,8 @@ export interface LaunchRequest {
   mounts: Mount[];
   /** Network namespace to join; undefined: the host's. */
   netns?: string;
+  /** Namespaces of other containers to join, by path, and the id of the one whose /dev/shm it shares. */
+  joins?: { pid?: string; ipc?: string; network?: string; shmOf?: string };
   log?: LogOptions;
   /** Name of a registered runtime; undefined: the default one. */
   runtime?: string;

@@ -41,6 +41,9 @@ test("a lease protects its ids until it is released; the same id in another leas
 test("the leases of a dead daemon go at the next start", () => {
   openLeases(records).acquire().add(id(1));
   expect(leasedIds(records).size).toBe(1);
+  records.close();
+  records = openRecords(join(dir, "berth.db"));
+  expect(leasedIds(records).size).toBe(0);
   openLeases(records);
   expect(leasedIds(records).size).toBe(0);
 });

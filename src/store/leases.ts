@@ -1,48 +1,35 @@
-import { randomUUID } from "node:crypto";
 import type { Digest } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
-import type { Lease, Leases, Records, Table } from "./types.ts";
+import type { Lease, Leases, Records } from "./types.ts";
 
-/** What one lease names. */
-interface LeaseRecord {
-  ids: Digest[];
-}
+/** Open leases by the records that they protect. In memory: a lease stands for work of this process, and ends with it at the latest. */
+const OPEN = new WeakMap<Records, Set<OpenLease>>();
 
-/** Opens the leases and drops those of an earlier daemon: whatever they protected was never finished. */
+/** Opens the leases of these records; there are none at first, whatever an earlier daemon was at. */
 export function openLeases(records: Records): Leases {
-  const table = records.table<LeaseRecord>("leases");
-  if (table.entries().length > 0) {
-    records.transaction(() => {
-      for (const [key] of table.entries()) table.delete(key);
-    });
-  }
-  return { acquire: () => new RecordedLease(table) };
+  const open = new Set<OpenLease>();
+  OPEN.set(records, open);
+  return { acquire: () => new OpenLease(open) };
 }
 
 /** Every digest and chain id that a lease names now: what GC has to keep. */
 export function leasedIds(records: Records): Set<Digest> {
-  return new Set(
-    records
-      .table<LeaseRecord>("leases")
-      .entries()
-      .flatMap(([, lease]) => lease.ids),
-  );
+  return new Set([...(OPEN.get(records) ?? [])].flatMap((lease) => [...lease.ids]));
 }
 
-class RecordedLease implements Lease {
-  readonly #key = randomUUID();
-  #released = false;
+class OpenLease implements Lease {
+  readonly ids = new Set<Digest>();
 
-  constructor(private readonly table: Table<LeaseRecord>) {}
+  constructor(private readonly open: Set<OpenLease>) {
+    open.add(this);
+  }
 
   add(id: Digest): void {
-    if (this.#released) throw new BerthError("internal", `${id}: added to a lease that was released`);
-    const ids = this.table.get(this.#key)?.ids ?? [];
-    if (!ids.includes(id)) this.table.put(this.#key, { ids: [...ids, id] });
+    if (!this.open.has(this)) throw new BerthError("internal", `${id}: added to a lease that was released`);
+    this.ids.add(id);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#released = true;
-    this.table.delete(this.#key);
+    this.open.delete(this);
   }
 }

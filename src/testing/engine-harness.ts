@@ -50,7 +50,7 @@ export class EngineHarness implements AsyncDisposable {
     const blobs = openBlobStore(at("content"));
     const leases = openLeases(records);
     const layers = openLayerStore({ root: at("layers"), records });
-    const images = openImageStore({ records, blobs, layers, leases, tmp: at("tmp") });
+    const images = openImageStore({ records, blobs, layers, leases, warn: (line) => this.log.push(line) });
     const network = openNetworkService({ records, execRoot, bridge: "none", poolSize: 0, log: () => undefined });
     const volumes = openVolumeService({ root: at("volumes"), records });
     const runtime = openRuntimeService({
@@ -75,6 +75,7 @@ export class EngineHarness implements AsyncDisposable {
       },
       log: (level, line) => (level === "error" || level === "warn" ? this.log.push(line) : undefined),
     });
+    await engine.resume();
     this.#engine = engine;
     this.#close = async () => {
       await engine.shutdown();

@@ -75,6 +75,7 @@ export function fakeNetworks(): Backend["network"] {
       if (id !== "bridge") throw new BerthError("not-found", `network ${id} not found`);
       return bridge;
     },
+    prune: async () => ({ NetworksDeleted: null }),
   };
 }
 

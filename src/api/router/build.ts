@@ -1,5 +1,5 @@
 import { BerthError } from "../../spec/errors.ts";
-import { bool, defined, filters, stringMap, text } from "../query.ts";
+import { bool, defined, filters, integer, stringMap, text } from "../query.ts";
 import { json } from "../responses.ts";
 import { progress } from "../stream.ts";
 import type { ApiResponse, Context, Route } from "../types.ts";
@@ -32,7 +32,15 @@ async function build({ backend, query, request }: Context): Promise<ApiResponse>
 }
 
 async function prune({ backend, query }: Context): Promise<ApiResponse> {
-  return json(await backend.build.prune({ all: bool(query, "all"), filters: filters(query) }));
+  // The newer name first; both say how many bytes may stay.
+  const keep = integer(query, "reserved-space") ?? integer(query, "keep-storage");
+  return json(
+    await backend.build.prune({
+      all: bool(query, "all"),
+      filters: filters(query),
+      ...(keep === undefined ? {} : { keepBytes: keep }),
+    }),
+  );
 }
 
 /** What would silently build something else when ignored is refused. */

@@ -6,10 +6,15 @@ import type { ApiResponse, Context, Route } from "../types.ts";
 export const networkRoutes: Route[] = [
   ["GET", "/networks", list],
   ["GET", "/networks/:id", inspect],
+  ["POST", "/networks/prune", prune],
 ];
 
 async function list({ backend, query }: Context): Promise<ApiResponse> {
   return json(await backend.network.list(filters(query)));
+}
+
+async function prune({ backend, query }: Context): Promise<ApiResponse> {
+  return json(await backend.network.prune(filters(query)));
 }
 
 async function inspect({ backend, params }: Context): Promise<ApiResponse> {

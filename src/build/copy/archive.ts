@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { decompress } from "../../layer/compression.ts";
 import { readTar } from "../../layer/tar/reader.ts";
-import type { LayerRecord, LayerStore } from "../../layer/types.ts";
+import type { ChainId, LayerRecord, LayerStore } from "../../layer/types.ts";
 import { unpackTar } from "../../layer/unpack.ts";
 import { isKind } from "../../spec/errors.ts";
 import type { Owner } from "./owner.ts";
@@ -34,11 +34,11 @@ export async function unpackSource(archive: SourceEntry, tmp: string, layers: La
  */
 export async function rootLayer(
   archive: SourceEntry,
-  options: { tmp: string; layers: LayerStore; owner?: Owner },
+  options: { tmp: string; layers: LayerStore; hold: (chain: ChainId) => void; owner?: Owner },
 ): Promise<LayerRecord> {
   const folder = mkdtempSync(join(options.tmp, "root-"));
   chmodSync(folder, 0o755);
   const owner = options.owner ? { owner: options.owner } : {};
   await unpackTar(decompress(archive.read()), folder, { whiteouts: "overlay", ...owner });
-  return options.layers.commit(folder, { move: true });
+  return options.layers.commit(folder, { hold: options.hold, move: true });
 }

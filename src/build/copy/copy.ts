@@ -24,6 +24,8 @@ export interface CopyContext {
   tmp: string;
   /** The latest time of a file, seconds since 1970. */
   epoch: number;
+  /** Keeps the layer that is made from GC. */
+  hold: (chain: ChainId) => void;
   signal?: AbortSignal;
 }
 
@@ -72,7 +74,12 @@ async function makeLayer(sources: Source[], target: string, options: MakeOptions
   const { context, owner, mode } = options;
   const [only, ...others] = sources;
   if (only?.archive && others.length === 0 && !context.top && target === "/" && mode === undefined) {
-    return rootLayer(only.archive, { tmp: context.tmp, layers: context.layers, ...(owner ? { owner } : {}) });
+    return rootLayer(only.archive, {
+      tmp: context.tmp,
+      layers: context.layers,
+      hold: context.hold,
+      ...(owner ? { owner } : {}),
+    });
   }
   const placement = new Placement(options.below, {
     ...(owner ? { owner } : {}),
@@ -83,7 +90,10 @@ async function makeLayer(sources: Source[], target: string, options: MakeOptions
     if (!source.archive) placement.add(source, target);
     else placement.add(await unpackSource(source.archive, context.tmp, context.layers), target);
   }
-  return context.layers.applyStream(writeTar(placement.tar()), context.top ? { parent: context.top } : {});
+  return context.layers.applyStream(writeTar(placement.tar()), {
+    ...(context.top ? { parent: context.top } : {}),
+    hold: context.hold,
+  });
 }
 
 async function sourcesOf(node: CopyNode, context: CopyContext): Promise<Source[]> {

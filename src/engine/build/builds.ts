@@ -2,26 +2,15 @@ import type { BuildBackend, Progress } from "../../api/backend.ts";
 import { ensureDir } from "../../host/files.ts";
 import type { Image } from "../../image/types.ts";
 import type { EngineContext } from "../context.ts";
-import { inUse } from "../image/prune.ts";
 import { emitImage } from "../image/users.ts";
+import { pruneBuildCache } from "./prune.ts";
 import { buildRunner } from "./runner.ts";
-
-interface CacheRow {
-  [key: string]: unknown;
-}
 
 /** Router `build`. */
 export function buildBackend(ctx: EngineContext): BuildBackend {
   return {
     build: (context, options) => build(ctx, context, options),
-    prune: async () => {
-      const cache = ctx.records.table<CacheRow>("buildcache");
-      const keys = cache.entries().map(([key]) => key);
-      ctx.records.transaction(() => {
-        for (const key of keys) cache.delete(key);
-      });
-      return { CachesDeleted: keys, SpaceReclaimed: await ctx.images.gc(inUse(ctx)) };
-    },
+    prune: (options) => pruneBuildCache(ctx, options),
   };
 }
 

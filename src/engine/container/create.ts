@@ -14,7 +14,9 @@ import { argvOf, mergeConfig, withoutNulls } from "./config.ts";
 import { fillVolumes } from "./fill.ts";
 import { normaliseHostConfig } from "./host-config.ts";
 import { withoutUnsupported } from "./host-support.ts";
+import { checkModes } from "./modes.ts";
 import { planMounts } from "./mounts.ts";
+import { propagationWarnings } from "./propagation.ts";
 import { checkConfig, checkHostConfig, checkName } from "./validate.ts";
 import { checkIsolation } from "./validate-isolation.ts";
 import { makeVolumes } from "./volumes.ts";
@@ -35,11 +37,13 @@ export async function createContainer(
   const image = imageFor(ctx, body, options.platform);
   const config = withMac(mergeConfig(body, image.config.config ?? {}), body);
   const argv = argvOf(config);
+  checkModes(withoutNulls(body), withoutNulls(body.HostConfig ?? {}));
   const { hostConfig, warnings } = withoutUnsupported(normaliseHostConfig(ctx, body.HostConfig));
   checkConfig(config);
   checkIsolation(ctx, hostConfig);
   warnings.push(...checkHostConfig(ctx, hostConfig));
   const plans = planMounts(ctx, config, hostConfig);
+  warnings.push(...propagationWarnings(plans.map((plan) => plan.mount)));
   const id = newId(ctx);
   const chosen = name ? checkName(name) : generateName((n) => ctx.containers.hasName(n));
   await using lease = ctx.leases.acquire();
@@ -124,8 +128,7 @@ function withMac(config: ContainerConfig, body: CreateBody): ContainerConfig {
 }
 
 function withHostname(config: ContainerConfig, id: string, host: HostConfig): ContainerConfig {
-  const mode = host.NetworkMode ?? "";
-  if (config.Hostname || mode === "host" || mode.startsWith("container:")) return config;
+  if (config.Hostname || host.NetworkMode === "host") return config;
   return { ...config, Hostname: id.slice(0, SHORT_ID) };
 }
 

@@ -40,7 +40,7 @@ function testFor(ctx: EngineContext, key: string, values: string[]): Test {
       return any((c, v) => shownStatus(c) === v);
     case "health":
       check(key, values, HEALTH);
-      return any((c, v) => (c.health?.status ?? "none") === v);
+      return any((c, v) => ((c.health ?? c.record.health)?.status ?? "none") === v);
     case "exited":
       for (const v of values) if (!/^-?\d+$/.test(v)) throw invalid(key, v);
       return any((c, v) => c.record.state.status === "exited" && c.record.state.exitCode === Number(v));

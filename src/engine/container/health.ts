@@ -5,6 +5,7 @@ import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { execOf } from "../exec/create.ts";
 import { launchExec, runExec } from "../exec/start.ts";
+import type { HealthRecord } from "../record.ts";
 import { unframer } from "../stdcopy.ts";
 
 const NANOS_PER_MS = 1e6;
@@ -29,13 +30,17 @@ interface Outcome {
   output: string;
 }
 
-/** Begins the health checks of a run, where the configuration has one; they end with the run. */
-export function startHealth(ctx: EngineContext, container: Container, run: Run): void {
+/**
+ * Begins the health checks of a run, where the configuration has one; they end with the run. `known` is what a former daemon has found of the same run. Each
+ * check's result is recorded (one transaction; none for AutoRemove), so a kill loses the check that is under way at most.
+ */
+export function startHealth(ctx: EngineContext, container: Container, run: Run, known?: HealthRecord): void {
   const probe = probeOf(container.record.config.Healthcheck, container.record.config.Shell);
   delete container.health;
   if (!probe) return;
   const end = new AbortController();
-  const health: Health = { status: "starting", failingStreak: 0, log: [], stop: () => end.abort() };
+  const { status, failingStreak, log }: HealthRecord = known ?? { status: "starting", failingStreak: 0, log: [] };
+  const health: Health = { status, failingStreak, log: [...log], stop: () => end.abort() };
   container.health = health;
   void run.done.then(() => end.abort());
   void checkAgainAndAgain(ctx, container, { probe, health, end: end.signal });
@@ -65,7 +70,7 @@ async function checkAgainAndAgain(
   of: { probe: Probe; health: Health; end: AbortSignal },
 ): Promise<void> {
   const { probe, health, end } = of;
-  const begun = Date.now();
+  const begun = container.record.state.startedAt;
   while (!end.aborted) {
     const starting = health.status === "starting" && Date.now() - begun < probe.startPeriod;
     await pause(starting ? probe.startInterval : probe.interval, end);
@@ -77,6 +82,7 @@ async function checkAgainAndAgain(
     if (health.log.length > LOG_ENTRIES) health.log.shift();
     const inStartPeriod = Date.now() - begun < probe.startPeriod;
     judge(ctx, container, { health, code, retries: probe.retries, inStartPeriod });
+    record(ctx, container, health);
   }
 }
 
@@ -95,6 +101,12 @@ function judge(
     if (health.failingStreak >= of.retries) health.status = "unhealthy";
   }
   if (health.status !== before) emitContainer(ctx.events, container, `health_status: ${health.status}`);
+}
+
+function record(ctx: EngineContext, container: Container, { status, failingStreak, log }: HealthRecord): void {
+  const health = { status, failingStreak, log: [...log] };
+  if (container.record.hostConfig.AutoRemove) container.record = { ...container.record, health };
+  else ctx.containers.save(container, { health });
 }
 
 async function check(ctx: EngineContext, container: Container, probe: Probe): Promise<Outcome> {

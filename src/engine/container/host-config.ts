@@ -2,12 +2,13 @@ import { maskedPaths, readonlyPaths } from "../../runtime/mounts.ts";
 import type { HostConfig } from "../../spec/engine-api.ts";
 import type { EngineContext } from "../context.ts";
 import { withoutNulls } from "./config.ts";
+import { resolveModes } from "./modes.ts";
 
 const SHM_BYTES = 64 * 1024 * 1024;
 
 /** The host configuration with every default that Docker fills in at create. What is left open stays open. */
 export function normaliseHostConfig(ctx: EngineContext, body: HostConfig | undefined): HostConfig {
-  const own = withoutUnset(withoutNulls(body ?? {}));
+  const own = resolveModes(ctx, withoutUnset(withoutNulls(body ?? {})));
   const memory = own.Memory ?? 0;
   const mode = own.NetworkMode && own.NetworkMode !== "default" ? own.NetworkMode : defaultNetwork(ctx);
   return {

@@ -3,6 +3,7 @@ import type { Container } from "../container.ts";
 import { containerDir, type EngineContext, logPath } from "../context.ts";
 import { renderHostConfig } from "./host-config.ts";
 import { logOptions } from "./launch.ts";
+import { filesOwner } from "./modes.ts";
 import { mountPoints } from "./mounts.ts";
 import { networkSettings } from "./networks-view.ts";
 import { sizesOf } from "./sizes.ts";
@@ -17,7 +18,7 @@ export async function inspectContainer(
   const container = ctx.containers.find(reference);
   const { record } = container;
   const [path = "", ...args] = record.argv;
-  const dir = containerDir(ctx, record.id);
+  const dir = containerDir(ctx, filesOwner(ctx, record).id);
   const ran = record.state.startedAt !== 0;
   return {
     Id: record.id,
@@ -49,7 +50,7 @@ export async function inspectContainer(
 
 function shownState(container: Container): ContainerState {
   const { state } = container.record;
-  const { health } = container;
+  const health = container.health ?? container.record.health;
   const status = shownStatus(container);
   return {
     Status: status,

@@ -1,21 +1,28 @@
 import type { Attachment } from "../../network/types.ts";
 import type { PortMap } from "../../spec/engine-api.ts";
-import { BerthError, messageOf } from "../../spec/errors.ts";
-import { isRunning } from "../container.ts";
+import { BerthError } from "../../spec/errors.ts";
 import type { EngineContext } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";
+import { filesOwner, networkDonor } from "./modes.ts";
 import { hostnameOf } from "./network-files.ts";
 
 /** A container's network for one run. `leave` undoes it. */
 export interface Joined {
-  attachment: Attachment;
+  attachment?: Attachment;
+  /** Its own namespace. */
   netns?: string;
+  /** Another container's. */
+  shared?: string;
 }
 
 /** Gives the container its network, or another container's. Throws in Docker's words, leaving nothing. */
 export async function joinNetwork(ctx: EngineContext, record: ContainerRecord): Promise<Joined> {
   const mode = record.hostConfig.NetworkMode ?? "bridge";
-  if (mode.startsWith("container:")) return joinContainer(ctx, mode.slice("container:".length));
+  const donor = networkDonor(ctx, record);
+  if (donor) {
+    const onHost = filesOwner(ctx, donor.record).hostConfig.NetworkMode === "host";
+    return onHost ? {} : { shared: `/proc/${donor.record.state.pid}/ns/net` };
+  }
   try {
     const attachment = await ctx.network.attach({
       containerId: record.id,
@@ -45,31 +52,6 @@ function announce(ctx: EngineContext, attachment: Attachment, action: "connect" 
   const { networkId: id, network, containerId } = attachment;
   const type = network === "none" ? "null" : network === "host" ? "host" : "bridge";
   ctx.events.emit("network", action, { id, attributes: { container: containerId, name: network, type } });
-}
-
-function joinContainer(ctx: EngineContext, reference: string): Joined {
-  let other: ReturnType<EngineContext["containers"]["find"]>;
-  try {
-    other = ctx.containers.find(reference);
-  } catch (error) {
-    throw new BerthError("not-found", `joining network namespace of container: ${messageOf(error)}`, { cause: error });
-  }
-  if (!isRunning(other)) {
-    throw new BerthError("conflict", `cannot join network namespace of a non running container: ${other.record.id}`);
-  }
-  const theirs = ctx.network.get(other.record.id);
-  const none: Attachment = {
-    containerId: other.record.id,
-    network: "",
-    networkId: "",
-    endpointId: "",
-    ip: "",
-    prefix: 0,
-    gateway: "",
-    mac: "",
-    ports: {},
-  };
-  return { attachment: theirs ?? none, netns: `/proc/${other.record.state.pid}/ns/net` };
 }
 
 /** What is published: the bindings, and with PublishAllPorts every exposed port on a free one. */

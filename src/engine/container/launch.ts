@@ -11,8 +11,11 @@ import { parseSize } from "../size.ts";
 import { resolveUser } from "../user.ts";
 import { processEnv } from "./config.ts";
 import { type Joined, joinNetwork, leaveNetwork } from "./join.ts";
+import { joinsOf } from "./modes.ts";
+import { onTree, workingFolder } from "./mount-targets.ts";
 import { runtimeMount } from "./mounts.ts";
 import { hostnameOf, writeNetworkFiles } from "./network-files.ts";
+import { checkPropagation } from "./propagation.ts";
 
 const LOG_BYTES = "20m";
 const LOG_FILES = "5";
@@ -37,15 +40,15 @@ function requestOf(ctx: EngineContext, record: ContainerRecord, joined: Joined):
   const { config, hostConfig, id } = record;
   const dir = containerDir(ctx, id);
   const upper = `${dir}/upper`;
-  const user = resolveUser(ctx.layers.view(record.top, upper), config.User ?? "", hostConfig.GroupAdd ?? []);
+  const view = ctx.layers.view(record.top, upper);
+  const user = resolveUser(view, config.User ?? "", hostConfig.GroupAdd ?? []);
   const hostname = hostnameOf(record);
   const init = initOf(ctx, record);
   const log = logOptions(ctx, record);
   const [rows = 0, cols = 0] = hostConfig.ConsoleSize ?? [];
   const mounts = [
-    ...record.mounts.map(runtimeMount),
+    ...onTree(view, [...record.mounts.map(runtimeMount), ...init.mounts]),
     ...writeNetworkFiles(ctx, record, joined.attachment),
-    ...init.mounts,
   ];
   return {
     id,
@@ -53,12 +56,13 @@ function requestOf(ctx: EngineContext, record: ContainerRecord, joined: Joined):
     hostConfig,
     args: [...init.args, ...record.argv],
     env: processEnv(config, { hostname, home: user.home, tty: config.Tty === true }),
-    cwd: config.WorkingDir || "/",
+    cwd: workingFolder(view, config.WorkingDir || "/"),
     user,
     hostname,
     rootfs: rootfsOf(ctx, record, upper),
     mounts: mounts.sort((a, b) => (a.destination < b.destination ? -1 : 1)),
     ...(joined.netns ? { netns: joined.netns } : {}),
+    joins: { ...joinsOf(ctx, record), ...(joined.shared ? { network: joined.shared } : {}) },
     ...(log ? { log } : {}),
     ...(hostConfig.Runtime ? { runtime: hostConfig.Runtime } : {}),
     ...(rows > 0 && cols > 0 ? { consoleSize: { rows, cols } } : {}),
@@ -103,6 +107,7 @@ export function logOptions(ctx: EngineContext, record: ContainerRecord): LogOpti
 /** Folders of `-v host:container` that are missing are made, as Docker does; those of `--mount` were checked at create. */
 function prepareSources(record: ContainerRecord): void {
   for (const mount of record.mounts) {
+    checkPropagation(mount);
     if (mount.type === "tmpfs" || existsSync(mount.source)) continue;
     try {
       ensureDir(mount.source);

@@ -2,10 +2,12 @@ import { readFileSync } from "node:fs";
 import { hostname as hostHostname } from "node:os";
 import { ensureDir, writeAtomic } from "../../host/files.ts";
 import type { Attachment } from "../../network/types.ts";
-import { errnoOf } from "../../spec/errors.ts";
+import { BerthError, errnoOf } from "../../spec/errors.ts";
 import type { Mount } from "../../spec/runtime-spec.ts";
+import { isRunning } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";
+import { filesOwner } from "./modes.ts";
 
 /** The three generated files of a container: container path → name in its folder. */
 export const NETWORK_FILES = {
@@ -14,15 +16,21 @@ export const NETWORK_FILES = {
   "/etc/resolv.conf": "resolv.conf",
 } as const;
 
-/** Writes hosts, hostname and resolv.conf for this run; repeatable. Answers their bind mounts, but for those that the container mounts itself. */
-export function writeNetworkFiles(ctx: EngineContext, record: ContainerRecord, attachment: Attachment): Mount[] {
-  const dir = containerDir(ctx, record.id);
+/**
+ * Writes hosts, hostname and resolv.conf for this run; repeatable. A container that shares another's network has the files of that one. Answers
+ * their bind mounts, but for those that the container mounts itself.
+ */
+export function writeNetworkFiles(ctx: EngineContext, record: ContainerRecord, attachment?: Attachment): Mount[] {
+  const owner = filesOwner(ctx, record);
+  const dir = containerDir(ctx, owner.id);
   ensureDir(dir);
-  const name = hostnameOf(record);
-  const write = (file: string, text: string): void => writeAtomic(`${dir}/${file}`, text);
-  write("hostname", `${name}\n`);
-  write("hosts", hostsFile(record, { attachment, name }));
-  write("resolv.conf", resolvConf(ctx, record));
+  if (owner === record) {
+    const name = hostnameOf(record);
+    const write = (file: string, text: string): void => writeAtomic(`${dir}/${file}`, text);
+    write("hostname", `${name}\n`);
+    write("hosts", hostsFile(ctx, record, { attachment, name }));
+    write("resolv.conf", resolvConf(ctx, record));
+  }
   const taken = new Set(record.mounts.map((m) => m.destination));
   return Object.entries(NETWORK_FILES)
     .filter(([destination]) => !taken.has(destination))
@@ -52,22 +60,44 @@ export function hostsText(entries: { ip: string; names: string }[], extra: reado
   const local = [
     { ip: "127.0.0.1", names: "localhost" },
     { ip: "::1", names: "localhost ip6-localhost ip6-loopback" },
-    { ip: "fe00::0", names: "ip6-localnet" },
-    { ip: "ff00::0", names: "ip6-mcastprefix" },
+    { ip: "fe00::", names: "ip6-localnet" },
+    { ip: "ff00::", names: "ip6-mcastprefix" },
     { ip: "ff02::1", names: "ip6-allnodes" },
     { ip: "ff02::2", names: "ip6-allrouters" },
   ];
   return [...local, ...more, ...entries].map((e) => `${e.ip}\t${e.names}\n`).join("");
 }
 
-function hostsFile(record: ContainerRecord, own: { attachment: Attachment; name: string }): string {
+function hostsFile(
+  ctx: EngineContext,
+  record: ContainerRecord,
+  own: { attachment: Attachment | undefined; name: string },
+): string {
   const extra = record.hostConfig.ExtraHosts ?? [];
   const domain = record.config.Domainname;
   if (record.hostConfig.NetworkMode === "host")
     return readHost("/etc/hosts") + hostsText([], extra, "127.0.0.1").split("\n").slice(6).join("\n");
-  const names = domain ? `${own.name}.${domain} ${own.name}` : own.name;
-  const entries = own.attachment.ip ? [{ ip: own.attachment.ip, names }] : [];
-  return hostsText(entries, extra, own.attachment.gateway);
+  const [short = ""] = own.name.split(".");
+  const full = domain ? `${own.name}.${domain}` : own.name;
+  const names = [...new Set([full, domain ? own.name : full, ...(domain || !short ? [] : [short])])].join(" ");
+  const entries = own.attachment?.ip ? [{ ip: own.attachment.ip, names }] : [];
+  return hostsText([...linkEntries(ctx, record), ...entries], extra, own.attachment?.gateway ?? "");
+}
+
+/** `--link container[:alias]`: the other container's address as of this start. Throws where it does not run. */
+function linkEntries(ctx: EngineContext, record: ContainerRecord): { ip: string; names: string }[] {
+  return (record.hostConfig.Links ?? []).map((link) => {
+    const [reference = "", alias = ""] = link.split(":");
+    const other = ctx.containers.find(reference);
+    const { name, id, config } = other.record;
+    const as = alias || name;
+    if (!isRunning(other)) {
+      const words = `Cannot link to a non running container: /${name} AS /${record.name}/${as}`;
+      throw new BerthError("invalid-argument", words);
+    }
+    const names = [...new Set([as, config.Hostname || id.slice(0, 12), name])].join(" ");
+    return { ip: ctx.network.get(id)?.ip ?? "", names };
+  });
 }
 
 function resolvConf(ctx: EngineContext, record: ContainerRecord): string {

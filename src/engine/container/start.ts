@@ -4,12 +4,14 @@ import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { signal } from "../lock.ts";
 import { endMonitor } from "../monitors.ts";
-import { afterFailedStart, afterStart, type StateRecord } from "../record.ts";
+import { afterFailedStart, afterStart, type ContainerRecord, type StateRecord } from "../record.ts";
 import { runtimeFailure, type StartFailure } from "../start-error.ts";
 import { followExit } from "./exit.ts";
 import { startHealth } from "./health.ts";
 import { leaveNetwork } from "./join.ts";
 import { launchContainer } from "./launch.ts";
+import { filesOwner } from "./modes.ts";
+import { hostnameOf } from "./network-files.ts";
 import { removeLocked } from "./remove-locked.ts";
 import { emitVolumes } from "./volumes.ts";
 
@@ -56,6 +58,7 @@ export async function startLocked(ctx: EngineContext, container: Container, how:
 }
 
 async function launchAndRun(ctx: EngineContext, container: Container, how: { byPolicy: boolean }): Promise<Run> {
+  container.record = namedAsDonor(ctx, container.record);
   const { record } = container;
   const handle = await launchContainer(ctx, record);
   try {
@@ -80,6 +83,12 @@ async function launchAndRun(ctx: EngineContext, container: Container, how: { byP
     await leaveNetwork(ctx, record.id);
     throw error;
   }
+}
+
+/** Who shares another's network has its host name too; recorded with the start. */
+function namedAsDonor(ctx: EngineContext, record: ContainerRecord): ContainerRecord {
+  const owner = filesOwner(ctx, record);
+  return owner === record ? record : { ...record, config: { ...record.config, Hostname: hostnameOf(owner) } };
 }
 
 /**

@@ -5,6 +5,7 @@ import type { ContainerStatsResponse } from "../../spec/engine-api.ts";
 import { type Container, isRunning } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { cgroupOf } from "./cgroup-path.ts";
+import { sharedWith } from "./modes.ts";
 import { NEVER } from "./status.ts";
 
 const INTERVAL_MS = 1000;
@@ -14,6 +15,12 @@ const NANOS_PER_TICK = 10_000_000;
 const NO_LIMIT = 2 ** 62;
 
 type CpuStats = NonNullable<ContainerStatsResponse["cpu_stats"]>;
+
+/** What Docker sends before there is a first sample. */
+const NO_CPU: CpuStats = {
+  cpu_usage: { total_usage: 0, usage_in_kernelmode: 0, usage_in_usermode: 0 },
+  throttling_data: { periods: 0, throttled_periods: 0, throttled_time: 0 },
+};
 
 /** `GET /containers/{id}/stats`: with `stream` a sample a second until the container ends, else one, after a second unless `oneShot`. */
 export async function* containerStats(
@@ -28,7 +35,7 @@ export async function* containerStats(
   }
   for (;;) {
     const sample = isRunning(container) ? sampleOf(ctx, container) : emptySample(container);
-    yield { ...sample, preread: before?.read ?? NEVER, precpu_stats: before?.cpu ?? {} };
+    yield { ...sample, preread: before?.read ?? NEVER, precpu_stats: before?.cpu ?? NO_CPU };
     if (!options.stream || options.signal.aborted) return;
     before = { read: sample.read ?? NEVER, cpu: sample.cpu_stats ?? {} };
     await pause(container, options.signal);
@@ -54,7 +61,8 @@ function emptySample(container: Container): ContainerStatsResponse {
 function sampleOf(ctx: EngineContext, container: Container): ContainerStatsResponse {
   const { id, name, state } = container.record;
   const path = cgroupOf(container.record);
-  const netns = ctx.network.get(id)?.netns;
+  const { NetworkMode: mode = "" } = container.record.hostConfig;
+  const networked = ctx.network.get(id)?.netns !== undefined || sharedWith(mode) !== undefined;
   return {
     name: `/${name}`,
     id,
@@ -65,7 +73,7 @@ function sampleOf(ctx: EngineContext, container: Container): ContainerStatsRespo
     storage_stats: {},
     cpu_stats: cpuStats(path),
     memory_stats: memoryStats(path),
-    ...(netns ? { networks: networkStats(state.pid) } : {}),
+    ...(networked ? { networks: networkStats(state.pid) } : {}),
   };
 }
 
@@ -136,9 +144,19 @@ function pidsStats(path: string): NonNullable<ContainerStatsResponse["pids_stats
   const limit = readCgroup("pids", path, "pids.max")?.trim();
   return {
     current: current === undefined ? cgroupProcesses(path).length : number(current),
-    // No limit is left out: Docker's 2^64-1 is no number that JavaScript can write exactly.
-    ...(limit === undefined || limit === "max" ? {} : { limit: Number(limit) }),
+    ...pidsLimit(limit),
   };
+}
+
+/** No limit is left out on v1, and 2^64-1 on v2, as Docker has it: a number that only a raw text can write exactly. */
+function pidsLimit(limit: string | undefined): { limit?: number } {
+  if (limit === undefined || (limit === "max" && cgroupMode() !== "v2")) return {};
+  return { limit: limit === "max" ? rawNumber("18446744073709551615") : Number(limit) };
+}
+
+/** A number that JSON.stringify writes as the text says (ECMA-262, JSON.rawJSON). */
+function rawNumber(text: string): number {
+  return (JSON as unknown as { rawJSON(text: string): number }).rawJSON(text);
 }
 
 function blkioStats(path: string): NonNullable<ContainerStatsResponse["blkio_stats"]> {
@@ -159,15 +177,16 @@ function blkioStats(path: string): NonNullable<ContainerStatsResponse["blkio_sta
       if (key === "rbytes" || key === "wbytes") add(device, key === "rbytes" ? "read" : "write", Number(value));
     }
   }
+  const none = v2 ? null : [];
   return {
     io_service_bytes_recursive: bytes,
-    io_serviced_recursive: null,
-    io_queue_recursive: null,
-    io_service_time_recursive: null,
-    io_wait_time_recursive: null,
-    io_merged_recursive: null,
-    io_time_recursive: null,
-    sectors_recursive: null,
+    io_serviced_recursive: none,
+    io_queue_recursive: none,
+    io_service_time_recursive: none,
+    io_wait_time_recursive: none,
+    io_merged_recursive: none,
+    io_time_recursive: none,
+    sectors_recursive: none,
   };
 }
 

@@ -4,14 +4,14 @@ import { familiarString, parseReference, withDefaultTag } from "../../spec/refer
 import type { EngineContext } from "../context.ts";
 import { bootstrapImage } from "./bootstrap.ts";
 import { importImage } from "./import.ts";
-import { pruneImages } from "./prune.ts";
-import { emitImage, holdOrphanedLayers, imageUsers } from "./users.ts";
+import { inUse, pruneImages } from "./prune.ts";
+import { emitImage, imageUsers } from "./users.ts";
 
 /** Router `image` over the image store: what it adds are the containers that use an image, and events. */
 export function imageBackend(ctx: EngineContext): ImageBackend {
   const { images } = ctx;
   return {
-    list: async (options) => images.list(options),
+    list: async (options) => images.list({ ...options, users: imageUsers(ctx) }),
     inspect: async (name) => images.inspect(name),
     history: async (name) => images.history(name),
     tag: async (name, repo, tag) => {
@@ -46,8 +46,8 @@ async function removeImage(
     force: options.force,
     prune: !options.noprune,
     users: imageUsers(ctx),
+    keep: inUse(ctx),
   });
-  holdOrphanedLayers(ctx);
   for (const item of items) {
     if ("Untagged" in item) ctx.events.emit("image", "untag", { id, attributes: { name: item.Untagged } });
     else ctx.events.emit("image", "delete", { id: item.Deleted, attributes: { name: item.Deleted } });

@@ -1,3 +1,4 @@
+import { cachedChains } from "../../build/cache.ts";
 import type { Filters, RemovedItem } from "../../image/types.ts";
 import { isKind } from "../../spec/errors.ts";
 import type { EngineContext } from "../context.ts";
@@ -18,7 +19,7 @@ export async function pruneImages(
     if (users.some((u) => u.image === id)) continue;
     const size = ctx.images.list({ all: false, filters: rest }).find((i) => i.Id === id)?.Size ?? 0;
     try {
-      deleted.push(...(await ctx.images.remove(id, { force: true, prune: true, users })));
+      deleted.push(...(await ctx.images.remove(id, { force: true, prune: true, users, keep: inUse(ctx) })));
       space += size;
     } catch (error) {
       if (!isKind(error, "conflict") && !isKind(error, "not-found")) throw error; // An image that another is built on stays.
@@ -31,8 +32,13 @@ export async function pruneImages(
   return { ImagesDeleted: deleted, SpaceReclaimed: Math.max(space, freed) };
 }
 
-/** What containers keep from being swept. */
+/** What containers and the build cache keep from being swept; looked up each time that it is read. */
 export function inUse(ctx: EngineContext): Parameters<EngineContext["images"]["gc"]>[0] {
-  const chains = ctx.containers.all().flatMap((c) => (c.record.top ? [c.record.top] : []));
-  return { chains, blobs: [] };
+  return {
+    get chains() {
+      const tops = ctx.containers.all().flatMap((c) => (c.record.top ? [c.record.top] : []));
+      return [...tops, ...cachedChains(ctx.records)];
+    },
+    blobs: [],
+  };
 }

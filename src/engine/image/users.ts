@@ -17,16 +17,3 @@ export function imageUsers(ctx: EngineContext): ImageUser[] {
     ...(c.record.top ? { top: c.record.top } : {}),
   }));
 }
-
-/**
- * Leases the layers of containers whose image has been removed by force: no image record keeps them any more. A daemon's leases end with it, so this
- * is called at start-up as well as after a removal.
- */
-export function holdOrphanedLayers(ctx: EngineContext): void {
-  const tops = ctx.containers
-    .all()
-    .flatMap(({ record }) => (record.top && !ctx.images.get(record.image) ? [record.top] : []));
-  if (tops.length === 0) return;
-  const lease = ctx.leases.acquire();
-  for (const top of tops) lease.add(top);
-}

@@ -12,7 +12,19 @@ export function networkBackend(ctx: EngineContext): NetworkBackend {
   return {
     list: async (filters) => ctx.network.list().filter(networkFilter(filters)),
     inspect: async (id) => ctx.network.inspect(id),
+    prune: async (filters) => pruneNetworks(ctx, filters),
   };
+}
+
+/** There are no networks but the built-in ones, which stay. */
+function pruneNetworks(ctx: EngineContext, filters: Filters): { NetworksDeleted: string[] | null } {
+  for (const key of Object.keys(filters)) {
+    if (!["label", "label!", "until"].includes(key)) {
+      throw new BerthError("invalid-argument", `invalid filter '${key}'`);
+    }
+  }
+  ctx.events.emit("network", "prune", { id: "", attributes: { reclaimed: "0" } });
+  return { NetworksDeleted: null };
 }
 
 function networkFilter(filters: Filters): (network: Network) => boolean {

@@ -1,3 +1,6 @@
+import type { ChainId, LayerRecord } from "../../layer/types.ts";
+import { isDigest } from "../../spec/digest.ts";
+import { listBuildCache } from "../build/prune.ts";
 import { listContainers } from "../container/list.ts";
 import { treeSize } from "../container/sizes.ts";
 import { volumeUsers } from "../container/volumes.ts";
@@ -12,17 +15,24 @@ export async function diskUsage(ctx: EngineContext, types: string[]): Promise<ob
     Images: wanted("image") ? images(ctx) : null,
     Containers: wanted("container") ? await listContainers(ctx, { all: true, size: true, filters: {} }) : null,
     Volumes: wanted("volume") ? await volumes(ctx) : null,
-    BuildCache: wanted("build-cache") ? [] : null,
+    BuildCache: wanted("build-cache") ? listBuildCache(ctx) : null,
   };
 }
 
 function images(ctx: EngineContext): object[] {
-  const users = imageUsers(ctx);
-  return ctx.images.list({ all: false, filters: {} }).map((image) => ({
-    ...image,
-    SharedSize: Math.max(0, image.SharedSize),
-    Containers: users.filter((u) => u.image === image.Id).length,
-  }));
+  const all = ctx.images.list({ all: false, filters: {}, users: imageUsers(ctx) });
+  const stacks = new Map(all.map(({ Id }) => [Id, stackOf(ctx, Id)]));
+  const uses = new Map<ChainId, number>();
+  for (const layer of [...stacks.values()].flat()) uses.set(layer.chainId, (uses.get(layer.chainId) ?? 0) + 1);
+  return all.map((image) => {
+    const shared = (stacks.get(image.Id) ?? []).filter((layer) => (uses.get(layer.chainId) ?? 0) > 1);
+    return { ...image, SharedSize: shared.reduce((sum, layer) => sum + layer.size, 0) };
+  });
+}
+
+function stackOf(ctx: EngineContext, id: string): LayerRecord[] {
+  const top = isDigest(id) ? ctx.images.get(id)?.top : undefined;
+  return top ? ctx.layers.chain(top) : [];
 }
 
 async function volumes(ctx: EngineContext): Promise<object[]> {
