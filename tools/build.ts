@@ -38,6 +38,9 @@ run([
   // Chunks: the command line does not load the daemon's code, which halves the start of a command.
   "--splitting",
   "--format=esm",
+  // A file .env or bunfig.toml of the folder where a command happens to run is nobody's setting for Berth.
+  "--no-compile-autoload-dotenv",
+  "--no-compile-autoload-bunfig",
   ...define("BERTH_BUILD_COMMIT", commit()),
   ...define("BERTH_BUILD_TIME", new Date().toISOString().replace(/\.\d+Z$/, "Z")),
   "src/main.ts",

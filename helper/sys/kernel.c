@@ -1,10 +1,12 @@
-/* Mounts, namespaces, process descriptors; and the module's entry. */
+/* Mounts, namespaces, process descriptors, memory; and the module's entry. */
 #define _GNU_SOURCE
 #include "call.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -72,11 +74,37 @@ static napi_value pidfd_send_signal_binding(napi_env env, napi_callback_info inf
 	return call_result(&c, syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0), "pidfd_send_signal", NULL);
 }
 
+/* The program itself comes first (dl_iterate_phdr(3)); segments that can be written to may hold pages that are not the file's. */
+static int drop_program(struct dl_phdr_info *info, size_t size, void *data)
+{
+	(void)size;
+	int *result = data;
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || (p->p_flags & PF_W))
+			continue;
+		uintptr_t begin = (info->dlpi_addr + p->p_vaddr + page) & ~page;
+		uintptr_t end = (info->dlpi_addr + p->p_vaddr + p->p_filesz) & ~page;
+		if (begin < end && madvise((void *)begin, end - begin, MADV_DONTNEED) < 0)
+			*result = -1;
+	}
+	return 1;
+}
+
+static napi_value drop_code_binding(napi_env env, napi_callback_info info)
+{
+	struct call c = call_begin(env, info);
+	int result = 0;
+	dl_iterate_phdr(drop_program, &result);
+	return call_result(&c, result, "madvise", NULL);
+}
+
 const struct binding kernel_bindings[] = {
 	{ "mount", mount_binding },	      { "umount2", umount2_binding },
 	{ "setns", setns_binding },	      { "unshare", unshare_binding },
 	{ "pidfdOpen", pidfd_open_binding },  { "pidfdSendSignal", pidfd_send_signal_binding },
-	{ NULL, NULL },
+	{ "dropCode", drop_code_binding },    { NULL, NULL },
 };
 
 NAPI_MODULE_INIT()

@@ -9,11 +9,17 @@ export interface IdleWatch extends Activity {
 
 const LEAST_STEP_MS = 50;
 const STEPS = 10;
+/** Long enough that a script's next command comes earlier: a pause in its middle would be noticed. */
+const REST_MS = 2000;
 
-/** `busy` is asked before leaving: work that no request stands for. */
-export function watchIdle(options: { after: number; busy: () => boolean }): IdleWatch {
+/**
+ * `busy` is asked before leaving: work that no request stands for. `rest` is called after each burst of requests, when none has begun or ended for
+ * some seconds; streams that stay open do not count.
+ */
+export function watchIdle(options: { after: number; busy: () => boolean; rest: () => void }): IdleWatch {
   let open = 0;
   let last = Date.now();
+  const resting = setTimeout(options.rest, REST_MS).unref();
   const { promise: idle, resolve } = Promise.withResolvers<string>();
   const check = (): void => {
     if (open > 0 || options.busy()) last = Date.now();
@@ -22,13 +28,18 @@ export function watchIdle(options: { after: number; busy: () => boolean }): Idle
   const timer = options.after > 0 ? setInterval(check, Math.max(LEAST_STEP_MS, options.after / STEPS)) : undefined;
   return {
     idle,
-    stop: () => clearInterval(timer),
+    stop: () => {
+      clearInterval(timer);
+      clearTimeout(resting);
+    },
     began: () => {
       open++;
+      resting.refresh();
     },
     ended: () => {
       open--;
       last = Date.now();
+      resting.refresh();
     },
   };
 }

@@ -74,4 +74,5 @@ export interface NativeKernel {
   unshare(flags: number): number;
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): number;
+  dropCode(): number;
 }
