@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cgroupProcesses, removeCgroup } from "../host/cgroup.ts";
 import { ensureDir, ensurePrivateDir, removeTree, writeAtomic } from "../host/files.ts";
@@ -9,6 +9,7 @@ import { BerthError, errnoOf } from "../spec/errors.ts";
 import type { RuntimeTable } from "./binaries.ts";
 import { hostFacts } from "./facts.ts";
 import { SeccompFilters } from "./filters.ts";
+import { sharedMemory, sweepSharedMemory } from "./shared-memory.ts";
 import { cgroupPath, containerSpec, execProcess, type HostFacts } from "./spec.ts";
 import type { ExecRequest, LaunchRequest, RuntimeService } from "./types.ts";
 
@@ -23,8 +24,6 @@ export interface RuntimeOptions {
   cgroupParent: string;
 }
 
-const SHM_MODE = 0o1777;
-
 interface Context extends RuntimeOptions {
   facts: HostFacts;
   filters: SeccompFilters;
@@ -34,6 +33,7 @@ interface Context extends RuntimeOptions {
 export function openRuntimeService(options: RuntimeOptions): RuntimeService {
   const context: Context = { ...options, facts: hostFacts(options.cgroupParent), filters: new SeccompFilters() };
   ensurePrivateDir(join(options.execRoot, "containers"));
+  sweepSharedMemory(options.execRoot);
   return {
     launch: (request) => launch(context, request),
     exec: (request) => exec(context, request),
@@ -58,7 +58,7 @@ async function launch(context: Context, request: LaunchRequest): Promise<Monitor
   const dir = stateDir(context, request.id);
   const runtime = binaryOf(context, request.runtime);
   ensureDir(join(dir, "rootfs"));
-  const shm = sharedMemory(context, request);
+  const shm = sharedMemory(context.execRoot, request);
   const spec = context.filters.apply(runtime.path, containerSpec(request, context.facts, shm));
   writeAtomic(join(dir, "config.json"), JSON.stringify(spec), { mode: 0o600 });
   try {
@@ -79,18 +79,6 @@ async function launch(context: Context, request: LaunchRequest): Promise<Monitor
     await cleanup(context, request.id);
     throw error;
   }
-}
-
-/** The folder that containers share as /dev/shm: in the state of the one that is `shareable`, on whatever the exec root is on, usually a tmpfs. */
-function sharedMemory(context: Context, request: LaunchRequest): string | undefined {
-  const owner = request.joins?.shmOf ?? (request.hostConfig.IpcMode === "shareable" ? request.id : undefined);
-  if (owner === undefined) return undefined;
-  const path = join(stateDir(context, owner), "shm");
-  if (owner === request.id) {
-    ensureDir(path);
-    chmodSync(path, SHM_MODE);
-  }
-  return path;
 }
 
 async function exec(context: Context, request: ExecRequest): Promise<MonitorHandle> {
@@ -135,6 +123,7 @@ async function cleanup(context: Context, id: string): Promise<void> {
   }
   for (const name of Object.keys(context.runtimes.all)) removeTree(join(context.execRoot, "runtime", name, id));
   removeTree(dir);
+  sweepSharedMemory(context.execRoot);
 }
 
 function bundleCgroup(dir: string): string | undefined {

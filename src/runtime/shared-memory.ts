@@ -1,0 +1,52 @@
+import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ensureDir, removeTree } from "../host/files.ts";
+import { errnoOf } from "../spec/errors.ts";
+import type { RuntimeSpec } from "../spec/runtime-spec.ts";
+import type { LaunchRequest } from "./types.ts";
+
+const MODE = 0o1777;
+
+/**
+ * The folder that a container has as /dev/shm: `<exec-root>/shm/<id>` of the one that is `shareable`, on whatever the exec root is on, usually a
+ * tmpfs. Made where it is its own. Undefined: a tmpfs that nobody else sees.
+ */
+export function sharedMemory(execRoot: string, request: LaunchRequest): string | undefined {
+  const owner = request.joins?.shmOf ?? (request.hostConfig.IpcMode === "shareable" ? request.id : undefined);
+  if (owner === undefined) return undefined;
+  const path = join(execRoot, "shm", owner);
+  if (owner === request.id) {
+    ensureDir(path);
+    chmodSync(path, MODE);
+  }
+  return path;
+}
+
+/** Removes the folders that no bundle names any more: the last container that shares one takes it away, not its owner. Repeatable. */
+export function sweepSharedMemory(execRoot: string): void {
+  const folders = list(join(execRoot, "shm"));
+  if (folders.length === 0) return;
+  const used = new Set(list(join(execRoot, "containers")).map((id) => shmOf(join(execRoot, "containers", id))));
+  for (const name of folders) {
+    const path = join(execRoot, "shm", name);
+    if (!used.has(path)) removeTree(path);
+  }
+}
+
+function shmOf(dir: string): string | undefined {
+  try {
+    const spec = JSON.parse(readFileSync(join(dir, "config.json"), "utf8")) as RuntimeSpec;
+    return spec.mounts?.find((m) => m.destination === "/dev/shm")?.source;
+  } catch {
+    return undefined; // A kill before the bundle was written: nothing has run.
+  }
+}
+
+function list(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}
