@@ -35,7 +35,7 @@ class Check {
     if (path.length > MAX_DEPTH) throw invalid(`invalid request body: nested deeper than ${MAX_DEPTH} levels`);
     if (typeof shape !== "string") return this.nested(value, shape, path);
     if (shape.startsWith("#")) return this.value(value, this.table[shape] ?? "any", path);
-    const fits = shape === "integer" ? Number.isInteger(value) : shape === "any" || typeof value === shape;
+    const fits = shape === "integer" ? isInt64(value) : shape === "any" || typeof value === shape;
     if (!fits) throw wrong(value, shape, path);
     return value;
   }
@@ -75,6 +75,10 @@ class Check {
     if (shape === "boolean") return false;
     return shape === "any" ? {} : 0;
   }
+}
+
+function isInt64(value: unknown): boolean {
+  return typeof value === "number" && Number.isInteger(value) && Math.abs(value) <= 2 ** 63;
 }
 
 function foldedName(shapes: Record<string, Shape>, key: string): string | undefined {

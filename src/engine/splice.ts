@@ -27,6 +27,8 @@ export async function splice(client: Duplex, monitor: Duplex, options: SpliceOpt
     detached = true;
     monitor.destroy();
   };
+  // One that has gone while the monitor was being connected says so no more.
+  if (client.destroyed) monitor.destroy();
   client.on("error", () => monitor.destroy()); // A client that has gone is an end as good as any.
   client.on("close", () => monitor.destroy());
   if (options.stdin) forwardStdin(client, monitor, options.detach ? { keys: options.detach, leave } : undefined);
