@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { type Answer, fakeEngine, readHalf, type Upgrade } from "./fake-engine.ts";
+import { type OnTerminal, onTerminal } from "./pty.ts";
 
 const ID = "2".repeat(64);
 const ENTRY = join(import.meta.dir, "entry.ts");
@@ -44,29 +45,8 @@ function terminalContainer(): { routes: Record<string, Answer>; upgrades: Record
   };
 }
 
-/** `berth ARGV` on a terminal of its own. `until` waits for output. */
-function onTerminal(argv: string[], host: string) {
-  let output = "";
-  let look: () => void = () => undefined;
-  const child = Bun.spawn([process.execPath, ENTRY, ...argv], {
-    env: { ...process.env, BERTH_HOST: host },
-    terminal: {
-      cols: 100,
-      rows: 30,
-      data(_terminal, data) {
-        output += Buffer.from(data).toString();
-        look();
-      },
-    },
-  });
-  const until = (text: string): Promise<void> =>
-    new Promise((resolve) => {
-      look = () => {
-        if (output.includes(text)) resolve();
-      };
-      look();
-    });
-  return { child, until, output: () => output, type: (text: string) => void child.terminal?.write(text) };
+function berth(argv: string[], host: string): OnTerminal {
+  return onTerminal([process.execPath, ENTRY, ...argv], { BERTH_HOST: host });
 }
 
 async function eventually(condition: () => boolean): Promise<void> {
@@ -77,12 +57,12 @@ test("run -it: size at start and at each change, keys untouched, the container's
   const { routes, upgrades } = terminalContainer();
   await using engine = await fakeEngine(routes, upgrades);
   const sizes = () => engine.seen.filter((s) => s.path.endsWith("/resize")).map((s) => Object.fromEntries(s.query));
-  const { child, until, type, output } = onTerminal(["run", "-it", "busybox"], engine.host);
+  const { child, until, type, output, resize } = berth(["run", "-it", "busybox"], engine.host);
   await until("ready\r\n");
   expect(JSON.parse(engine.seen[0]?.body.toString() ?? "").HostConfig.ConsoleSize).toEqual([30, 100]);
   await eventually(() => sizes().length > 0);
   expect(sizes()[0]).toEqual({ h: "30", w: "100" });
-  child.terminal?.resize(120, 40);
+  resize(120, 40);
   await eventually(() => sizes().some((s) => s["h"] === "40" && s["w"] === "120"));
   type("\x03\x1b[A");
   await until("\x03\x1b[A");
@@ -94,7 +74,7 @@ test("run -it: size at start and at each change, keys untouched, the container's
 test("the detach keys leave the container alone and end run with 0", async () => {
   const { routes, upgrades } = terminalContainer();
   await using engine = await fakeEngine(routes, upgrades);
-  const { child, until, type } = onTerminal(["run", "-it", "--detach-keys", "ctrl-a,d", "busybox"], engine.host);
+  const { child, until, type } = berth(["run", "-it", "--detach-keys", "ctrl-a,d", "busybox"], engine.host);
   await until("ready\r\n");
   type("\x01");
   type("d");
@@ -105,7 +85,7 @@ test("the detach keys leave the container alone and end run with 0", async () =>
 test("signals go to the container", async () => {
   const { routes, upgrades } = terminalContainer();
   await using engine = await fakeEngine(routes, upgrades);
-  const { child, until } = onTerminal(["run", "-t", "busybox"], engine.host);
+  const { child, until } = berth(["run", "-t", "busybox"], engine.host);
   await until("ready");
   child.kill("SIGTERM");
   await eventually(() => engine.calls().includes(`POST /containers/${ID}/kill`));
