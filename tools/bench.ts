@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { TestDaemon } from "../src/testing/daemon.ts";
+import { DOCKER, TestDaemon } from "../src/testing/daemon.ts";
 
 const { values } = parseArgs({ options: { peer: { type: "string" }, rounds: { type: "string", default: "20" } } });
 const rounds = Number(values.rounds);
@@ -58,7 +58,7 @@ function monitors(root: string): number[] {
 }
 
 function ensurePeerImage(peer: string): void {
-  if (spawnSync("docker", ["-H", peer, "image", "inspect", "busybox"], { stdio: "ignore" }).status === 0) return;
+  if (spawnSync(DOCKER, ["-H", peer, "image", "inspect", "busybox"], { stdio: "ignore" }).status === 0) return;
   const packed = spawnSync(
     "sh",
     [
@@ -67,13 +67,13 @@ function ensurePeerImage(peer: string): void {
     ],
     { maxBuffer: 1 << 26 },
   );
-  const done = spawnSync("docker", ["-H", peer, "import", "-c", "CMD sh", "-", "busybox"], { input: packed.stdout });
+  const done = spawnSync(DOCKER, ["-H", peer, "import", "-c", "CMD sh", "-", "busybox"], { input: packed.stdout });
   if (done.status !== 0) throw new Error(`cannot make busybox on ${peer}: ${done.stderr}`);
 }
 
 await using daemon = await TestDaemon.start();
-const own = ["docker", "-H", `unix://${daemon.socket}`];
-const peer = values.peer ? ["docker", "-H", values.peer] : undefined;
+const own = [DOCKER, "-H", `unix://${daemon.socket}`];
+const peer = values.peer ? [DOCKER, "-H", values.peer] : undefined;
 const onPeer = (...args: string[]): string[] | undefined => (peer ? [...peer, ...args] : undefined);
 if (values.peer) ensurePeerImage(values.peer);
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { BerthError, messageOf } from "../spec/errors.ts";
+import { addresses, attributes, bytes, list, logging, runtimesOf, type Settings, text, ulimitsOf } from "./values.ts";
 
 /** The levels of the daemon's own log, least to most severe. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -85,8 +86,6 @@ const WITHOUT_EFFECT = new Set([
   "registry-mirrors",
   "insecure-registries",
 ]);
-
-type Settings = Record<string, unknown>;
 
 /** The flags of `berth daemon`: dockerd's where they apply. */
 export function daemonCommand(): Command {
@@ -195,6 +194,7 @@ function toConfig(s: Settings): DaemonConfig {
   const initPath = text(s, "initPath");
   const pidfile = text(s, "pidfile");
   const defaultRuntime = text(s, "defaultRuntime");
+  const mtu = bytes(s, "mtu");
   return {
     hosts: hosts.length > 0 ? hosts : [`unix://${execRoot}/berth.sock`],
     dataRoot: text(s, "dataRoot") ?? DEFAULTS.dataRoot,
@@ -202,57 +202,19 @@ function toConfig(s: Settings): DaemonConfig {
     ...(pidfile ? { pidfile } : {}),
     bridge: text(s, "bridge") ?? DEFAULTS.bridge,
     ...(bip ? { bip } : {}),
-    ...(typeof s["mtu"] === "number" && s["mtu"] > 0 ? { mtu: s["mtu"] } : {}),
+    ...(mtu ? { mtu } : {}),
     logLevel,
     ...(defaultRuntime ? { defaultRuntime } : {}),
     runtimes: runtimesOf(s["addRuntime"]),
     cgroupParent: text(s, "cgroupParent") ?? "berth",
-    labels: list(s, "label"),
-    logDriver: text(s, "logDriver") ?? "json-file",
-    logOpts: pairs(s["logOpt"]),
+    labels: attributes(s, "label"),
+    ...logging(s),
     init: s["init"] === true,
     ...(initPath ? { initPath } : {}),
-    dns: list(s, "dns"),
+    dns: addresses(s, "dns"),
     dnsSearch: list(s, "dnsSearch"),
     dnsOpts: list(s, "dnsOpt"),
     defaultUlimits: ulimitsOf(s["defaultUlimit"]),
     idleExit: typeof s["idleExit"] === "number" ? s["idleExit"] * 1000 : 0,
   };
-}
-
-function text(s: Settings, key: string): string | undefined {
-  const value = s[key];
-  if (value === undefined || typeof value === "string") return value;
-  throw new BerthError("invalid-argument", `daemon configuration: ${key} wants a string`);
-}
-
-function list(s: Settings, key: string): string[] {
-  const value = s[key] ?? [];
-  if (Array.isArray(value) && value.every((v): v is string => typeof v === "string")) return value;
-  throw new BerthError("invalid-argument", `daemon configuration: ${key} wants a list of strings`);
-}
-
-/** `["a=b"]` from flags, `{"a":"b"}` from the file. */
-function pairs(value: unknown): Record<string, string> {
-  if (Array.isArray(value)) {
-    return Object.fromEntries(value.map((p: string) => [p.split("=")[0] ?? "", p.slice(p.indexOf("=") + 1)]));
-  }
-  return typeof value === "object" && value !== null ? (value as Record<string, string>) : {};
-}
-
-function runtimesOf(value: unknown): DaemonConfig["runtimes"] {
-  if (Array.isArray(value))
-    return Object.fromEntries(Object.entries(pairs(value)).map(([name, path]) => [name, { path }]));
-  return typeof value === "object" && value !== null ? (value as DaemonConfig["runtimes"]) : {};
-}
-
-function ulimitsOf(value: unknown): DaemonConfig["defaultUlimits"] {
-  if (!Array.isArray(value))
-    return typeof value === "object" && value !== null ? (value as DaemonConfig["defaultUlimits"]) : {};
-  return Object.fromEntries(
-    Object.entries(pairs(value)).map(([Name, range]) => {
-      const [soft = "0", hard = soft] = range.split(":");
-      return [Name, { Name, Soft: Number(soft), Hard: Number(hard) }];
-    }),
-  );
 }

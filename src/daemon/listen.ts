@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { ensureDir } from "../host/files.ts";
-import { BerthError } from "../spec/errors.ts";
+import { BerthError, errnoOf, messageOf } from "../spec/errors.ts";
 import { type Activity, type Address, type Listener, listen, type RequestHandler } from "./http/listen.ts";
 import type { Logger } from "./log.ts";
 
@@ -29,7 +29,7 @@ export async function listenAll(
 function addressOf(host: string, log: Logger): Address {
   const unix = /^unix:\/\/(\/.+)$/.exec(host)?.[1];
   if (unix) {
-    ensureDir(dirname(unix), 0o711);
+    makeFolder(unix);
     const gid = dockerGroup();
     return { unix, mode: SOCKET_MODE, ...(gid === undefined ? {} : { gid }) };
   }
@@ -41,6 +41,17 @@ function addressOf(host: string, log: Logger): Address {
   }
   log("warn", `${host} is open without encryption and authentication: whoever reaches it is root on this host`);
   return { host: (tcp[1] || "127.0.0.1").replace(/[[\]]/g, ""), port: Number(tcp[2]) };
+}
+
+function makeFolder(socket: string): void {
+  const folder = dirname(socket);
+  try {
+    ensureDir(folder, 0o711);
+  } catch (cause) {
+    const blocked = ["EEXIST", "ENOTDIR"].includes(errnoOf(cause) ?? "");
+    const why = blocked ? `${folder} cannot be a folder: a file is in its way` : messageOf(cause);
+    throw new BerthError("invalid-argument", `cannot listen on ${socket}: ${why}`, { cause });
+  }
 }
 
 function dockerGroup(): number | undefined {

@@ -1,5 +1,6 @@
+import { writeSync } from "node:fs";
 import { CommanderError } from "commander";
-import { messageOf } from "../spec/errors.ts";
+import { errnoOf, messageOf } from "../spec/errors.ts";
 import { loadConfig } from "./config.ts";
 import { startBerth } from "./daemon.ts";
 import { stderrLogger } from "./log.ts";
@@ -18,7 +19,7 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
       log("error", `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
     );
     const daemon = await startBerth(config, log);
-    if (process.env["BERTH_READY"] === "stdout") process.stdout.write("ready\n");
+    if (process.env["BERTH_READY"] === "stdout") sayReady();
     const why = await Promise.race([ended, daemon.idle]);
     log("info", `leaving: ${why}; running containers go on`);
     await daemon.stop();
@@ -27,5 +28,14 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode;
     process.stderr.write(`berth daemon: ${messageOf(error)}\n`);
     return 1;
+  }
+}
+
+/** For whoever started this daemon and waits; that one may have gone. */
+function sayReady(): void {
+  try {
+    writeSync(process.stdout.fd, "ready\n");
+  } catch (error) {
+    if (errnoOf(error) !== "EPIPE") throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
+import { BerthError } from "../spec/errors.ts";
 
 /** An OCI runtime, in the shape of daemon.json's `runtimes`. */
 export interface RuntimeEntry {
@@ -20,7 +21,7 @@ const FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "
 
 /**
  * Finds crun and runc on this host and adds the configured ones. Without a wish, crun is the default where it runs at all, else runc,
- * with a warning that says so.
+ * with a warning that says so. A wish that is not there throws `invalid-argument`.
  */
 export function findRuntimes(configured: Record<string, RuntimeEntry> = {}, wish?: string): RuntimeTable {
   const all: Record<string, RuntimeEntry> = {};
@@ -39,6 +40,11 @@ export function findRuntimes(configured: Record<string, RuntimeEntry> = {}, wish
   if (fallback === "runc" && !wish)
     warnings.push("WARNING: crun is missing or broken; runc is used instead, which starts containers more slowly");
   if (Object.keys(all).length === 0) warnings.push("WARNING: no OCI runtime found: install crun or runc");
+  if (wish && !all[wish]) {
+    throw new BerthError("invalid-argument", `unknown default runtime: ${wish}`, {
+      hint: `known are ${Object.keys(all).join(", ") || "none: install crun or runc"}`,
+    });
+  }
   return { default: wish ?? fallback, all, warnings };
 }
 

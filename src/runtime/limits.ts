@@ -4,7 +4,8 @@ import type { Process } from "../spec/runtime-spec.ts";
 
 type Rlimit = NonNullable<Process["rlimits"]>[number];
 
-const NAMES = new Set(
+/** The limits that can be set (getrlimit(2)), as Docker names them. */
+export const ULIMIT_NAMES: ReadonlySet<string> = new Set(
   "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split(" "),
 );
 
@@ -21,7 +22,7 @@ export interface OwnLimits {
 export function rlimits(host: HostConfig, own: OwnLimits): Rlimit[] {
   return (host.Ulimits ?? []).map((u) => {
     const name = (u.Name ?? "").toLowerCase();
-    if (!NAMES.has(name)) throw new BerthError("invalid-argument", `invalid ulimit type: ${name.slice(0, 40)}`);
+    if (!ULIMIT_NAMES.has(name)) throw new BerthError("invalid-argument", `invalid ulimit type: ${name.slice(0, 40)}`);
     const most = own.canRaise ? undefined : own.hard.get(name);
     const cut = (value: number): number => (most !== undefined && (value < 0 || value > most) ? most : value);
     return {

@@ -5,8 +5,8 @@ import { type RunOutcome, run, runOk } from "../host/spawn.ts";
 
 const BERTH = join(import.meta.dir, "../../dist/berth");
 const UNPACKED_DOCKER = join(import.meta.dir, "../../.build/docker/usr/bin/docker");
-/** The unmodified docker command line: the host's, or the one that tools/setup unpacked. */
-const DOCKER = existsSync(UNPACKED_DOCKER) ? UNPACKED_DOCKER : "docker";
+/** The unmodified docker command line: the one that tools/setup unpacked, else the host's. */
+export const DOCKER = existsSync(UNPACKED_DOCKER) ? UNPACKED_DOCKER : "docker";
 
 /** How a test's daemon is started. */
 export interface TestDaemonOptions {
@@ -56,7 +56,8 @@ export class TestDaemon implements AsyncDisposable {
       if (options.busybox !== false) await daemon.ok("bootstrap", "busybox");
       return daemon;
     } catch (error) {
-      await daemon[Symbol.asyncDispose]();
+      // What went wrong first is what is told.
+      await daemon[Symbol.asyncDispose]().catch((after: unknown) => console.error(`clean-up: ${String(after)}`));
       throw error;
     }
   }
@@ -142,18 +143,31 @@ export class TestDaemon implements AsyncDisposable {
     if (existsSync(this.socket) && this.pid > 0) {
       const ids = (await this.berth("ps", "-aq")).stdout.split("\n").filter(Boolean);
       if (ids.length > 0) await this.berth("rm", "-f", "-v", ...ids);
-      await this.down();
     }
+    await this.down();
     if (this.isolated) await run(["ip", "netns", "del", this.name]);
-    for (const dir of cgroupsNamed(this.name).reverse()) rmdirSync(dir);
+    await this.removeRemains();
     rmSync(this.root, { recursive: true, force: true });
+  }
+
+  /** What a daemon leaves that did not come to its end: containers with their monitors, and the mounts that keep its network namespaces. */
+  private async removeRemains(): Promise<void> {
+    const groups = cgroupsNamed(this.name).reverse();
+    const members = groups.flatMap((dir) => readFileSync(join(dir, "cgroup.procs"), "utf8").split("\n").map(Number));
+    const pids = [...processesNaming(this.root).map((line) => Number.parseInt(line, 10)), ...members].filter(
+      (pid) => pid > 1,
+    );
+    for (const pid of pids) if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    while (pids.some(isAlive)) await new Promise((done) => setTimeout(done, 5));
+    for (const path of mountsBelow(this.root)) await run(["umount", "-l", path]);
+    for (const dir of groups) if (existsSync(dir)) rmdirSync(dir);
   }
 
   private async end(signal: NodeJS.Signals): Promise<void> {
     const pid = this.pid;
     if (pid === 0) return;
     this.pid = 0;
-    process.kill(pid, signal);
+    if (isAlive(pid)) process.kill(pid, signal);
     while (isAlive(pid)) await new Promise((done) => setTimeout(done, 5));
   }
 }
@@ -169,6 +183,14 @@ function isAlive(pid: number): boolean {
   } catch {
     return false; // No such process.
   }
+}
+
+/** Mount points below `root`, the last made first. */
+function mountsBelow(root: string): string[] {
+  const lines = readFileSync("/proc/self/mounts", "utf8").split("\n");
+  return lines
+    .flatMap((line) => (line.split(" ")[1]?.startsWith(`${root}/`) ? [line.split(" ")[1] ?? ""] : []))
+    .reverse();
 }
 
 function cgroupsNamed(name: string): string[] {

@@ -140,7 +140,8 @@ function checkCapabilities(host: HostConfig): void {
   }
 }
 
-function checkLog(host: HostConfig): void {
+/** The log driver and its options, which may be the daemon's defaults too. Throws `invalid-argument` in Docker's words. */
+export function checkLog(host: HostConfig): void {
   const type = host.LogConfig?.Type ?? "json-file";
   if (!LOG_DRIVERS.includes(type)) throw bad(`error looking up logging plugin ${type}: plugin "${type}" not found`);
   const options = host.LogConfig?.Config ?? {};

@@ -1,0 +1,72 @@
+import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadConfig } from "./config.ts";
+
+function ofFile(settings: object): ReturnType<typeof loadConfig> {
+  const dir = mkdtempSync("/tmp/berth-config.");
+  try {
+    writeFileSync(join(dir, "daemon.json"), JSON.stringify(settings));
+    return loadConfig(["--config-file", join(dir, "daemon.json")]);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+const ofFlags = (...flags: string[]) => loadConfig(["--config-file", "/dev/null/none", ...flags]);
+
+test.each([
+  [{ "log-driver": "frob" }, 'plugin "frob" not found'],
+  [{ "log-opts": { frob: "1" } }, "unknown log opt 'frob' for json-file log driver"],
+  [{ "log-opts": { "max-size": "big" } }, "invalid size: 'big'"],
+  [{ "log-opts": { "max-file": 3 } }, "logOpt wants an object of strings"],
+  [{ mtu: "abc" }, 'mtu wants a whole number from 68 to 65535, got "abc"'],
+  [{ mtu: 12 }, "mtu wants a whole number from 68 to 65535, got 12"],
+  [{ dns: ["frob"] }, "frob is not an ip address"],
+  [{ labels: ["frob"] }, "bad attribute format: frob"],
+  [{ runtimes: { kata: "/usr/bin/kata" } }, "runtimes wants an object like"],
+  [{ "default-ulimits": ["nofile"] }, "invalid ulimit of nofile"],
+  [{ "default-ulimits": { frob: { Name: "frob", Soft: 1, Hard: 1 } } }, "invalid ulimit type: frob"],
+  [{ "default-ulimits": { nofile: { Name: "nofile", Soft: "1" } } }, "invalid ulimit of nofile"],
+  [
+    { "default-ulimits": { nofile: { Name: "nofile", Soft: 5, Hard: 2 } } },
+    "must be less than or equal to hard limit: 5 > 2",
+  ],
+])("daemon.json %j is refused: %s", (settings, message) => expect(() => ofFile(settings)).toThrow(message));
+
+test.each(["nofile=x", "nofile=", "nofile=1:2:3", "nofile=5:2", "frob=1:2"])(
+  "--default-ulimit %s is refused",
+  (given) => {
+    const dir = mkdtempSync("/tmp/berth-config.");
+    writeFileSync(join(dir, "daemon.json"), "{}");
+    try {
+      expect(() => loadConfig(["--config-file", join(dir, "daemon.json"), "--default-ulimit", given])).toThrow(
+        "ulimit",
+      );
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  },
+);
+
+test("what is right is taken", () => {
+  const config = ofFile({
+    "log-driver": "local",
+    "log-opts": { "max-size": "1m" },
+    mtu: 1400,
+    labels: ["a=b"],
+    runtimes: { kata: { path: "/usr/bin/kata", runtimeArgs: ["x"] } },
+    "default-ulimits": { nofile: { Name: "nofile", Soft: 5, Hard: -1 }, core: { Name: "core", Soft: -1, Hard: -1 } },
+  });
+  expect(config).toMatchObject({
+    logDriver: "local",
+    logOpts: { "max-size": "1m" },
+    mtu: 1400,
+    labels: ["a=b"],
+    runtimes: { kata: { path: "/usr/bin/kata", runtimeArgs: ["x"] } },
+    defaultUlimits: { nofile: { Name: "nofile", Soft: 5, Hard: -1 }, core: { Name: "core", Soft: -1, Hard: -1 } },
+  });
+});
+
+test("a configuration file that is not there is named", () =>
+  expect(() => ofFlags()).toThrow("unable to configure the daemon with file /dev/null/none: no such file"));

@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "../../src/host/spawn.ts";
+import { TestDaemon } from "../../src/testing/daemon.ts";
+
+// What a walk through the product found: settings that went unheard, starts that told nothing.
+
+const BERTH = join(import.meta.dir, "../../dist/berth");
+
+let daemon: TestDaemon;
+let scratch: string;
+beforeAll(async () => {
+  scratch = mkdtempSync("/var/tmp/berth-findings.");
+  daemon = await TestDaemon.start({ flags: ["--add-runtime", `slow=${join(scratch, "slow")}`] });
+});
+afterAll(async () => {
+  await daemon[Symbol.asyncDispose]();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+describe("a daemon with wrong settings says so in one line", () => {
+  test.each([
+    [["--default-runtime", "nope"], /unknown default runtime: nope \(known are .*\)/],
+    [["--log-driver", "frob"], /logging plugin frob/],
+    [["-H", "unix:///dev/null/x"], /cannot listen on \/dev\/null\/x: \/dev\/null cannot be a folder/],
+    [["--bip", "1.2.3"], /invalid CIDR address: 1\.2\.3/],
+    [["--mtu", "abc"], /'abc' is invalid/],
+    [["--default-ulimit", "nofile=x"], /invalid ulimit of nofile: "x"/],
+  ])("%j", async (flags, words) => {
+    const at = mkdtempSync(join(scratch, "d"));
+    const argv = [
+      BERTH,
+      "daemon",
+      "--data-root",
+      join(at, "data"),
+      "--exec-root",
+      join(at, "run"),
+      "--bridge",
+      "bfind1",
+    ];
+    const done = await run(daemon.inNet(...argv, ...flags));
+    expect(done.code).toBe(1);
+    expect(done.stderr).toMatch(words);
+    expect(done.stderr.trim().split("\n")).toHaveLength(1);
+  });
+});
+
+test("whoever waits for `ready` may have gone: the log says nothing of it", async () => {
+  const at = mkdtempSync(join(scratch, "d"));
+  const argv = [BERTH, "daemon", "--data-root", join(at, "data"), "--exec-root", join(at, "run"), "--bridge", "none"];
+  const [file = "", ...args] = daemon.inNet(...argv, "--log-level", "debug");
+  const child = spawn(file, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, BERTH_READY: "stdout" },
+  });
+  child.stdout.destroy();
+  let log = "";
+  child.stderr.on("data", (bytes: Buffer) => (log += bytes.toString()));
+  // It serves, and it leaves when it is told to: the answer to `ready` was long before.
+  while (!log.includes("listens on")) await once(child.stderr, "data");
+  expect((await run([BERTH, "-H", `unix://${at}/run/berth.sock`, "version"])).code).toBe(0);
+  child.kill("SIGTERM");
+  const [code] = await once(child, "close");
+  expect(code).toBe(0);
+  expect(log).not.toMatch(/ error |EPIPE/);
+});
+
+describe("the test harness", () => {
+  test("a daemon that cannot start is told by its own words", async () => {
+    expect(TestDaemon.start({ flags: ["--default-runtime", "nope"] })).rejects.toThrow("unknown default runtime: nope");
+  });
+
+  test("what a killed daemon left is taken away", async () => {
+    const own = await TestDaemon.start();
+    await own.ok("run", "-d", "busybox", "sleep", "9999");
+    await own.crash();
+    expect(readFileSync("/proc/mounts", "utf8")).toContain(own.root);
+    await own[Symbol.asyncDispose]();
+    expect(existsSync(own.root)).toBe(false);
+    expect(await own.leftovers().catch(() => undefined)).toMatchObject({ mounts: [], cgroups: [], processes: [] });
+  });
+});
+
+describe("a daemon killed while an OCI runtime is at work", () => {
+  const state = (name: string): Promise<string> => daemon.ok("inspect", "-f", "{{.State.Status}} {{.State.Pid}}", name);
+
+  /** A runtime that is at work until `file` goes. */
+  function slowRuntime(): { begun: string; hold: string } {
+    const begun = join(scratch, "begun");
+    const hold = join(scratch, "hold");
+    writeFileSync(hold, "");
+    rmSync(begun, { force: true });
+    const script = `#!/bin/sh\ncase " $* " in *" run "*) touch ${begun}; while [ -e ${hold} ]; do sleep 0.05; done;; esac\nexec crun "$@"\n`;
+    writeFileSync(join(scratch, "slow"), script);
+    chmodSync(join(scratch, "slow"), 0o755);
+    return { begun, hold };
+  }
+
+  test("the next one serves at once; the start is undone, and can be done again", async () => {
+    await daemon.down();
+    const { begun, hold } = slowRuntime();
+    await daemon.up();
+    const start = daemon.berth("run", "-d", "--name", "slowly", "--runtime", "slow", "busybox", "sleep", "9999");
+    while (!existsSync(begun)) await Bun.sleep(10);
+    await daemon.crash();
+    expect((await start).code).not.toBe(0);
+    // The runtime would go on for ever: that this answers is the point.
+    await daemon.up();
+    expect(await state("slowly")).toBe("created 0");
+    expect((await daemon.leftovers()).processes).toEqual([]);
+    rmSync(hold);
+    await daemon.ok("start", "slowly");
+    expect(await state("slowly")).toMatch(/^running [1-9]/);
+    await daemon.ok("rm", "-f", "slowly");
+  });
+});
