@@ -1,18 +1,9 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { run } from "../../src/host/spawn.ts";
+import { LEAVE, onFreshMachine } from "./fresh-machine.ts";
 
 const BERTH = join(import.meta.dir, "../../dist/berth");
-
-/** Runs a script as on a machine where no Berth has ever run: /run, /var/lib/berth and the network are its own. */
-function onFreshMachine(script: string): ReturnType<typeof run> {
-  const setUp = `mount -t tmpfs tmpfs /run && mkdir -p /var/lib/berth && mount -t tmpfs tmpfs /var/lib/berth && ip link set lo up && mkdir -p /run/netns`;
-  return run(["unshare", "-m", "-n", "sh", "-c", `${setUp}; export B=${BERTH}; ${script}`], {
-    env: { PATH: process.env["PATH"] ?? "" },
-  });
-}
-
-const LEAVE = "kill $(cat /var/lib/berth/daemon.lock); while [ -S /run/berth/berth.sock ]; do sleep 0.05; done";
 
 test("ten commands at once start one daemon, and each gets its answer", async () => {
   const done = await onFreshMachine(
