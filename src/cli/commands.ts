@@ -90,6 +90,7 @@ export const GROUPS: Record<string, Group> = {
     commands: {
       inspect: () => import("./commands/network-inspect.ts"),
       ls: () => import("./commands/network-ls.ts"),
+      prune: () => import("./commands/network-prune.ts"),
     },
   },
   system: {

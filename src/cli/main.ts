@@ -2,6 +2,7 @@ import { engineClient } from "../client/client.ts";
 import { statusOf } from "../client/errors.ts";
 import { DEFAULT_HOST } from "../client/host.ts";
 import { BerthError, messageOf } from "../spec/errors.ts";
+import { absentCommand } from "./absent.ts";
 import { type Command, UsageError } from "./command.ts";
 import { ALIASES, COMMANDS, GROUPS, type Loader } from "./commands.ts";
 import type { CliOptions, Context } from "./context.ts";
@@ -57,6 +58,11 @@ async function dispatch(globals: Globals, options: Settings): Promise<number> {
   const found = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
   if (found) return runCommand(found, { name: `berth ${first}`, argv: rest.slice(1) }, { globals, options });
   const group = Object.hasOwn(GROUPS, first) ? GROUPS[first] : undefined;
+  const absent = absentCommand(first, second);
+  if (absent !== undefined) {
+    io.err(`${absent}\n`);
+    return 1;
+  }
   if (!group) {
     io.err(`berth: unknown command: berth ${first}\n\nRun 'berth --help' for more information\n`);
     return 1;

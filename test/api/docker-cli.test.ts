@@ -127,7 +127,7 @@ test("build sends its context, load its archive, errors end with exit code 1", a
 test("a failure is Docker's line with its message", async () => {
   expect(await docker(["inspect", "--type", "container", "nope"])).toMatchObject({ code: 1 });
   expect((await docker(["stop", "nope"])).err).toContain("No such container: nope");
-  expect((await docker(["swarm", "leave"])).err).toContain("use Kubernetes");
+  expect((await docker(["swarm", "leave"])).err).toContain("Berth is a single-node engine");
   expect((await docker(["attach", "nope"])).err).toContain("No such container: nope");
 });
 

@@ -68,6 +68,49 @@ test("whoever waits for `ready` may have gone: the log says nothing of it", asyn
   expect(log).not.toMatch(/ error |EPIPE/);
 });
 
+describe("what is not there is told in one line", () => {
+  test.each([
+    [["swarm", "init"], "Berth is a single-node engine; swarm mode is not part of it"],
+    [["service", "ls"], "Berth is a single-node engine; swarm mode is not part of it"],
+    [["network", "create", "x"], "user-defined networks are not in this version"],
+    [["network", "rm", "x"], "user-defined networks are not in this version"],
+  ])("berth %j", async (argv, words) => {
+    const done = await daemon.berth(...argv);
+    expect(done.code).toBe(1);
+    expect(done.stderr).toContain(words);
+    expect(done.stderr.trim().split("\n")).toHaveLength(1);
+  });
+
+  test("docker says the same", async () => {
+    for (const argv of [
+      ["swarm", "init"],
+      ["service", "ls"],
+    ])
+      expect((await daemon.docker(...argv)).stderr).toMatch(
+        /Berth is a single-node engine, and swarm mode is not part/,
+      );
+    const made = await daemon.docker("network", "create", "x");
+    expect(made.stderr).toContain("user-defined networks are not in this version");
+  });
+});
+
+test("network prune has nothing to remove, and says so as docker does", async () => {
+  expect(await daemon.berth("network", "prune", "-f")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+  expect(await daemon.docker("network", "prune", "-f")).toMatchObject({ code: 0, stdout: "" });
+  const odd = await daemon.berth("network", "prune", "-f", "--filter", "frob=1");
+  expect(odd).toMatchObject({ code: 1, stderr: "Error response from daemon: invalid filter 'frob'\n" });
+  expect(await daemon.ok("network", "ls", "-q")).not.toBe("");
+});
+
+test("system df: an image in use is not reclaimable, and all is as docker counts it", async () => {
+  const row = async (): Promise<string | undefined> => /^Images.*$/m.exec(await daemon.ok("system", "df"))?.[0];
+  expect(await row()).toMatch(/^Images +1 +0 .* \(100%\)$/);
+  await daemon.ok("run", "--name", "user", "busybox", "true");
+  expect(await row()).toMatch(/^Images +1 +1 .* 0B \(0%\)$/);
+  expect((await daemon.docker("system", "df")).stdout).toContain((await row()) ?? "no row");
+  await daemon.ok("rm", "user");
+});
+
 describe("the test harness", () => {
   test("a daemon that cannot start is told by its own words", async () => {
     expect(TestDaemon.start({ flags: ["--default-runtime", "nope"] })).rejects.toThrow("unknown default runtime: nope");

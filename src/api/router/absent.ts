@@ -11,11 +11,11 @@ export function notYet(what: string, hint?: string): Handler {
   };
 }
 
-/** Cluster endpoints: Docker's words for a node outside a swarm, and the way out. */
+/** Cluster endpoints: Docker's words for a node outside a swarm, and why. */
 const noSwarm: Handler = async () => {
   throw new BerthError(
     "unavailable",
-    "This node is not a swarm manager. Berth has no swarm mode: to run services on many machines, use Kubernetes with Berth as the nodes' container runtime.",
+    "This node is not a swarm manager: Berth is a single-node engine, and swarm mode is not part of it.",
   );
 };
 
@@ -36,9 +36,13 @@ const NOT_YET: [methods: Method[], paths: string[], what: string][] = [
   [["HEAD", "GET", "PUT"], ["/containers/:id/archive"], "copying files into and out of a container"],
   [["POST"], ["/containers/:id/pause", "/containers/:id/unpause"], "pausing a container"],
   [["GET"], ["/containers/:id/attach/ws"], "attaching over a WebSocket (use POST /containers/{id}/attach)"],
-  [["POST"], ["/networks/create"], "creating a network"],
-  [["POST"], ["/networks/:id/connect", "/networks/:id/disconnect"], "connecting a running container to a network"],
-  [["DELETE"], ["/networks/:id"], "removing a network"],
+  [["POST"], ["/networks/create"], "creating a network (user-defined networks are not in this version)"],
+  [
+    ["POST"],
+    ["/networks/:id/connect", "/networks/:id/disconnect"],
+    "connecting a running container to a network (user-defined networks are not in this version)",
+  ],
+  [["DELETE"], ["/networks/:id"], "removing a network (user-defined networks are not in this version)"],
   [["PUT"], ["/volumes/:name"], "updating a cluster volume"],
   [["POST"], ["/plugins/*"], "managing plugins"],
   [["DELETE"], ["/plugins/*"], "managing plugins"],
