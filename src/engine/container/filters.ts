@@ -8,6 +8,7 @@ import { shownStatus } from "./status.ts";
 
 type Test = (container: Container) => boolean;
 const STATES = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+const MAX_PORT = 65_535;
 const HEALTH = ["none", "starting", "healthy", "unhealthy"];
 
 /** One test for all filters of `ps`: values of one key are alternatives (labels all count), keys must all match. Throws `invalid-argument` for what Docker refuses. */
@@ -42,7 +43,8 @@ function testFor(ctx: EngineContext, key: string, values: string[]): Test {
       check(key, values, HEALTH);
       return any((c, v) => ((c.health ?? c.record.health)?.status ?? "none") === v);
     case "exited":
-      for (const v of values) if (!/^-?\d+$/.test(v)) throw invalid(key, v);
+      for (const v of values)
+        if (!/^[-+]?\d+$/.test(v)) throw invalid(key, v, `strconv.Atoi: parsing "${v}": invalid syntax`);
       return any((c, v) => c.record.state.status === "exited" && c.record.state.exitCode === Number(v));
     case "ancestor":
       return byAncestor(ctx, values);
@@ -57,29 +59,38 @@ function testFor(ctx: EngineContext, key: string, values: string[]): Test {
       );
     case "publish":
     case "expose":
+      for (const v of values) checkPorts(key, v);
       return any((c, v) => hasPort(ctx, c, { key, range: v }));
     case "is-task":
+      for (const v of values)
+        if (!/^(true|false|0|1)$/.test(v)) throw new BerthError("invalid-argument", `invalid filter 'is-task=[${v}]'`);
       return any((_, v) => v === "false" || v === "0");
+    case "isolation":
+      return () => true;
     default:
       throw new BerthError("invalid-argument", `invalid filter '${key}'`);
   }
 }
 
-function invalid(key: string, value: string): BerthError {
-  return new BerthError("invalid-argument", `invalid filter '${key}=${value}'`);
+function invalid(key: string, value: string, why: string): BerthError {
+  return new BerthError("invalid-argument", `invalid filter '${key}=${value}': ${why}`);
 }
 
-function check(key: string, values: string[], known: string[]): void {
-  for (const value of values) if (!known.includes(value)) throw invalid(key, value);
+function check(key: "status" | "health", values: string[], known: string[]): void {
+  const what = key === "status" ? "state" : key;
+  for (const value of values) {
+    if (!known.includes(value))
+      throw invalid(key, value, `invalid value for ${what} (${value}): must be one of ${known.join(", ")}`);
+  }
 }
 
-/** A name is a regular expression, matched with and without the slash. */
+/** A name is a regular expression, matched with and without the slash; one that is none matches nothing. */
 function byName(values: string[]): Test {
-  const patterns = values.map((value) => {
+  const patterns = values.flatMap((value) => {
     try {
-      return new RegExp(value);
+      return [new RegExp(value)];
     } catch {
-      throw invalid("name", value);
+      return [];
     }
   });
   return ({ record }) => patterns.some((p) => p.test(record.name) || p.test(`/${record.name}`));
@@ -114,6 +125,19 @@ function byOrder(ctx: EngineContext, key: "before" | "since", values: string[]):
   return key === "before"
     ? ({ record }) => marks.some((m) => record.sequence < m)
     : ({ record }) => marks.some((m) => record.sequence > m);
+}
+
+function checkPorts(key: string, value: string): void {
+  const [range = ""] = value.split("/");
+  for (const port of range.split("-")) {
+    const why = !/^\d+$/.test(port) ? "invalid syntax" : Number(port) > MAX_PORT ? "value out of range" : undefined;
+    if (why) {
+      throw new BerthError(
+        "invalid-argument",
+        `error while looking up for ${key} ${value}: strconv.ParseUint: parsing "${port}": ${why}`,
+      );
+    }
+  }
 }
 
 /** `80`, `80/udp`, `8000-8010/tcp`. */

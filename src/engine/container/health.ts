@@ -113,6 +113,8 @@ async function check(ctx: EngineContext, container: Container, probe: Probe): Pr
   try {
     const body = { Cmd: probe.argv, AttachStdout: true, AttachStderr: true };
     const exec = execOf(ctx, container, body);
+    for (const action of ["exec_create", "exec_start"])
+      emitContainer(ctx.events, container, `${action}: ${probe.argv.join(" ")}`, { execID: exec.id });
     const handle = await launchExec(ctx, container, exec);
     const output = collect(await handle.attach(exec.attach));
     await runExec(ctx, container, { exec, handle });

@@ -1,5 +1,5 @@
 import { BerthError } from "../../spec/errors.ts";
-import { type Container, isRunning, runningOf } from "../container.ts";
+import { type Container, type Run, runningOf } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { parseSignal } from "../signals.ts";
@@ -12,20 +12,27 @@ export async function killContainer(
   reference: string,
   options: { signal?: string },
 ): Promise<void> {
-  const container = ctx.containers.find(reference);
-  const number = options.signal ? parseSignal(options.signal) : SIGKILL;
-  if (!isRunning(container) || !container.run) {
-    throw new BerthError(
-      "conflict",
-      `cannot kill container: ${reference}: container ${container.record.id} is not running`,
-    );
-  }
-  const { run } = container;
+  const { container, run, number } = targetOf(ctx, reference, options.signal);
   if (number === SIGKILL || number === stopSignalOf(container)) markStopped(container);
   await sendSignal(container, number);
   emitContainer(ctx.events, container, "kill", { signal: String(number) });
   // Docker answers a SIGKILL when the container has ended.
   if (number === SIGKILL) await run.done;
+}
+
+function targetOf(
+  ctx: EngineContext,
+  reference: string,
+  signal: string | undefined,
+): { container: Container; run: Run; number: number } {
+  try {
+    const number = signal ? parseSignal(signal) : SIGKILL;
+    const container = ctx.containers.find(reference);
+    return { container, run: runningOf(container), number };
+  } catch (error) {
+    if (!(error instanceof BerthError)) throw error;
+    throw new BerthError(error.kind, `cannot kill container: ${reference}: ${error.message}`, { cause: error });
+  }
 }
 
 /** Sends a signal to the run; one that has just ended is fine. */

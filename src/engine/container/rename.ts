@@ -12,8 +12,7 @@ export function renameContainer(ctx: EngineContext, reference: string, to: strin
     const name = to.replace(/^\//, "");
     if (name === old)
       throw new BerthError("invalid-argument", "Renaming a container with the same name as its current name");
-    checkName(name);
-    ctx.containers.reserve(name, container.record.id);
+    reserve(ctx, name, container.record.id);
     try {
       ctx.containers.save(container, { name });
     } catch (error) {
@@ -23,4 +22,14 @@ export function renameContainer(ctx: EngineContext, reference: string, to: strin
     ctx.containers.release(old);
     emitContainer(ctx.events, container, "rename", { oldName: `/${old}` });
   });
+}
+
+function reserve(ctx: EngineContext, name: string, id: string): void {
+  try {
+    checkName(`/${name}`);
+    ctx.containers.reserve(name, id);
+  } catch (error) {
+    if (!(error instanceof BerthError)) throw error;
+    throw new BerthError(error.kind, `Error when allocating new name: ${error.message}`, { cause: error });
+  }
 }

@@ -14,6 +14,17 @@ const NANOS_PER_TICK = 10_000_000;
 /** A limit of v1 that means none: 2^63 rounded down to a page. */
 const NO_LIMIT = 2 ** 62;
 
+const NO_BLKIO = {
+  io_service_bytes_recursive: null,
+  io_serviced_recursive: null,
+  io_queue_recursive: null,
+  io_service_time_recursive: null,
+  io_wait_time_recursive: null,
+  io_merged_recursive: null,
+  io_time_recursive: null,
+  sectors_recursive: null,
+};
+
 type CpuStats = NonNullable<ContainerStatsResponse["cpu_stats"]>;
 
 /** What Docker sends before there is a first sample. */
@@ -50,10 +61,11 @@ function emptySample(container: Container): ContainerStatsResponse {
     id,
     read: NEVER,
     pids_stats: {},
-    blkio_stats: {},
+    // The specification has no null for these lists, which is what Docker sends.
+    blkio_stats: NO_BLKIO as unknown as NonNullable<ContainerStatsResponse["blkio_stats"]>,
     num_procs: 0,
     storage_stats: {},
-    cpu_stats: {},
+    cpu_stats: NO_CPU,
     memory_stats: {},
   };
 }
@@ -177,17 +189,9 @@ function blkioStats(path: string): NonNullable<ContainerStatsResponse["blkio_sta
       if (key === "rbytes" || key === "wbytes") add(device, key === "rbytes" ? "read" : "write", Number(value));
     }
   }
-  const none = v2 ? null : [];
-  return {
-    io_service_bytes_recursive: bytes,
-    io_serviced_recursive: none,
-    io_queue_recursive: none,
-    io_service_time_recursive: none,
-    io_wait_time_recursive: none,
-    io_merged_recursive: none,
-    io_time_recursive: none,
-    sectors_recursive: none,
-  };
+  // On v1 Docker lists them as empty.
+  const others = v2 ? NO_BLKIO : Object.fromEntries(Object.keys(NO_BLKIO).map((key) => [key, []]));
+  return { ...others, io_service_bytes_recursive: bytes };
 }
 
 /** Interfaces of the process's network namespace, without loopback (proc_pid_net(5), dev). */

@@ -4,6 +4,7 @@ import type { ContainerTopResponse } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { runningOf } from "../container.ts";
 import type { EngineContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
 import { cgroupOf } from "./cgroup-path.ts";
 
 /** The container's processes as the host's ps(1) shows them. `psArgs` default `-ef`; they must show the PID column. */
@@ -18,6 +19,7 @@ export async function topContainer(
   // A word with "=" would name the PID column otherwise and hide other containers' processes behind it.
   if (args.some((a) => /=/.test(a) && /pid/i.test(a)))
     throw new BerthError("invalid-argument", 'specifying "PID" with a custom title is not supported');
+  emitContainer(ctx.events, container, "top");
   const { code, stdout, stderr } = await run(["ps", ...(args.length > 0 ? args : ["-ef"])]);
   if (code !== 0)
     throw new BerthError("invalid-argument", `ps: ${stderr.trim().split("\n")[0] ?? `exit code ${code}`}`);

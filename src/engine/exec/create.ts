@@ -15,9 +15,9 @@ const KEPT = 50;
 
 /** Makes an exec in a running container; nothing runs yet. Throws `conflict` where the container does not run. */
 export function createExec(ctx: EngineContext, reference: string, body: ExecCreateBody): Exec {
+  if (!body.Cmd?.length || body.Cmd[0] === "") throw new BerthError("invalid-argument", "No exec command specified");
   const container = ctx.containers.find(reference);
   runningOf(container);
-  if (!body.Cmd?.length || body.Cmd[0] === "") throw new BerthError("invalid-argument", "No exec command specified");
   if (body.WorkingDir && !body.WorkingDir.startsWith("/")) {
     throw new BerthError(
       "invalid-argument",

@@ -4,6 +4,7 @@ import { BerthError } from "../../spec/errors.ts";
 import { type Container, runningOf } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
+import { endMonitor } from "../monitors.ts";
 import { DEFAULT_DETACH_KEYS, flush, parseDetachKeys, splice } from "../splice.ts";
 import { execFailure } from "../start-error.ts";
 import { frame } from "../stdcopy.ts";
@@ -53,7 +54,7 @@ async function attached(
   let handle: MonitorHandle;
   try {
     handle = await launchExec(ctx, container, exec);
-    stream = await handle.attach(exec.attach);
+    stream = await connect(exec, handle);
     await runExec(ctx, container, { exec, handle });
   } catch (error) {
     const text = Buffer.from(`${error instanceof Error ? error.message : String(error)}\r\n`);
@@ -65,6 +66,16 @@ async function attached(
   const options = { stdin: exec.attach.stdin, settled: handle.exited, ...(keys ? { detach: keys } : {}) };
   const end = await splice(client, stream, options);
   if (end === "detached") emitContainer(ctx.events, container, "exec_detach", { execID: exec.id });
+}
+
+/** The exec's streams. Its container may end in this very moment, and the helper with it: then this exec has failed. */
+async function connect(exec: Exec, handle: MonitorHandle): Promise<Duplex> {
+  try {
+    return await handle.attach(exec.attach);
+  } catch (error) {
+    await endMonitor(handle);
+    throw failed(exec, error);
+  }
 }
 
 /** Launches the helper of an exec; its process runs after `runExec`. */

@@ -49,7 +49,7 @@ async function removeImage(
     keep: inUse(ctx),
   });
   for (const item of items) {
-    if ("Untagged" in item) ctx.events.emit("image", "untag", { id, attributes: { name: item.Untagged } });
+    if ("Untagged" in item) ctx.events.emit("image", "untag", { id, attributes: { name: id } });
     else ctx.events.emit("image", "delete", { id: item.Deleted, attributes: { name: item.Deleted } });
   }
   return items;
