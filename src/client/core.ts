@@ -56,8 +56,7 @@ export class EngineCore {
   async stream(request: EngineRequest): Promise<EngineResponse> {
     // A body that is a stream can be read once only, so that the engine is woken before, not after, a failed attempt.
     if (typeof request.body === "object" && this.#onUnreachable) await this.done({ method: "GET", path: "/_ping" });
-    this.#streaming ??= (await import("./http-transport.ts")).httpTransport(this.host);
-    const transport = this.#streaming;
+    const transport = typeof request.body === "object" ? await this.#uploads() : await this.#plain();
     return this.#checked(await this.#awake(() => transport.send(this.#versioned(request))));
   }
 
@@ -72,11 +71,20 @@ export class EngineCore {
     const full: EngineRequest = json
       ? { ...rest, body: JSON.stringify(json), headers: { ...JSON_HEADERS, ...rest.headers } }
       : rest;
-    this.#fast ??= hasUnixFetch()
-      ? fetchTransport(this.host)
-      : (await import("./http-transport.ts")).httpTransport(this.host);
-    const transport = this.#fast;
+    const transport = await this.#plain();
     return this.#checked(await this.#awake(() => transport.send(this.#versioned(full))), good);
+  }
+
+  /** For requests whose body is there, or that have none. */
+  async #plain(): Promise<Transport> {
+    this.#fast ??= hasUnixFetch() ? fetchTransport(this.host) : await this.#uploads();
+    return this.#fast;
+  }
+
+  /** For bodies that are streams. */
+  async #uploads(): Promise<Transport> {
+    this.#streaming ??= (await import("./http-transport.ts")).httpTransport(this.host);
+    return this.#streaming;
   }
 
   async #checked(response: EngineResponse, good: number[] = []): Promise<EngineResponse> {

@@ -14,8 +14,8 @@ export function hasUnixFetch(): boolean {
 }
 
 /**
- * The fastest way to a small answer under Bun: nothing of node:http is loaded. Bodies that are streams are not for it,
- * neither up nor down, since `fetch` does not hold the sender back.
+ * The fastest way under Bun: nothing of node:http is loaded. An answer that is a stream comes with back-pressure: what is not
+ * read holds the sender back. Bodies that are streams are not for it.
  */
 export function fetchTransport(host: EngineHost): Transport {
   const origin = host.kind === "unix" ? "http://berth" : `http://${host.hostname}:${host.port}`;
