@@ -163,6 +163,8 @@ export interface BuildBackend {
       target?: string;
       noCache: boolean;
       network?: string;
+      /** What RUN steps run with: memory, CPUs, ulimits, /dev/shm, cgroup parent, further hosts. */
+      limits?: HostConfig;
       platform?: string;
       quiet: boolean;
       signal: AbortSignal;

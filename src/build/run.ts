@@ -53,6 +53,7 @@ async function execute(
     args: what.args,
     run: what.run,
     ...(what.mode ? { network: what.mode } : {}),
+    ...(options.limits ? { limits: options.limits } : {}),
     output: outputOf(session),
     ...(options.signal ? { signal: options.signal } : {}),
   });

@@ -1,5 +1,6 @@
 import type { Image, ImageStore } from "../image/types.ts";
 import type { ChainId, LayerStore } from "../layer/types.ts";
+import type { HostConfig } from "../spec/engine-api.ts";
 import type { ImageRunConfig } from "../spec/oci.ts";
 import type { BlobStore, Leases, Records } from "../store/types.ts";
 
@@ -16,6 +17,8 @@ export interface RunStep {
   /** Env, User, WorkingDir are taken from it. */
   run: ImageRunConfig;
   network?: string;
+  /** Limits and names that it runs with. */
+  limits?: HostConfig;
   output: (stream: "stdout" | "stderr", bytes: Uint8Array) => void;
   signal?: AbortSignal;
 }
@@ -35,6 +38,8 @@ export interface BuildOptions {
   target?: string;
   noCache: boolean;
   network?: string;
+  /** What RUN steps run with; their results are cached without regard to it. */
+  limits?: HostConfig;
   platform?: string;
   quiet: boolean;
   signal?: AbortSignal;

@@ -68,6 +68,65 @@ test("whoever waits for `ready` may have gone: the log says nothing of it", asyn
   expect(log).not.toMatch(/ error |EPIPE/);
 });
 
+describe("build settings reach RUN, or are said to have no effect", () => {
+  const SHOW = [
+    "grep foo /etc/hosts",
+    "echo nofile $(ulimit -n)",
+    "echo shm $(df -k /dev/shm | tail -n 1 | tr -s ' ' | cut -d ' ' -f 2)",
+    "echo memory $(cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max)",
+    "echo cpus $(grep Cpus_allowed_list /proc/self/status)",
+  ].join("; ");
+  const FLAGS = [
+    ...["--add-host", "foo:1.2.3.4", "-m", "64m", "--ulimit", "nofile=77:77", "--shm-size", "1m"],
+    ...["--cpuset-cpus", "0", "--cpu-shares", "512"],
+  ];
+
+  function context(): string {
+    const dir = mkdtempSync(join(scratch, "b"));
+    writeFileSync(join(dir, "Dockerfile"), `FROM busybox\nRUN ${SHOW}\n`);
+    return dir;
+  }
+
+  test.each(["berth", "docker"] as const)("%s build", async (cli) => {
+    const done = await daemon[cli]("build", "--no-cache", ...FLAGS, context());
+    expect(`${done.code} ${done.stderr}`).toMatch(/^0 /);
+    expect(done.stdout).toMatch(/^1\.2\.3\.4\s+foo$/m);
+    for (const line of ["nofile 77", "shm 1024", `memory ${64 * 1024 * 1024}`, "cpus Cpus_allowed_list: 0"])
+      expect(done.stdout.split("\n")).toContain(line);
+  });
+
+  test("limits are no part of a step's cache key", async () => {
+    const dir = context();
+    await daemon.ok("build", "-q", "-m", "64m", dir);
+    expect(await daemon.ok("build", "-m", "128m", dir)).toContain("Using cache");
+  });
+
+  test.each([
+    [["--pull"], "[Warning] --pull was ignored"],
+    [["--cache-from", "busybox"], "[Warning] --cache-from was ignored"],
+  ])("%j goes on with one line", async (flags, words) => {
+    for (const cli of ["berth", "docker"] as const) {
+      const done = await daemon[cli]("build", ...flags, context());
+      expect(done.code).toBe(0);
+      expect(done.stdout.split("\n").filter((line) => line.includes(words))).toHaveLength(1);
+    }
+    const quiet = await daemon.berth("build", "-q", ...flags, context());
+    expect(quiet.stdout).toMatch(/^sha256:[0-9a-f]{64}\n$/);
+  });
+
+  test.each([
+    [["--security-opt", "seccomp=unconfined"], "security options are not supported on linux"],
+    [["--isolation", "hyperv"], 'unsupported isolation: "hyperv"'],
+    [["--squash"], "squash is not supported by this builder"],
+    [["-m", "1m"], "Minimum memory limit allowed is 6MB"],
+    [["--cpuset-cpus", "999"], "Requested CPUs are not available"],
+  ])("%j is refused", async (flags, words) => {
+    const done = await daemon.berth("build", ...flags, context());
+    expect(done.code).not.toBe(0);
+    expect(done.stderr).toContain(words);
+  });
+});
+
 describe("what is not there is told in one line", () => {
   test.each([
     [["swarm", "init"], "Berth is a single-node engine; swarm mode is not part of it"],

@@ -1,8 +1,11 @@
 import { BerthError } from "../../spec/errors.ts";
+import type { Progress } from "../backend.ts";
+import { invalid } from "../errors.ts";
 import { bool, defined, filters, integer, stringMap, text } from "../query.ts";
 import { json } from "../responses.ts";
 import { progress } from "../stream.ts";
 import type { ApiResponse, Context, Route } from "../types.ts";
+import { buildLimits, buildWarnings } from "./build-limits.ts";
 
 /** Routes of the classic builder (specification, "ImageBuild", "BuildPrune"). */
 export const buildRoutes: Route[] = [
@@ -13,22 +16,38 @@ export const buildRoutes: Route[] = [
 async function build({ backend, query, request }: Context): Promise<ApiResponse> {
   refuseForeign(query);
   const labels = Object.entries(stringMap(query, "labels")).map(([k, v]): [string, string] => [k, v ?? ""]);
+  const limits = buildLimits(query);
+  const quiet = bool(query, "q");
+  const warnings = quiet ? [] : buildWarnings(query);
   return progress(
-    backend.build.build(request.body, {
-      dockerfile: text(query, "dockerfile") ?? "Dockerfile",
-      tags: query.getAll("t").filter((tag) => tag !== ""),
-      buildArgs: stringMap(query, "buildargs"),
-      labels: Object.fromEntries(labels),
-      noCache: bool(query, "nocache"),
-      quiet: bool(query, "q"),
-      ...defined<{ target?: string; network?: string; platform?: string }>({
-        target: text(query, "target"),
-        network: text(query, "networkmode"),
-        platform: text(query, "platform"),
+    withWarnings(
+      warnings,
+      backend.build.build(request.body, {
+        dockerfile: text(query, "dockerfile") ?? "Dockerfile",
+        tags: query.getAll("t").filter((tag) => tag !== ""),
+        buildArgs: stringMap(query, "buildargs"),
+        labels: Object.fromEntries(labels),
+        noCache: bool(query, "nocache"),
+        quiet,
+        ...(limits ? { limits } : {}),
+        ...defined<{ target?: string; network?: string; platform?: string }>({
+          target: text(query, "target"),
+          network: text(query, "networkmode"),
+          platform: text(query, "platform"),
+        }),
+        signal: request.signal,
       }),
-      signal: request.signal,
-    }),
+    ),
   );
+}
+
+/** Warnings come after the first line: what fails before it is an error of the request, not of the stream. */
+async function* withWarnings(warnings: string[], lines: AsyncIterable<Progress>): AsyncGenerator<Progress> {
+  const left = [...warnings];
+  for await (const line of lines) {
+    yield line;
+    for (const text of left.splice(0)) yield { stream: `${text}\n` };
+  }
 }
 
 async function prune({ backend, query }: Context): Promise<ApiResponse> {
@@ -50,6 +69,10 @@ function refuseForeign(query: URLSearchParams): void {
   };
   if (query.get("version") === "2") refuse("BuildKit (version=2)", "set DOCKER_BUILDKIT=0");
   if (text(query, "remote")) refuse("a remote build context", "fetch it and send it as the request's body");
+  if (query.getAll("securityopt").some((option) => option !== "" && option !== "[]" && option !== "null"))
+    throw invalid("security options are not supported on linux");
+  const isolation = text(query, "isolation");
+  if (isolation && isolation !== "default") throw invalid(`unsupported isolation: ${JSON.stringify(isolation)}`);
   if (bool(query, "squash")) refuse("squash", "leave it out");
   if (text(query, "outputs")) refuse("an output other than an image", "leave outputs out");
 }

@@ -8,14 +8,14 @@ import { ExitError } from "../exit.ts";
 import type { FlagTable, FlagValues } from "../flags.ts";
 import { pairs } from "../options/env.ts";
 import { RESOURCE_FLAGS } from "../options/resource-flags.ts";
-import { extraHost } from "../options/resources.ts";
+import { extraHost, ulimit } from "../options/resources.ts";
 import { showProgress } from "../progress.ts";
 
 const FLAGS = {
-  "add-host": { kind: "list", help: "Taken for compatibility" },
+  "add-host": { kind: "list", help: "Add a line to /etc/hosts of RUN, name:ip" },
   "build-arg": { kind: "list", help: "Give an ARG its value, or pass this shell's on" },
-  "cache-from": { kind: "list", type: "strings", help: "Taken for compatibility" },
-  "cgroup-parent": { kind: "string", help: "Taken for compatibility" },
+  "cache-from": { kind: "list", type: "strings", help: "Has no effect" },
+  "cgroup-parent": { kind: "string", help: "Cgroup below which RUN runs" },
   compress: { kind: "bool", help: "Taken for compatibility" },
   "cpu-period": RESOURCE_FLAGS["cpu-period"],
   "cpu-quota": RESOURCE_FLAGS["cpu-quota"],
@@ -26,17 +26,17 @@ const FLAGS = {
   file: { kind: "string", short: "f", help: "The Dockerfile; - reads it from standard input" },
   "force-rm": { kind: "bool", help: "Taken for compatibility" },
   iidfile: { kind: "string", help: "Write the image's id to this file" },
-  isolation: { kind: "string", help: "Taken for compatibility" },
+  isolation: { kind: "string", help: "Only default" },
   label: { kind: "list", help: "Set a label of the image" },
   memory: RESOURCE_FLAGS.memory,
   "memory-swap": RESOURCE_FLAGS["memory-swap"],
   network: { kind: "string", help: "Network of RUN", fallback: "default" },
   "no-cache": { kind: "bool", help: "Run every step anew" },
   platform: { kind: "string", help: "Platform of the image" },
-  pull: { kind: "bool", help: "Taken for compatibility" },
+  pull: { kind: "bool", help: "Has no effect" },
   quiet: { kind: "bool", short: "q", help: "Print nothing but the image's id" },
   rm: { kind: "bool", help: "Taken for compatibility", fallback: true },
-  "security-opt": { kind: "list", type: "strings", help: "Taken for compatibility" },
+  "security-opt": { kind: "list", type: "strings", help: "Not supported" },
   "shm-size": RESOURCE_FLAGS["shm-size"],
   squash: { kind: "bool", help: "Not supported", hidden: true },
   tag: { kind: "list", short: "t", help: "Name of the image, name:tag" },
@@ -134,6 +134,10 @@ function buildQuery(flags: Flags, env: NodeJS.ProcessEnv): Query {
     memory: flags.memory || undefined,
     memswap: flags["memory-swap"] || undefined,
     shmsize: flags["shm-size"] || undefined,
+    ulimits: json(flags.ulimit.map(ulimit)),
+    securityopt: flags["security-opt"],
+    isolation: flags.isolation || undefined,
+    squash: flags.squash,
     version: "1",
   };
 }

@@ -68,7 +68,8 @@ const ULIMITS = new Set(
   "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split(" "),
 );
 
-function ulimit(text: string): { Name: string; Soft: number; Hard: number } {
+/** `--ulimit name=soft[:hard]`. */
+export function ulimit(text: string): { Name: string; Soft: number; Hard: number } {
   const [name = "", value] = text.split("=", 2);
   const bad = (why: string): BerthError => inFlag(text, "--ulimit", why);
   if (value === undefined) throw bad(`invalid ulimit argument: ${text}`);

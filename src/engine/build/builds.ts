@@ -3,6 +3,7 @@ import { ensureDir } from "../../host/files.ts";
 import type { Image } from "../../image/types.ts";
 import type { EngineContext } from "../context.ts";
 import { emitImage } from "../image/users.ts";
+import { checkLimits } from "./limits.ts";
 import { pruneBuildCache } from "./prune.ts";
 import { buildRunner } from "./runner.ts";
 
@@ -21,6 +22,7 @@ async function* build(
   options: Parameters<BuildBackend["build"]>[1],
 ): AsyncGenerator<Progress> {
   const { records, blobs, layers, images, leases } = ctx;
+  checkLimits(ctx, options.limits);
   const tmp = `${ctx.dataRoot}/tmp`;
   ensureDir(tmp);
   const steps = ctx.build(context, options, { records, blobs, layers, images, leases, runner: buildRunner(ctx), tmp });

@@ -5,7 +5,7 @@ import { ensureDir, writeAtomic } from "../../host/files.ts";
 import type { MonitorHandle } from "../../host/monitor-types.ts";
 import { BerthError, messageOf } from "../../spec/errors.ts";
 import { processEnv } from "../container/config.ts";
-import { defaultNetwork, normaliseHostConfig } from "../container/host-config.ts";
+import { defaultNetwork } from "../container/host-config.ts";
 import { hostsText, NETWORK_FILES, networkFileMount } from "../container/network-files.ts";
 import type { EngineContext } from "../context.ts";
 import { withInitLayer } from "../init-layer.ts";
@@ -13,6 +13,7 @@ import { endMonitor } from "../monitors.ts";
 import { runtimeFailure } from "../start-error.ts";
 import { unframer } from "../stdcopy.ts";
 import { resolveUser } from "../user.ts";
+import { stepHostConfig } from "./limits.ts";
 
 const ID_BYTES = 32;
 const SIGKILL = 9;
@@ -80,13 +81,17 @@ async function launch(ctx: EngineContext, step: RunStep, own: { id: string; dir:
     writeAtomic(`${dir}/hostname`, `${hostname}\n`);
     writeAtomic(
       `${dir}/hosts`,
-      hostsText(attachment.ip ? [{ ip: attachment.ip, names: hostname }] : [], [], attachment.gateway),
+      hostsText(
+        attachment.ip ? [{ ip: attachment.ip, names: hostname }] : [],
+        step.limits?.ExtraHosts ?? [],
+        attachment.gateway,
+      ),
     );
     writeAtomic(`${dir}/resolv.conf`, ctx.network.resolvConf(mode, ctx.config.dns));
     return await ctx.runtime.launch({
       id,
       config: { Hostname: hostname, Env: step.run.Env ?? [] },
-      hostConfig: normaliseHostConfig(ctx, { NetworkMode: mode, Init: false }),
+      hostConfig: stepHostConfig(ctx, step.limits, mode),
       args: step.args,
       env: processEnv({ Env: step.run.Env ?? [] }, { hostname, home: user.home, tty: false }),
       cwd: step.run.WorkingDir || "/",

@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import { capabilitySet } from "../../runtime/capabilities.ts";
+import { ULIMIT_NAMES } from "../../runtime/limits.ts";
 import type { ContainerConfig, HostConfig } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
 import type { EngineContext } from "../context.ts";
@@ -109,6 +110,12 @@ function checkCpu(host: HostConfig): void {
     throw bad("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
   if (quota > 0 && quota < MIN_CFS_US) throw bad("CPU cfs quota can not be less than 1ms (i.e. 1000)");
   checkCpusets(host);
+}
+
+/** Ulimits, which the OCI runtime would refuse only at the start. */
+export function checkUlimits(host: HostConfig): void {
+  for (const { Name: name = "" } of host.Ulimits ?? [])
+    if (!ULIMIT_NAMES.has(name.toLowerCase())) throw bad(`invalid ulimit type: ${name.slice(0, 40)}`);
 }
 
 /** Restart policy, alone and together with AutoRemove. */
