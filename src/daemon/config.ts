@@ -1,7 +1,18 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { BerthError, messageOf } from "../spec/errors.ts";
-import { addresses, attributes, bytes, list, logging, runtimesOf, type Settings, text, ulimitsOf } from "./values.ts";
+import {
+  addresses,
+  attributes,
+  bytes,
+  flag,
+  list,
+  logging,
+  runtimesOf,
+  type Settings,
+  text,
+  ulimitsOf,
+} from "./values.ts";
 
 /** The levels of the daemon's own log, least to most severe. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -142,15 +153,22 @@ export function loadConfig(argv: readonly string[]): DaemonConfig {
   const file = readConfigFile(flags["configFile"] as string | undefined);
   const doubled = Object.keys(file).filter((key) => flags[KEYS[key] ?? ""] !== undefined);
   if (doubled.length > 0) {
+    const both = doubled.map((k) => `${k}: (from flag: ${shown(flags[KEYS[k] ?? ""])}, from file: ${shown(file[k])})`);
     throw new BerthError(
       "invalid-argument",
-      `specified both as a flag and in the configuration file: ${doubled.join(", ")}`,
+      `the following directives are specified both as a flag and in the configuration file: ${both.join(", ")}`,
       { hint: "keep one of the two" },
     );
   }
   const settings: Settings = { ...flags };
   for (const [key, value] of Object.entries(file)) settings[KEYS[key] ?? ""] = value;
   return toConfig(settings);
+}
+
+/** As dockerd's own message shows a value. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.join(" ")}]`;
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function readConfigFile(given: string | undefined): Settings {
@@ -183,7 +201,7 @@ function readConfigFile(given: string | undefined): Settings {
 
 function toConfig(s: Settings): DaemonConfig {
   const execRoot = text(s, "execRoot") ?? DEFAULTS.execRoot;
-  const level = s["debug"] === true ? "debug" : (text(s, "logLevel") ?? "info");
+  const level = flag(s, "debug") ? "debug" : (text(s, "logLevel") ?? "info");
   const logLevel = LOG_LEVELS.find((l) => l === level);
   if (!logLevel)
     throw new BerthError("invalid-argument", `unable to parse logging level: ${level}`, {
@@ -209,7 +227,7 @@ function toConfig(s: Settings): DaemonConfig {
     cgroupParent: text(s, "cgroupParent") ?? "berth",
     labels: attributes(s, "label"),
     ...logging(s),
-    init: s["init"] === true,
+    init: flag(s, "init"),
     ...(initPath ? { initPath } : {}),
     dns: addresses(s, "dns"),
     dnsSearch: list(s, "dnsSearch"),

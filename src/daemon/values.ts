@@ -21,6 +21,13 @@ export function text(s: Settings, key: string): string | undefined {
   throw wrong(`${key} wants a string`);
 }
 
+/** A switch; off where nothing is set. */
+export function flag(s: Settings, key: string): boolean {
+  const value = s[key] ?? false;
+  if (typeof value === "boolean") return value;
+  throw wrong(`${key} wants true or false, got ${JSON.stringify(value)}`);
+}
+
 /** A list of texts; empty where nothing is set. */
 export function list(s: Settings, key: string): string[] {
   const value = s[key] ?? [];
