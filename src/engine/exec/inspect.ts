@@ -27,9 +27,9 @@ export function inspectExec(ctx: EngineContext, id: string): object {
   };
 }
 
-/** Sets the size of a running exec's terminal. */
+/** Sets the size of a running exec's terminal; without one nothing is to be done. */
 export async function resizeExec(ctx: EngineContext, id: string, size: { rows: number; cols: number }): Promise<void> {
   const exec = findExec(ctx, id);
   if (!exec.handle || exec.state !== "running") throw new BerthError("conflict", `exec ${id} is not running`);
-  await exec.handle.resize(size.rows, size.cols);
+  if (exec.tty) await exec.handle.resize(size.rows, size.cols);
 }
