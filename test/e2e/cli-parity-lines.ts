@@ -40,7 +40,7 @@ export const READING = {
     ps -a -f exited=x
     ps -a -f before=nosuch
     ps -a --format 'table {{.Names}}\t{{.Image}}\t{{.Status}}'
-    ps -a --format '{{.ID}} {{.Names}} {{.Label "tier"}} {{.Labels}}'
+    ps -a --format '{{.ID}} {{.Names}} {{.Label "tier"}}'
     ps -a --format 'table {{.Label "a.b.my-label"}}\t{{.Names}}'
     ps -a --format '{{.Ports}}|{{.Mounts}}|{{.LocalVolumes}}|{{.Networks}}|{{.Size}}|{{.State}}|{{.RunningFor}}|{{.Command}}'
     ps -a --no-trunc --format '{{.Mounts}} {{.Command}} {{.CreatedAt}}'

@@ -8,7 +8,7 @@ import { fieldText, formatted, type Listing } from "./listing.ts";
 import { alignTable } from "./table.ts";
 import { shortId } from "./text.ts";
 import { ago, goTimeOf, unixOf } from "./time.ts";
-import { humanSize } from "./units.ts";
+import { humanSize, humanSizeShort } from "./units.ts";
 import { VOLUME_LISTING } from "./volumes.ts";
 
 /** `system df -v`: every image, container, volume and cache record, as tables, as JSON, or as a Go template of the four lists. */
@@ -33,7 +33,7 @@ async function printFormatted(ctx: Context, usage: DiskUsage, format: string): P
     Images: imageRows(usage, false),
     Containers: containerRows(usage, false),
     Volumes: (usage.Volumes ?? []).map((v) => VOLUME_LISTING.row(v)),
-    BuildCache: (usage.BuildCache ?? []).map((r) => cacheRow(r, r.ID ?? "")),
+    BuildCache: cacheRecords(usage).map((r) => cacheRow(r, r.ID ?? "")),
   };
   const data = new Row(lists, { type: "*formatter.diskUsageContext", json: lists });
   ctx.io.out(await formatted(format, data));
@@ -72,7 +72,7 @@ function volumeTable({ Volumes }: DiskUsage): string[][] {
   const lines = (Volumes ?? []).map((v) => [
     v.Name,
     String(v.UsageData?.RefCount ?? 0),
-    humanSize(Math.max(0, v.UsageData?.Size ?? 0)),
+    humanSize(v.UsageData?.Size ?? 0),
   ]);
   return [["VOLUME NAME", "LINKS", "SIZE"], ...lines];
 }
@@ -103,12 +103,21 @@ function cacheRow(r: BuildCache, id: string): Row {
     LastUsedSince: r.LastUsedAt ? ago(unixOf(r.LastUsedAt)) : "",
     Parent: r.Parents?.join(", ") ?? "",
     Shared: String(r.Shared ?? false),
-    Size: humanSize(r.Size ?? 0),
+    Size: humanSizeShort(r.Size ?? 0),
     UsageCount: String(r.UsageCount ?? 0),
   });
 }
 
-function cacheTable({ BuildCache }: DiskUsage): string[][] {
-  const rows = (BuildCache ?? []).map((r) => cacheRow(r, shortId(r.ID ?? "")));
+/** What was not used for the longest time comes first. */
+function cacheRecords({ BuildCache }: DiskUsage): BuildCache[] {
+  const id = (r: BuildCache): string => r.ID ?? "";
+  return [...(BuildCache ?? [])].sort(
+    (a, b) => unixOf(a.LastUsedAt) - unixOf(b.LastUsedAt) || (id(a) < id(b) ? -1 : 1),
+  );
+}
+
+/** In tables a record in use has a star. */
+function cacheTable(usage: DiskUsage): string[][] {
+  const rows = cacheRecords(usage).map((r) => cacheRow(r, `${shortId(r.ID ?? "")}${r.InUse ? "*" : ""}`));
   return tableOf({ titles: CACHE_TITLES }, Object.keys(CACHE_TITLES), rows);
 }

@@ -24,6 +24,8 @@ export function networkOptions(flags: FlagValues<typeof CONTAINER_FLAGS>): {
   const repeated = named.find((n, i) => named.indexOf(n) !== i);
   if (repeated) throw invalid(`network "${repeated}" is specified multiple times`);
   applyFlags(first, flags);
+  if (first.endpoint.Aliases && !isUserDefined(first.target))
+    throw invalid("network-scoped aliases are only supported for user-defined networks");
   const endpoints: Record<string, EndpointSettings> = {};
   for (const a of [first, ...attachments.slice(1)])
     if (isUserDefined(a.target) || hasAny(a.endpoint)) endpoints[a.target] = a.endpoint;

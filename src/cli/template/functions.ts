@@ -153,5 +153,8 @@ export const HEADER_FUNCTIONS: Record<string, TemplateFunction> = {
   json: (value) => value,
   join: (value) => value,
   split: (value) => value,
+  lower: (value) => value,
+  title: (value) => value,
   truncate: (value) => value,
+  upper: (value) => value,
 };
