@@ -135,7 +135,13 @@ function namespacesOf(request: LaunchRequest): Linux["namespaces"] {
 function sysctlsOf(request: LaunchRequest): Record<string, string> {
   // A namespace of its own is the container's to use: low ports and ping need no privilege there.
   const open = { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" };
-  return { ...(request.netns && !request.hostConfig.Privileged ? open : {}), ...request.hostConfig.Sysctls };
+  // Also as a setting: runc before 1.2 does not know the specification's `domainname`.
+  const domain = request.hostConfig.UTSMode === "host" ? undefined : request.config.Domainname;
+  return {
+    ...(request.netns && !request.hostConfig.Privileged ? open : {}),
+    ...(domain ? { "kernel.domainname": domain } : {}),
+    ...request.hostConfig.Sysctls,
+  };
 }
 
 function seccompOf(host: HostConfig, capabilities: string[], facts: HostFacts): Seccomp | undefined {

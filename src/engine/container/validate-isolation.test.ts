@@ -1,0 +1,108 @@
+import { expect, test } from "bun:test";
+import type { RootView } from "../../layer/types.ts";
+import { BerthError } from "../../spec/errors.ts";
+import type { EngineContext } from "../context.ts";
+import { onTree, workingFolder } from "./mount-targets.ts";
+import { checkPropagation, propagationWarnings } from "./propagation.ts";
+import { checkCpusets, checkIsolation } from "./validate-isolation.ts";
+
+const context = {
+  containers: {
+    find: (name: string) => {
+      if (name === "there") return {};
+      throw new BerthError("not-found", `No such container: ${name}`);
+    },
+  },
+} as unknown as EngineContext;
+
+test.each([
+  ["no-new-privileges"],
+  ["no-new-privileges:true"],
+  ["no-new-privileges=0"],
+  ["label=disable"],
+  ["label:user:x"],
+  ["apparmor=unconfined"],
+  ["seccomp={}"],
+  ["writable-cgroups=false"],
+  ["disable"],
+])("security option %s is taken", (option) => checkIsolation(context, { SecurityOpt: [option] }));
+
+test.each([
+  ["seccomp", 'invalid --security-opt 1: "seccomp"'],
+  ["", 'invalid --security-opt 1: ""'],
+  ["no-new-privileges=", 'invalid --security-opt 2: "no-new-privileges="'],
+  ["systempaths=unconfined", "invalid --security-opt 2"],
+  ["writable-cgroups=yes", "invalid --security-opt 2"],
+])("security option %j is refused", (option, words) => {
+  expect(() => checkIsolation(context, { SecurityOpt: [option] })).toThrow(words);
+});
+
+test.each([
+  ["host", "bad format for add-host"],
+  [":1.2.3.4", "bad format for add-host"],
+  ["host:1.2.3", 'invalid IP address in add-host: "1.2.3"'],
+  ["host:1.2.3.4\n6.6.6.6 bank", "invalid IP address"],
+])("host entry %j is refused: it would be a line of a file", (entry, words) => {
+  expect(() => checkIsolation(context, { ExtraHosts: [entry] })).toThrow(words);
+});
+
+test("host entries with IPv6, brackets and the gateway are taken", () =>
+  checkIsolation(context, {
+    ExtraHosts: ["a:::1", "b:[fe80::1]", "c=10.0.0.1", "d:host-gateway"],
+    Dns: ["::1"],
+    Links: ["there:alias"],
+  }));
+
+test("cpusets are ranges of what is online", () => {
+  checkCpusets({ CpusetCpus: "0", CpusetMems: "0" });
+  checkCpusets({});
+  for (const wrong of ["-1", "1-0", "0,", "0-", "a", " 0", "0;1", "9".repeat(40)])
+    expect(() => checkCpusets({ CpusetCpus: wrong })).toThrow("for cpuset cpus: invalid format");
+  expect(() => checkCpusets({ CpusetCpus: "0-99998" })).toThrow("Requested CPUs are not available - requested 0-99998");
+  expect(() => checkCpusets({ CpusetMems: "0,77" })).toThrow("Requested memory nodes are not available");
+});
+
+test("propagation is checked for binds alone", () => {
+  checkPropagation({ type: "volume", source: "/nosuch", propagation: "rshared" });
+  checkPropagation({ type: "bind", source: "/", propagation: "rprivate" });
+  expect(() => checkPropagation({ type: "bind", source: "/proc/self", propagation: "rslave" })).toThrow(
+    "path /proc/self is mounted on /proc but it is not a shared or slave mount",
+  );
+  expect(
+    propagationWarnings([
+      { propagation: "rslave", destination: "/a" },
+      { propagation: "shared", destination: "/b" },
+    ]),
+  ).toEqual(['Mounts made inside the container below /b do not reach the host: "shared" works as slave']);
+});
+
+/** A view with links and folders: `/data` leads to nothing, `/etc` is a link, as a hostile image has it. */
+function viewOf(links: Record<string, string>, folders: Record<string, number>): RootView {
+  const resolve = (path: string): string => {
+    const [, first = "", ...rest] = path.split("/");
+    const to = links[`/${first}`];
+    return to === undefined ? path : [to, ...rest].join("/");
+  };
+  const lstat = (path: string) =>
+    links[path] ? { type: "symlink" } : path in folders ? { type: "dir", mode: folders[path] } : undefined;
+  return { resolve, lstat } as unknown as RootView;
+}
+
+test("mount targets are where the image's links lead, but for folders that the init layer covers", () => {
+  const view = viewOf({ "/data": "/gone", "/etc": "/elsewhere" }, { "/run": 0o755, "/tmp": 0o1777 });
+  const targets = ["/data/x", "/etc/hosts", "/plain"].map((destination) => ({ destination }));
+  expect(onTree(view, targets).map((m) => m.destination)).toEqual(["/gone/x", "/etc/hosts", "/plain"]);
+  const tmpfs = (destination: string, options: string[] = []) =>
+    onTree(view, [{ destination, type: "tmpfs", options }])[0]?.options;
+  expect([tmpfs("/run"), tmpfs("/tmp"), tmpfs("/new"), tmpfs("/run", ["mode=700"])]).toEqual([
+    ["mode=755"],
+    ["mode=1777"],
+    [],
+    ["mode=700"],
+  ]);
+  expect([workingFolder(view, "/data/w"), workingFolder(view, "/run"), workingFolder(view, "/")]).toEqual([
+    "/gone/w",
+    "/run",
+    "/",
+  ]);
+});
