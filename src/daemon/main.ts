@@ -1,5 +1,6 @@
 import { writeSync } from "node:fs";
 import { CommanderError } from "commander";
+import { preferMemory } from "../host/memory.ts";
 import { errnoOf, messageOf } from "../spec/errors.ts";
 import { loadConfig } from "./config.ts";
 import { startBerth } from "./daemon.ts";
@@ -8,6 +9,7 @@ import { stderrLogger } from "./log.ts";
 /** `berth daemon`: runs until SIGTERM or SIGINT, or until it has been idle for long enough. Returns the exit code. */
 export async function runDaemon(argv: readonly string[]): Promise<number> {
   try {
+    preferMemory();
     const config = loadConfig(argv);
     const log = stderrLogger(config.logLevel);
     const ended = new Promise<string>((resolve) => {

@@ -1,5 +1,8 @@
 import { addon } from "./embedded.ts";
 
+/** How many times more often than by default a function must run before it is compiled. */
+const JIT_RELUCTANCE = 8;
+
 /** Collects all garbage and gives free memory back to the system. Stops the program for some milliseconds. */
 export function collectGarbage(): void {
   Bun.gc(true);
@@ -11,4 +14,9 @@ export function collectGarbage(): void {
  */
 export function dropCode(): void {
   addon().dropCode();
+}
+
+/** For a program that waits far more than it computes: compiled code is made for the hottest functions only. */
+export function preferMemory(): void {
+  Bun.unsafe.setJITPolicy(JIT_RELUCTANCE);
 }
