@@ -29,7 +29,24 @@ export function flagsText(title: string, flags: FlagTable): string {
     const tail = fallback === "" ? "" : ` (default ${quoted})`;
     return [`  ${spec.short ? `-${spec.short},` : "   "} --${name}${word ? ` ${word}` : ""}`, `${spec.help}${tail}`];
   });
-  return `\n${title}:\n${alignTable(lines, { minWidth: 0 })}`;
+  return `\n${title}:\n${alignTable(wrapped(lines), { minWidth: 0 })}`;
+}
+
+const WIDTH = 100;
+const GAP = 3;
+
+/** Breaks what stands in the second column between words, so that lines keep to WIDTH. */
+function wrapped(lines: readonly string[][]): string[][] {
+  const left = Math.max(...lines.map(([flag = ""]) => flag.length)) + GAP;
+  return lines.flatMap(([flag = "", help = ""]) => {
+    const rows: string[] = [""];
+    for (const word of help.split(" ")) {
+      const row = rows.at(-1) ?? "";
+      if (row !== "" && left + row.length + 1 + word.length > WIDTH) rows.push(word);
+      else rows[rows.length - 1] = row === "" ? word : `${row} ${word}`;
+    }
+    return rows.map((row, i) => [i === 0 ? flag : "", row]);
+  });
 }
 
 /** `Usage:  berth run [OPTIONS] IMAGE …`. */
