@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import type { RootView } from "../../layer/types.ts";
 import { BerthError } from "../../spec/errors.ts";
 import type { EngineContext } from "../context.ts";
@@ -65,9 +67,22 @@ test("cpusets are ranges of what is online", () => {
 test("propagation is checked for binds alone", () => {
   checkPropagation({ type: "volume", source: "/nosuch", propagation: "rshared" });
   checkPropagation({ type: "bind", source: "/", propagation: "rprivate" });
-  expect(() => checkPropagation({ type: "bind", source: "/proc/self", propagation: "rslave" })).toThrow(
-    "path /proc/self is mounted on /proc but it is not a shared or slave mount",
-  );
+  const dir = mkdtempSync("/tmp/berth-propagation.");
+  execFileSync("mount", ["-t", "tmpfs", "tmpfs", dir]);
+  try {
+    execFileSync("mount", ["--make-private", dir]);
+    mkdirSync(`${dir}/below`);
+    const slave = { type: "bind", source: `${dir}/below`, propagation: "rslave" } as const;
+    expect(() => checkPropagation(slave)).toThrow(
+      `path ${dir}/below is mounted on ${dir} but it is not a shared or slave mount`,
+    );
+    execFileSync("mount", ["--make-shared", dir]);
+    checkPropagation(slave);
+    checkPropagation({ ...slave, propagation: "shared" });
+  } finally {
+    execFileSync("umount", [dir]);
+    rmSync(dir, { recursive: true });
+  }
   expect(
     propagationWarnings([
       { propagation: "rslave", destination: "/a" },
