@@ -68,6 +68,15 @@ test("whoever waits for `ready` may have gone: the log says nothing of it", asyn
   expect(log).not.toMatch(/ error |EPIPE/);
 });
 
+test("system df: an image in use is not reclaimable, and all is as docker counts it", async () => {
+  const row = async (): Promise<string | undefined> => /^Images.*$/m.exec(await daemon.ok("system", "df"))?.[0];
+  expect(await row()).toMatch(/^Images +1 +0 .* \(100%\)$/);
+  await daemon.ok("run", "--name", "user", "busybox", "true");
+  expect(await row()).toMatch(/^Images +1 +1 .* 0B \(0%\)$/);
+  expect((await daemon.docker("system", "df")).stdout).toContain((await row()) ?? "no row");
+  await daemon.ok("rm", "user");
+});
+
 describe("build settings reach RUN, or are said to have no effect", () => {
   const SHOW = [
     "grep foo /etc/hosts",
@@ -127,6 +136,77 @@ describe("build settings reach RUN, or are said to have no effect", () => {
   });
 });
 
+describe("run settings without effect are said, those that cannot be met are refused", () => {
+  const clis = ["berth", "docker"] as const;
+
+  test.each([
+    [["--security-opt", "apparmor=strict"], "--security-opt apparmor=strict has no effect: AppArmor"],
+    [["--security-opt", "label=type:x"], "--security-opt label=type:x has no effect: SELinux"],
+    [["--link-local-ip", "169.254.1.1"], "--link-local-ip 169.254.1.1 has no effect: "],
+    [["--network", "name=bridge,driver-opt=a=b"], "--network driver-opt a has no effect: "],
+  ])("%j", async (flags, words) => {
+    for (const cli of clis) {
+      const done = await daemon[cli]("run", "--rm", ...flags, "busybox", "true");
+      expect(done.code).toBe(0);
+      expect(done.stderr).toStartWith(`WARNING: ${words}`);
+      expect(done.stderr.trim().split("\n")).toHaveLength(1);
+    }
+  });
+
+  test.each([["label=disable"], ["apparmor=unconfined"], ["no-new-privileges"]])(
+    "%s has all that it asks for",
+    async (option) => {
+      expect(await daemon.berth("run", "--rm", "--security-opt", option, "busybox", "true")).toMatchObject({
+        code: 0,
+        stderr: "",
+      });
+    },
+  );
+
+  test.each([
+    [["--ip", "172.17.0.9"], "user specified IP address is supported on user defined networks only"],
+    [["--ip6", "2001:db8::5"], "user specified IP address is supported on user defined networks only"],
+    [["--network", "host", "--ip", "1.2.3.4"], "invalid config for network host: "],
+    [["--network-alias", "x"], "network-scoped aliases are only supported for user-defined networks"],
+    [["--storage-opt", "size=1G"], "--storage-opt is supported only for overlay over xfs"],
+    [["--isolation", "hyperv"], "linux only supports 'default'"],
+  ])("%j is refused", async (flags, words) => {
+    for (const cli of clis) {
+      const done = await daemon[cli]("run", "--rm", ...flags, "busybox", "true");
+      expect(done.code).toBe(125);
+      expect(done.stderr).toContain(words);
+    }
+  });
+
+  test("--gpus is refused, by name", async () => {
+    expect(await daemon.berth("run", "--rm", "--gpus", "all", "busybox", "true")).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining("--gpus"),
+    });
+    const done = await daemon.docker("run", "--rm", "--gpus", "all", "busybox", "true");
+    expect(done.stderr).toContain('could not select device driver "" with capabilities: [[gpu]]');
+  });
+
+  test("--link has an effect", async () => {
+    await daemon.ok("run", "-d", "--name", "store", "busybox", "sleep", "9999");
+    expect(await daemon.ok("run", "--rm", "--link", "store:db", "busybox", "cat", "/etc/hosts")).toMatch(
+      /^[0-9.]+\s+db .*store$/m,
+    );
+    await daemon.ok("rm", "-f", "store");
+  });
+
+  test("a network that is not there is not passed over", async () => {
+    const body = { Image: "busybox", NetworkingConfig: { EndpointsConfig: { bridge: {}, elsewhere: {} } } };
+    const answer = await fetch("http://d/containers/create", {
+      unix: daemon.socket,
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json" },
+    });
+    expect([answer.status, await answer.json()]).toEqual([400, { message: "network elsewhere not found" }]);
+  });
+});
+
 describe("what is not there is told in one line", () => {
   test.each([
     [["swarm", "init"], "Berth is a single-node engine; swarm mode is not part of it"],
@@ -159,15 +239,6 @@ test("network prune has nothing to remove, and says so as docker does", async ()
   const odd = await daemon.berth("network", "prune", "-f", "--filter", "frob=1");
   expect(odd).toMatchObject({ code: 1, stderr: "Error response from daemon: invalid filter 'frob'\n" });
   expect(await daemon.ok("network", "ls", "-q")).not.toBe("");
-});
-
-test("system df: an image in use is not reclaimable, and all is as docker counts it", async () => {
-  const row = async (): Promise<string | undefined> => /^Images.*$/m.exec(await daemon.ok("system", "df"))?.[0];
-  expect(await row()).toMatch(/^Images +1 +0 .* \(100%\)$/);
-  await daemon.ok("run", "--name", "user", "busybox", "true");
-  expect(await row()).toMatch(/^Images +1 +1 .* 0B \(0%\)$/);
-  expect((await daemon.docker("system", "df")).stdout).toContain((await row()) ?? "no row");
-  await daemon.ok("rm", "user");
 });
 
 describe("the test harness", () => {

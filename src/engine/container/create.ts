@@ -20,6 +20,7 @@ import { propagationWarnings } from "./propagation.ts";
 import { checkConfig, checkHostConfig, checkName } from "./validate.ts";
 import { checkIsolation } from "./validate-isolation.ts";
 import { makeVolumes } from "./volumes.ts";
+import { checkEndpoints, withoutEffect } from "./without-effect.ts";
 
 const ID_BYTES = 32;
 const SHORT_ID = 12;
@@ -41,7 +42,8 @@ export async function createContainer(
   const { hostConfig, warnings } = withoutUnsupported(normaliseHostConfig(ctx, body.HostConfig));
   checkConfig(config);
   checkIsolation(ctx, hostConfig);
-  warnings.push(...checkHostConfig(ctx, hostConfig));
+  checkEndpoints(body, hostConfig);
+  warnings.push(...checkHostConfig(ctx, hostConfig), ...withoutEffect(body, hostConfig));
   const plans = planMounts(ctx, config, hostConfig);
   warnings.push(...propagationWarnings(plans.map((plan) => plan.mount)));
   const id = newId(ctx);
