@@ -157,7 +157,7 @@ test("signals, sizes and times as people write them", () => {
   expect(parseUntil("1700000000")).toBe(1_700_000_000_000);
   expect(parseUntil("2024-01-01T00:00:00Z")).toBe(1_704_067_200_000);
   expect(Math.abs(Date.now() - 5_400_000 - parseUntil("1h30m"))).toBeLessThan(1000);
-  expect(() => parseUntil("soon")).toThrow('invalid time: "soon"');
+  expect(() => parseUntil("soon")).toThrow('failed to parse value as time or duration: "soon"');
 });
 
 test("hosts file: localhost, further hosts, the container itself", () => {

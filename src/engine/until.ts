@@ -11,6 +11,8 @@ export function parseUntil(text: string): number {
     return Date.now() - parts.reduce((sum, p) => sum + Number(p[1]) * (UNITS[p[2] ?? ""] ?? 0), 0);
   }
   const date = Date.parse(text);
-  if (Number.isNaN(date)) throw new BerthError("invalid-argument", `invalid time: "${text}"`);
+  if (Number.isNaN(date)) {
+    throw new BerthError("invalid-argument", `failed to parse value as time or duration: "${text}"`);
+  }
   return date;
 }

@@ -20,7 +20,8 @@ export async function pruneBuildCache(
 ): Promise<{ CachesDeleted: string[]; SpaceReclaimed: number }> {
   const { all, filters } = options;
   for (const key of Object.keys(filters)) {
-    if (!FILTERS.includes(key)) throw new BerthError("invalid-argument", `invalid filter '${key}'`);
+    if (!FILTERS.includes(key))
+      throw new BerthError("invalid-argument", `failed to prune build cache: invalid filter '${key}'`);
   }
   const until = filters["until"]?.[0] ?? filters["unused-for"]?.[0];
   const shared = sharedChains(ctx);

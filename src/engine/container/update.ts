@@ -56,7 +56,7 @@ export function updateContainer(
     ) {
       throw new BerthError(
         "invalid-argument",
-        "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+        `Cannot update container ${container.record.id}: Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time`,
       );
     }
     checkResources(next);

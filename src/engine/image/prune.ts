@@ -1,17 +1,26 @@
 import { cachedChains } from "../../build/cache.ts";
 import type { Filters, RemovedItem } from "../../image/types.ts";
-import { isKind } from "../../spec/errors.ts";
+import { BerthError, isKind } from "../../spec/errors.ts";
+import { hasLabel } from "../container/filters.ts";
 import type { EngineContext } from "../context.ts";
 import { imageUsers } from "./users.ts";
+
+const YES = ["true", "1"];
+const NO = ["false", "0"];
 
 /** Removes images that no container uses: dangling ones, or with `dangling=false` all. Then sweeps what nothing needs. */
 export async function pruneImages(
   ctx: EngineContext,
   filters: Filters,
 ): Promise<{ ImagesDeleted: RemovedItem[]; SpaceReclaimed: number }> {
-  const { dangling = ["true"], ...rest } = filters;
-  const onlyDangling = !["false", "0"].includes(dangling[0] ?? "true");
-  const wanted = ctx.images.list({ all: false, filters: { ...rest, ...(onlyDangling ? { dangling: ["true"] } : {}) } });
+  const { dangling = ["true"], "label!": without = [], ...rest } = filters;
+  const unknown = Object.keys(rest).find((key) => key !== "label" && key !== "until");
+  if (unknown !== undefined) throw new BerthError("invalid-argument", `invalid filter '${unknown}'`);
+  const flag = dangling[0] ?? "true";
+  if (![...YES, ...NO].includes(flag)) throw new BerthError("invalid-argument", `invalid filter 'dangling=[${flag}]'`);
+  const wanted = ctx.images
+    .list({ all: false, filters: { ...rest, ...(YES.includes(flag) ? { dangling: ["true"] } : {}) } })
+    .filter(({ Labels: labels }) => !without.some((label) => hasLabel(labels ?? {}, label)));
   const deleted: RemovedItem[] = [];
   let space = 0;
   for (const { Id: id } of wanted) {

@@ -1,6 +1,7 @@
 import type { VolumeBackend } from "../../api/backend.ts";
 import type { Filters } from "../../image/types.ts";
 import type { Volume } from "../../spec/engine-api.ts";
+import { BerthError } from "../../spec/errors.ts";
 import { treeSize } from "../container/sizes.ts";
 import { volumeUsers } from "../container/volumes.ts";
 import type { EngineContext } from "../context.ts";
@@ -45,7 +46,9 @@ async function pruneVolumes(
   filters: Filters,
 ): Promise<{ VolumesDeleted: string[]; SpaceReclaimed: number }> {
   const { all, ...rest } = filters;
-  const named = ["true", "1"].includes(all?.[0] ?? "");
+  const unknown = Object.keys(rest).find((key) => key !== "label" && key !== "label!");
+  if (unknown !== undefined) throw new BerthError("invalid-argument", `invalid filter '${unknown}'`);
+  const named = isTrue(all?.[0] ?? "false");
   const deleted: string[] = [];
   let space = 0;
   for (const { Name: name, Mountpoint: path } of ctx.volumes.list(rest)) {
@@ -57,4 +60,13 @@ async function pruneVolumes(
   }
   ctx.events.emit("volume", "prune", { id: "", attributes: { reclaimed: String(space) } });
   return { VolumesDeleted: deleted, SpaceReclaimed: space };
+}
+
+function isTrue(value: string): boolean {
+  if (/^(1|t|true)$/i.test(value)) return true;
+  if (/^(0|f|false)$/i.test(value)) return false;
+  throw new BerthError(
+    "invalid-argument",
+    `invalid filter 'all': strconv.ParseBool: parsing "${value}": invalid syntax`,
+  );
 }
