@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openDb } from "../../src/host/db.ts";
@@ -13,7 +13,7 @@ const scratch = (await runOk(["mktemp", "-d", "/var/tmp/berth-daemon.XXXXXX"])).
 afterEach(async () => {
   await run(["sh", "-c", `rm -rf ${scratch}/*`]);
 });
-process.on("exit", () => void Bun.spawnSync(["rm", "-rf", scratch]));
+afterAll(() => run(["rm", "-rf", scratch]));
 
 let files = 0;
 function configFile(content: unknown): string {
