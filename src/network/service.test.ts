@@ -279,7 +279,7 @@ describe("many at once", () => {
     const ids = Array.from({ length: 20 }, (_, i) => `c${i}`);
     const all = await Promise.all(ids.map((id, i) => service.attach(request(id, { ports: tcp(80, `${9000 + i}`) }))));
     expect(new Set(all.map((a) => a.ip)).size).toBe(20);
-    expect(lab.sh(`nft list map ip berth-${BRIDGE} any`).match(/tcp \. 90/g)).toHaveLength(20);
+    expect(lab.sh(`nft list map ip berth-${BRIDGE} any`).match(/(tcp|6) \. 90/g)).toHaveLength(20);
     await Promise.all(ids.map((id) => service.detach(id)));
     expect(lab.sh(`nft list map ip berth-${BRIDGE} any`)).not.toContain("tcp . 90");
     await service.idle();

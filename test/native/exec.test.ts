@@ -57,7 +57,7 @@ withHelpers("exec", (bench) => {
     const c = await container(bench());
     // crun gives an exec's terminal its size only after the process may have asked for it.
     const script =
-      'until [ "$(stty size)" = "5 6" ]; do :; done; trap "stty size; exit 0" WINCH; echo ready; while :; do read l; done';
+      'until [ "$(stty size 2>/dev/null)" = "5 6" ]; do :; done; trap "stty size; exit 0" WINCH; echo ready; while :; do read l; done';
     const { handle } = await exec(bench(), c, ["sh", "-c", script], { tty: true, stdin: true, rows: 5, cols: 6 });
     const stream = await handle.attach(ALL);
     const ready = until(stream, "ready\r\n");
