@@ -11,15 +11,22 @@ const LEAST_STEP_MS = 50;
 const STEPS = 10;
 /** Long enough that a script's next command comes earlier: a pause in its middle would be noticed. */
 const REST_MS = 2000;
+/** Work that never rests is stopped for it after so many requests: some fifty runs. */
+const REST_REQUESTS = 250;
 
 /**
  * `busy` is asked before leaving: work that no request stands for. `rest` is called after each burst of requests, when none has begun or ended for
- * some seconds; streams that stay open do not count.
+ * some seconds, and within a long one after every so many; streams that stay open do not count.
  */
 export function watchIdle(options: { after: number; busy: () => boolean; rest: () => void }): IdleWatch {
   let open = 0;
   let last = Date.now();
-  const resting = setTimeout(options.rest, REST_MS).unref();
+  let unrested = 0;
+  const rest = (): void => {
+    unrested = 0;
+    options.rest();
+  };
+  const resting = setTimeout(rest, REST_MS).unref();
   const { promise: idle, resolve } = Promise.withResolvers<string>();
   const check = (): void => {
     if (open > 0 || options.busy()) last = Date.now();
@@ -39,6 +46,7 @@ export function watchIdle(options: { after: number; busy: () => boolean; rest: (
     ended: () => {
       open--;
       last = Date.now();
+      if (++unrested >= REST_REQUESTS) rest();
       resting.refresh();
     },
   };
