@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ALIASES, COMMANDS, GROUPS } from "../../src/cli/commands.ts";
+import { DOCKER } from "../../src/testing/daemon.ts";
 
 /** `docker COMMAND --help` of Docker 28.2: flags by command, as `-x, --name`. */
 const GOLDEN: Record<string, string[]> = JSON.parse(readFileSync(join(import.meta.dir, "docker-flags.json"), "utf8"));
@@ -17,7 +18,7 @@ const REFUSED: Record<string, string[]> = {
 };
 
 function dockerFlags(command: string): string[] | undefined {
-  const help = spawnSync("docker", [...command.split(" "), "--help"], { encoding: "utf8" });
+  const help = spawnSync(DOCKER, [...command.split(" "), "--help"], { encoding: "utf8" });
   if (help.error || help.status !== 0) return undefined;
   const flags = [...help.stdout.matchAll(/^ {2}(?:-(\w), | {4})--([a-z0-9-]+)/gm)];
   const names = flags.map(([, letter, name]) => (letter ? `-${letter}, --${name}` : `--${name}`));

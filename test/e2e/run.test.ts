@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../src/host/spawn.ts";
-import { TestDaemon } from "../../src/testing/daemon.ts";
+import { DOCKER, TestDaemon } from "../../src/testing/daemon.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -46,7 +46,7 @@ describe.each(["berth", "docker"] as const)("%s run", (cli) => {
       "sh",
       [
         "-c",
-        `printf 'a\\nb\\n' | ${cli === "berth" ? "dist/berth" : "docker"} -H unix://${daemon.socket} run -i --rm busybox sh -c 'cat; echo end'`,
+        `printf 'a\\nb\\n' | ${cli === "berth" ? "dist/berth" : DOCKER} -H unix://${daemon.socket} run -i --rm busybox sh -c 'cat; echo end'`,
       ],
       { stdio: ["ignore", "pipe", "pipe"] },
     );
@@ -192,7 +192,7 @@ describe.each(["berth", "docker"] as const)("%s run", (cli) => {
     const cat = await run([
       "sh",
       "-c",
-      `echo typed | ${cli === "berth" ? "dist/berth" : "docker"} -H unix://${daemon.socket} exec -i ${name} cat`,
+      `echo typed | ${cli === "berth" ? "dist/berth" : DOCKER} -H unix://${daemon.socket} exec -i ${name} cat`,
     ]);
     expect(cat.stdout).toBe("typed\n");
     await call("rm", "-f", name);
