@@ -107,13 +107,12 @@ describe("errors", () => {
     expect(await call(api, "GET", "/info")).toMatchObject({ status: 500, text: '{"message":"oops"}' });
   });
 
-  test("swarm is 503 with a way out, the rest of the specification 501 by name", async () => {
+  test("swarm is 503 in one line, the rest of the specification 501 by name", async () => {
     const { api } = setup();
     for (const path of ["/swarm", "/nodes", "/services/x", "/tasks/a/logs", "/secrets", "/configs"]) {
       const answer = await call(api, "GET", path);
       expect(answer.status).toBe(503);
       expect(answer.text).toContain("This node is not a swarm manager.");
-      expect(answer.text).toContain("Kubernetes");
     }
     const absent: [string, string, string][] = [
       ["POST", "/commit", "committing"],

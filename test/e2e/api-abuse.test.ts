@@ -211,20 +211,19 @@ describe("connections", () => {
   });
 
   test("two thousand connections are open at once and all are served", async () => {
-    const BURST = 400; // Less than the queue of connections that wait to be accepted.
+    const BURST = 200; // Well below the queue of connections that wait to be accepted; an answer means that it was.
     const open: Socket[] = [];
     for (let i = 0; i < 2000; i += BURST) {
       const more = Array.from({ length: BURST }, () => connect(daemon.socket));
-      await Promise.all(more.map((socket) => once(socket, "connect")));
+      const answers = more.map(async (socket) => {
+        socket.write("GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n");
+        const [first] = (await once(socket, "data")) as [Buffer];
+        return first.toString("latin1", 0, 12);
+      });
+      expect(new Set(await Promise.all(answers))).toEqual(new Set(["HTTP/1.1 200"]));
       open.push(...more);
     }
-    const answers = open.map(async (socket) => {
-      socket.write("GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n");
-      const [first] = (await once(socket, "data")) as [Buffer];
-      socket.destroy();
-      return first.toString("latin1", 0, 12);
-    });
-    expect(new Set(await Promise.all(answers))).toEqual(new Set(["HTTP/1.1 200"]));
+    for (const socket of open) socket.destroy();
     await isWell();
   });
 
