@@ -112,7 +112,7 @@ describe("errors", () => {
     for (const path of ["/swarm", "/nodes", "/services/x", "/tasks/a/logs", "/secrets", "/configs"]) {
       const answer = await call(api, "GET", path);
       expect(answer.status).toBe(503);
-      expect(answer.text).toContain("This node is not a swarm manager.");
+      expect(answer.text).toContain("This node is not a swarm manager");
     }
     const absent: [string, string, string][] = [
       ["POST", "/commit", "committing"],
