@@ -67,24 +67,35 @@ function forwardStdin(client: Duplex, monitor: Duplex, detach?: { keys: Uint8Arr
   client.on("end", () => monitor.end());
 }
 
-/** Finds `keys` in a stream of chunks. A partial match is held back until it completes or fails. */
+/** Finds `keys` in a stream of chunks, as Knuth, Morris and Pratt do. What may be their beginning is held back until it is or is not. */
 export function detachScanner(keys: Uint8Array): (bytes: Uint8Array) => { pass: Buffer; matched: boolean } {
+  const shorter = borders(keys);
   let held = 0;
   return (bytes) => {
     const out: number[] = [];
     for (const byte of bytes) {
-      if (byte === keys[held]) {
-        held++;
-        if (held === keys.length) return { pass: Buffer.from(out), matched: true };
-        continue;
+      while (held > 0 && byte !== keys[held]) {
+        const rest = shorter[held - 1] ?? 0;
+        out.push(...keys.subarray(0, held - rest));
+        held = rest;
       }
-      out.push(...keys.subarray(0, held));
-      held = byte === keys[0] ? 1 : 0;
-      if (held === 0) out.push(byte);
-      else if (held === keys.length) return { pass: Buffer.from(out), matched: true };
+      if (byte === keys[held]) held++;
+      else out.push(byte);
+      if (held === keys.length) return { pass: Buffer.from(out), matched: true };
     }
     return { pass: Buffer.from(out), matched: false };
   };
+}
+
+/** For each beginning of `keys`, the length of the longest shorter beginning that it ends with. */
+function borders(keys: Uint8Array): number[] {
+  const lengths = [0];
+  for (let i = 1; i < keys.length; i++) {
+    let length = lengths[i - 1] ?? 0;
+    while (length > 0 && keys[i] !== keys[length]) length = lengths[length - 1] ?? 0;
+    lengths.push(keys[i] === keys[length] ? length + 1 : 0);
+  }
+  return lengths;
 }
 
 /** Bytes of `ctrl-p,ctrl-q`, `a,b`; undefined where a key is unknown. */
