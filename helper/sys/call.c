@@ -33,6 +33,22 @@ int64_t arg_int(struct call *c, size_t i)
 	return v;
 }
 
+uint32_t arg_word(struct call *c, size_t i)
+{
+	double v = 0;
+	if (!c->failed && napi_get_value_double(c->env, c->argv[i], &v) != napi_ok)
+		bad_type(c, i, "number");
+	if (c->failed)
+		return UINT32_MAX;
+	if (v >= INT32_MIN && v <= UINT32_MAX && v == (double)(int64_t)v)
+		return (uint32_t)(int64_t)v;
+	c->failed = true;
+	char text[80];
+	snprintf(text, sizeof text, "argument %zu: a whole number of 32 bits expected", i + 1);
+	napi_throw_range_error(c->env, "ERR_OUT_OF_RANGE", text);
+	return UINT32_MAX;
+}
+
 bool arg_present(struct call *c, size_t i)
 {
 	napi_valuetype type = napi_undefined;

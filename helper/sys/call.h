@@ -31,6 +31,8 @@ struct bytes {
 
 struct call call_begin(napi_env env, napi_callback_info info);
 int64_t arg_int(struct call *c, size_t i);
+/* A number of 32 bits, signed or not: a descriptor, flags, an id. A wider one is refused, not cut down to another one's number. */
+uint32_t arg_word(struct call *c, size_t i);
 bool arg_present(struct call *c, size_t i);
 /* A string or a Uint8Array. Names with a NUL inside and names of PATH_MAX bytes and more are refused. */
 void arg_path(struct call *c, size_t i, struct path *out);

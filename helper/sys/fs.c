@@ -26,7 +26,7 @@ BINDING(openat2)
 {
 	BEGIN;
 	struct path p;
-	int dirfd = arg_int(&c, 0);
+	int dirfd = arg_word(&c, 0);
 	arg_path(&c, 1, &p);
 	struct open_how how = { .flags = (uint64_t)arg_int(&c, 2) | O_CLOEXEC,
 				.mode = (uint64_t)arg_int(&c, 3),
@@ -46,9 +46,9 @@ BINDING(mkdirat)
 {
 	BEGIN;
 	struct path p;
-	int dirfd = arg_int(&c, 0);
+	int dirfd = arg_word(&c, 0);
 	arg_path(&c, 1, &p);
-	mode_t mode = arg_int(&c, 2);
+	mode_t mode = arg_word(&c, 2);
 	READY;
 	return call_result(&c, mkdirat(dirfd, p.s, mode), "mkdirat", p.s);
 }
@@ -57,9 +57,9 @@ BINDING(mknodat)
 {
 	BEGIN;
 	struct path p;
-	int dirfd = arg_int(&c, 0);
+	int dirfd = arg_word(&c, 0);
 	arg_path(&c, 1, &p);
-	mode_t mode = arg_int(&c, 2);
+	mode_t mode = arg_word(&c, 2);
 	dev_t dev = arg_int(&c, 3);
 	READY;
 	return call_result(&c, mknodat(dirfd, p.s, mode, dev), "mknodat", p.s);
@@ -70,7 +70,7 @@ BINDING(symlinkat)
 	BEGIN;
 	struct path target, p;
 	arg_path(&c, 0, &target);
-	int dirfd = arg_int(&c, 1);
+	int dirfd = arg_word(&c, 1);
 	arg_path(&c, 2, &p);
 	READY;
 	return call_result(&c, symlinkat(target.s, dirfd, p.s), "symlinkat", p.s);
@@ -80,11 +80,11 @@ BINDING(linkat)
 {
 	BEGIN;
 	struct path from, to;
-	int from_fd = arg_int(&c, 0);
+	int from_fd = arg_word(&c, 0);
 	arg_path(&c, 1, &from);
-	int to_fd = arg_int(&c, 2);
+	int to_fd = arg_word(&c, 2);
 	arg_path(&c, 3, &to);
-	int flags = arg_int(&c, 4);
+	int flags = arg_word(&c, 4);
 	READY;
 	return call_result(&c, linkat(from_fd, from.s, to_fd, to.s, flags), "linkat", to.s);
 }
@@ -93,9 +93,9 @@ BINDING(unlinkat)
 {
 	BEGIN;
 	struct path p;
-	int dirfd = arg_int(&c, 0);
+	int dirfd = arg_word(&c, 0);
 	arg_path(&c, 1, &p);
-	int flags = arg_int(&c, 2);
+	int flags = arg_word(&c, 2);
 	READY;
 	return call_result(&c, unlinkat(dirfd, p.s, flags), "unlinkat", p.s);
 }
@@ -104,11 +104,11 @@ BINDING(renameat2)
 {
 	BEGIN;
 	struct path from, to;
-	int from_fd = arg_int(&c, 0);
+	int from_fd = arg_word(&c, 0);
 	arg_path(&c, 1, &from);
-	int to_fd = arg_int(&c, 2);
+	int to_fd = arg_word(&c, 2);
 	arg_path(&c, 3, &to);
-	unsigned flags = arg_int(&c, 4);
+	unsigned flags = arg_word(&c, 4);
 	READY;
 	return call_result(&c, renameat2(from_fd, from.s, to_fd, to.s, flags), "renameat2", from.s);
 }
@@ -117,11 +117,11 @@ BINDING(fchownat)
 {
 	BEGIN;
 	struct path p;
-	int dirfd = arg_int(&c, 0);
+	int dirfd = arg_word(&c, 0);
 	arg_path(&c, 1, &p);
-	uid_t uid = arg_int(&c, 2);
-	gid_t gid = arg_int(&c, 3);
-	int flags = arg_int(&c, 4);
+	uid_t uid = arg_word(&c, 2);
+	gid_t gid = arg_word(&c, 3);
+	int flags = arg_word(&c, 4);
 	READY;
 	return call_result(&c, fchownat(dirfd, p.s, uid, gid, flags), "fchownat", p.s);
 }
@@ -130,10 +130,10 @@ BINDING(fchmodat)
 {
 	BEGIN;
 	struct path p;
-	int dirfd = arg_int(&c, 0);
+	int dirfd = arg_word(&c, 0);
 	arg_path(&c, 1, &p);
-	mode_t mode = arg_int(&c, 2);
-	int flags = arg_int(&c, 3);
+	mode_t mode = arg_word(&c, 2);
+	int flags = arg_word(&c, 3);
 	READY;
 	return call_result(&c, fchmodat(dirfd, p.s, mode, flags), "fchmodat", p.s);
 }
@@ -143,10 +143,10 @@ BINDING(utimensat)
 {
 	BEGIN;
 	struct path p;
-	int dirfd = arg_int(&c, 0);
+	int dirfd = arg_word(&c, 0);
 	arg_path(&c, 1, &p);
 	struct timespec t[2] = { { arg_int(&c, 2), arg_int(&c, 3) }, { arg_int(&c, 4), arg_int(&c, 5) } };
-	int flags = arg_int(&c, 6);
+	int flags = arg_word(&c, 6);
 	READY;
 	return call_result(&c, utimensat(dirfd, p.s, t, flags), "utimensat", p.s);
 }
@@ -156,9 +156,9 @@ BINDING(fstatat)
 	BEGIN;
 	struct path p;
 	struct stat s;
-	int dirfd = arg_int(&c, 0);
+	int dirfd = arg_word(&c, 0);
 	arg_path(&c, 1, &p);
-	int flags = arg_int(&c, 2);
+	int flags = arg_word(&c, 2);
 	READY;
 	if (fstatat(dirfd, p.s, &s, flags) < 0)
 		return call_throw(&c, errno, "fstatat", p.s);
@@ -181,7 +181,7 @@ BINDING(readlinkat)
 {
 	BEGIN;
 	struct path p, target;
-	int dirfd = arg_int(&c, 0);
+	int dirfd = arg_word(&c, 0);
 	arg_path(&c, 1, &p);
 	READY;
 	ssize_t n = readlinkat(dirfd, p.s, target.s, sizeof target.s);
@@ -223,7 +223,7 @@ static napi_value dir_entry(napi_env env, DIR *dir, const struct dirent *e)
 BINDING(readdir)
 {
 	BEGIN;
-	int fd = arg_int(&c, 0);
+	int fd = arg_word(&c, 0);
 	READY;
 	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = own < 0 ? NULL : fdopendir(own);
@@ -253,7 +253,7 @@ BINDING(readdir)
 BINDING(ficlone)
 {
 	BEGIN;
-	int to = arg_int(&c, 0), from = arg_int(&c, 1);
+	int to = arg_word(&c, 0), from = arg_word(&c, 1);
 	READY;
 	return call_result(&c, ioctl(to, FICLONE, from), "ficlone", NULL);
 }
@@ -262,7 +262,7 @@ BINDING(ficlone)
 BINDING(copy_file_range)
 {
 	BEGIN;
-	int in = arg_int(&c, 0), out = arg_int(&c, 2);
+	int in = arg_word(&c, 0), out = arg_word(&c, 2);
 	bool has_in = arg_present(&c, 1), has_out = arg_present(&c, 3);
 	off64_t off_in = has_in ? arg_int(&c, 1) : 0, off_out = has_out ? arg_int(&c, 3) : 0;
 	int64_t n = arg_int(&c, 4);
@@ -274,7 +274,7 @@ BINDING(copy_file_range)
 BINDING(fallocate)
 {
 	BEGIN;
-	int fd = arg_int(&c, 0), mode = arg_int(&c, 1);
+	int fd = arg_word(&c, 0), mode = arg_word(&c, 1);
 	off_t offset = arg_int(&c, 2), n = arg_int(&c, 3);
 	READY;
 	return call_result(&c, fallocate(fd, mode, offset, n), "fallocate", NULL);
@@ -283,9 +283,9 @@ BINDING(fallocate)
 BINDING(lseek)
 {
 	BEGIN;
-	int fd = arg_int(&c, 0);
+	int fd = arg_word(&c, 0);
 	off_t offset = arg_int(&c, 1);
-	int whence = arg_int(&c, 2);
+	int whence = arg_word(&c, 2);
 	READY;
 	return call_result(&c, lseek(fd, offset, whence), "lseek", NULL);
 }
@@ -293,7 +293,7 @@ BINDING(lseek)
 BINDING(flock)
 {
 	BEGIN;
-	int fd = arg_int(&c, 0), operation = arg_int(&c, 1);
+	int fd = arg_word(&c, 0), operation = arg_word(&c, 1);
 	READY;
 	int r;
 	do
@@ -305,7 +305,7 @@ BINDING(flock)
 BINDING(syncfs)
 {
 	BEGIN;
-	int fd = arg_int(&c, 0);
+	int fd = arg_word(&c, 0);
 	READY;
 	return call_result(&c, syncfs(fd), "syncfs", NULL);
 }

@@ -32,7 +32,7 @@ static napi_value umount2_binding(napi_env env, napi_callback_info info)
 	struct call c = call_begin(env, info);
 	struct path target;
 	arg_path(&c, 0, &target);
-	int flags = arg_int(&c, 1);
+	int flags = arg_word(&c, 1);
 	if (c.failed)
 		return NULL;
 	return call_result(&c, umount2(target.s, flags), "umount2", target.s);
@@ -41,7 +41,7 @@ static napi_value umount2_binding(napi_env env, napi_callback_info info)
 static napi_value setns_binding(napi_env env, napi_callback_info info)
 {
 	struct call c = call_begin(env, info);
-	int fd = arg_int(&c, 0), type = arg_int(&c, 1);
+	int fd = arg_word(&c, 0), type = arg_word(&c, 1);
 	if (c.failed)
 		return NULL;
 	return call_result(&c, setns(fd, type), "setns", NULL);
@@ -50,7 +50,7 @@ static napi_value setns_binding(napi_env env, napi_callback_info info)
 static napi_value unshare_binding(napi_env env, napi_callback_info info)
 {
 	struct call c = call_begin(env, info);
-	int flags = arg_int(&c, 0);
+	int flags = arg_word(&c, 0);
 	if (c.failed)
 		return NULL;
 	return call_result(&c, unshare(flags), "unshare", NULL);
@@ -59,7 +59,7 @@ static napi_value unshare_binding(napi_env env, napi_callback_info info)
 static napi_value pidfd_open_binding(napi_env env, napi_callback_info info)
 {
 	struct call c = call_begin(env, info);
-	int pid = arg_int(&c, 0);
+	int pid = arg_word(&c, 0);
 	if (c.failed)
 		return NULL;
 	return call_result(&c, syscall(SYS_pidfd_open, pid, 0), "pidfd_open", NULL);
@@ -68,7 +68,7 @@ static napi_value pidfd_open_binding(napi_env env, napi_callback_info info)
 static napi_value pidfd_send_signal_binding(napi_env env, napi_callback_info info)
 {
 	struct call c = call_begin(env, info);
-	int fd = arg_int(&c, 0), signal = arg_int(&c, 1);
+	int fd = arg_word(&c, 0), signal = arg_word(&c, 1);
 	if (c.failed)
 		return NULL;
 	return call_result(&c, syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0), "pidfd_send_signal", NULL);

@@ -11,23 +11,27 @@
 /* What the attribute is on. */
 struct target {
 	struct path path;
-	int fd; /* -1: `path` */
+	int fd;
+	bool by_fd; /* else by `path` */
 };
 
 static void arg_target(struct call *c, size_t i, struct target *t)
 {
 	napi_valuetype type = napi_undefined;
 	t->fd = -1;
+	t->by_fd = false;
 	t->path.s[0] = 0;
-	if (!c->failed && napi_typeof(c->env, c->argv[i], &type) == napi_ok && type == napi_number)
-		t->fd = arg_int(c, i);
-	else
+	if (!c->failed && napi_typeof(c->env, c->argv[i], &type) == napi_ok && type == napi_number) {
+		t->by_fd = true;
+		t->fd = arg_word(c, i);
+	} else {
 		arg_path(c, i, &t->path);
+	}
 }
 
 static const char *shown(const struct target *t)
 {
-	return t->fd < 0 ? t->path.s : NULL;
+	return t->by_fd ? NULL : t->path.s;
 }
 
 static napi_value getxattr_binding(napi_env env, napi_callback_info info)
@@ -40,8 +44,8 @@ static napi_value getxattr_binding(napi_env env, napi_callback_info info)
 	arg_path(&c, 1, &name);
 	if (c.failed)
 		return NULL;
-	ssize_t n = t.fd < 0 ? lgetxattr(t.path.s, name.s, value, sizeof value) :
-			       fgetxattr(t.fd, name.s, value, sizeof value);
+	ssize_t n = t.by_fd ? fgetxattr(t.fd, name.s, value, sizeof value) :
+			      lgetxattr(t.path.s, name.s, value, sizeof value);
 	if (n >= 0)
 		return make_buffer(env, value, n);
 	if (errno != ENODATA)
@@ -59,12 +63,12 @@ static napi_value setxattr_binding(napi_env env, napi_callback_info info)
 	arg_target(&c, 0, &t);
 	arg_path(&c, 1, &name);
 	struct bytes value = arg_bytes(&c, 2);
-	int flags = arg_int(&c, 3);
+	int flags = arg_word(&c, 3);
 	if (c.failed)
 		return NULL;
 	const void *data = value.length ? value.data : "";
-	int r = t.fd < 0 ? lsetxattr(t.path.s, name.s, data, value.length, flags) :
-			   fsetxattr(t.fd, name.s, data, value.length, flags);
+	int r = t.by_fd ? fsetxattr(t.fd, name.s, data, value.length, flags) :
+			  lsetxattr(t.path.s, name.s, data, value.length, flags);
 	return call_result(&c, r, "setxattr", shown(&t));
 }
 
@@ -77,7 +81,7 @@ static napi_value removexattr_binding(napi_env env, napi_callback_info info)
 	arg_path(&c, 1, &name);
 	if (c.failed)
 		return NULL;
-	int r = t.fd < 0 ? lremovexattr(t.path.s, name.s) : fremovexattr(t.fd, name.s);
+	int r = t.by_fd ? fremovexattr(t.fd, name.s) : lremovexattr(t.path.s, name.s);
 	return call_result(&c, r, "removexattr", shown(&t));
 }
 
@@ -89,7 +93,7 @@ static napi_value listxattr_binding(napi_env env, napi_callback_info info)
 	arg_target(&c, 0, &t);
 	if (c.failed)
 		return NULL;
-	ssize_t n = t.fd < 0 ? llistxattr(t.path.s, names, sizeof names) : flistxattr(t.fd, names, sizeof names);
+	ssize_t n = t.by_fd ? flistxattr(t.fd, names, sizeof names) : llistxattr(t.path.s, names, sizeof names);
 	if (n < 0)
 		return call_throw(&c, errno, "listxattr", shown(&t));
 	napi_value out;

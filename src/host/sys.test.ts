@@ -239,3 +239,11 @@ test("device numbers of all sizes", () => {
   }
   expect(readlinkSync(`/proc/self/fd/${fd}`)).toBe(dir);
 });
+
+test("a number that is no descriptor is not taken for another one", () => {
+  for (const wide of [2 ** 32, 2 ** 32 + 1, -(2 ** 40), 0.5, Number.NaN])
+    expect(() => sys.readdir(wide)).toThrow("argument 1: a whole number of 32 bits expected");
+  expect(code(() => sys.readdir(-1))).toBe("EBADF");
+  expect(code(() => sys.fgetxattr(-1, "user.x"))).toBe("EBADF");
+  expect(code(() => sys.flistxattr(-1))).toBe("EBADF");
+});
