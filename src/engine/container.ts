@@ -2,7 +2,7 @@ import type { MonitorHandle } from "../host/monitor-types.ts";
 import { BerthError } from "../spec/errors.ts";
 import type { Records, Table } from "../store/types.ts";
 import { Lock, type Signal, signal } from "./lock.ts";
-import type { ContainerRecord, HealthRecord, StateRecord } from "./record.ts";
+import type { ContainerRecord, HealthRecord } from "./record.ts";
 
 /** How a run ended, as `wait` answers it. */
 export interface WaitResult {
@@ -34,6 +34,8 @@ export interface Container {
   /** The last run's monitor is gone and its folder removed: only then may the next start. */
   cleaned: Promise<void>;
   removing: boolean;
+  /** It is between the stop and the start of a restart: AutoRemove leaves it alone. */
+  restarting: boolean;
   readonly waiting: Set<WaitingClient>;
   readonly execs: Set<string>;
   /** The next exit, whatever happens after it. Renewed at each exit. */
@@ -105,8 +107,10 @@ export class ContainerIndex {
     container.record = record;
   }
 
-  saveState(container: Container, state: StateRecord): void {
-    this.save(container, { state });
+  /** What a run changes: one transaction, none for an AutoRemove container, whose monitor and files tell the same after a kill. */
+  saveRun(container: Container, changes: Partial<Pick<ContainerRecord, "state" | "health">>): void {
+    if (container.record.hostConfig.AutoRemove) container.record = { ...container.record, ...changes };
+    else this.save(container, changes);
   }
 
   /**
@@ -152,6 +156,7 @@ export class ContainerIndex {
       lock: new Lock(),
       cleaned: Promise.resolve(),
       removing: false,
+      restarting: false,
       waiting: new Set(),
       execs: new Set(),
       nextExit: signal(),

@@ -80,10 +80,21 @@ test("an AutoRemove container that ended meanwhile is removed, with its anonymou
 
 test("an AutoRemove container that runs is taken up, though its start was not recorded", async () => {
   const id = await h.start(["sleep", "1000"], { HostConfig: { AutoRemove: true } });
-  const pid = (await state(id))?.Pid;
+  const before = await state(id);
   await h.down();
   await h.up();
-  expect(await state(id)).toMatchObject({ Status: "running", Pid: pid });
+  expect(await state(id)).toEqual(before ?? null);
+  const removed = h.wait(id, "removed");
+  await h.backend.container.kill(id, {});
+  expect(await removed).toBe(137);
+});
+
+test("one that was restarted is AutoRemove's under the next daemon too", async () => {
+  const id = await h.start(["sleep", "1000"], { HostConfig: { AutoRemove: true } });
+  await h.backend.container.restart(id, { timeout: 0 });
+  await h.down();
+  await h.up();
+  expect((await h.backend.container.inspect(id, { size: false })).HostConfig?.AutoRemove).toBe(true);
   const removed = h.wait(id, "removed");
   await h.backend.container.kill(id, {});
   expect(await removed).toBe(137);

@@ -2,13 +2,12 @@ import { existsSync, readdirSync } from "node:fs";
 import { ensurePrivateDir, removeTree } from "../host/files.ts";
 import type { ExitStatus, MonitorHandle } from "../host/monitor-types.ts";
 import { errnoOf, messageOf } from "../spec/errors.ts";
-import { followExit } from "./container/exit.ts";
+import { announceExit, followExit } from "./container/exit.ts";
 import { startHealth } from "./container/health.ts";
 import { removeLocked } from "./container/remove-locked.ts";
 import { scheduleRestart } from "./container/schedule.ts";
 import type { Container, Run, WaitResult } from "./container.ts";
 import { containerDir, type EngineContext } from "./context.ts";
-import { emitContainer } from "./events.ts";
 import { signal } from "./lock.ts";
 import { endMonitor } from "./monitors.ts";
 import { afterExit, afterStart } from "./record.ts";
@@ -25,9 +24,10 @@ const LOST: Pick<ExitStatus, "code" | "oomKilled"> = { code: 255, oomKilled: fal
  * again; what ended meanwhile gets its exit code, times and event; whatever was half done is finished or undone.
  */
 export async function reconcile(ctx: EngineContext): Promise<void> {
+  const handles = await reconnectAll(ctx);
+  // After the end of a build's steps, which write there.
   removeTree(`${ctx.dataRoot}/tmp`);
   ensurePrivateDir(`${ctx.dataRoot}/tmp`);
-  const handles = await reconnectAll(ctx);
   await ctx.network.start(new Set(handles.keys()));
   await finishRemovals(ctx);
   removeOrphanFolders(ctx);
@@ -99,11 +99,10 @@ function takeUp(ctx: EngineContext, container: Container, handle: MonitorHandle)
   const isSameRun = state.status === "running" && state.pid === handle.pid;
   // Launched and running, but the daemon was killed before it could record the start.
   if (!isSameRun) {
-    const startedAt = state.status === "running" && state.startedAt > 0 ? state.startedAt : Date.now();
-    ctx.containers.saveState(
-      container,
-      afterStart(state, { pid: handle.pid, startedAt, byPolicy: state.status === "restarting" }),
-    );
+    const { pid, startedAt } = handle;
+    ctx.containers.saveRun(container, {
+      state: afterStart(state, { pid, startedAt, byPolicy: state.status === "restarting" }),
+    });
   }
   const done = signal<WaitResult>();
   const run: Run = { handle, done: done.promise };
@@ -125,12 +124,8 @@ async function settle(ctx: EngineContext, container: Container): Promise<void> {
       error: "the container's monitor was lost",
     };
     const ended = afterExit(state, status);
-    if (record.hostConfig.AutoRemove) container.record = { ...record, state: ended };
-    else ctx.containers.saveState(container, ended);
-    emitContainer(ctx.events, container, "die", {
-      exitCode: String(status.code),
-      execDuration: String(Math.max(0, Math.floor((status.finishedAt - status.startedAt) / 1000))),
-    });
+    ctx.containers.saveRun(container, { state: ended });
+    announceExit(ctx, container, status);
   }
   if (ctx.runtime.known().includes(id)) await ctx.runtime.cleanup(id);
   const ran = container.record.state.startedAt > 0 || existsSync(`${containerDir(ctx, id)}/hosts`);

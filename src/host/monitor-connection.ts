@@ -83,11 +83,11 @@ interface Waiting<T> {
 class Connection implements MonitorHandle {
   monitorPid = 0;
   pid = 0;
+  startedAt = 0;
   readonly exited: Promise<ExitStatus>;
   readonly gone: Promise<void>;
   /** False where the connection ended before it told its state. */
   readonly ready: Promise<boolean>;
-  private startedAt = 0;
   private ended = false;
   private failure: string | undefined;
   private started: Waiting<{ pid: number; startedAt: number }> | undefined;

@@ -99,6 +99,8 @@ export interface MonitorHandle {
   readonly monitorPid: number;
   /** The container's first process; 0 before `start`. */
   readonly pid: number;
+  /** When that process began to run, in milliseconds since 1970; 0 before `start`. */
+  readonly startedAt: number;
   /** Runs the OCI runtime. Rejects with a BerthError that carries the runtime's own message, after which the helper has cleaned up and gone. */
   start(): Promise<{ pid: number; startedAt: number }>;
   /** A raw stream: frames of Docker's 8-byte stdcopy header without tty, plain bytes with tty. Ending the write side is stdin's end. */

@@ -51,29 +51,26 @@ export async function createContainer(
   await using lease = ctx.leases.acquire();
   if (image.top) lease.add(image.top);
   ctx.containers.reserve(chosen, id);
-  const undo: (() => Promise<void> | void)[] = [() => ctx.containers.release(chosen)];
-  try {
-    checkUser(ctx, image, config);
-    const volumes = await makeVolumes(ctx, plans);
-    undo.push(volumes.undo);
-    undo.push(() => removeTree(containerDir(ctx, id)));
-    for (const part of ["upper", "work"]) ensureDir(`${containerDir(ctx, id)}/${part}`);
-    await fillVolumes(ctx, image.top, volumes.fill);
-    // The image may have been removed meanwhile; from the record on it is protected.
-    if (!ctx.images.get(image.id)) throw new BerthError("not-found", `No such image: ${body.Image}`);
-    addRecord(ctx, {
-      id,
-      name: chosen,
-      image,
-      config: withHostname(config, id, hostConfig),
-      hostConfig,
-      argv,
-      mounts: volumes.mounts,
-    });
-  } catch (error) {
-    for (const step of undo.reverse()) await step();
-    throw error;
-  }
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => ctx.containers.release(chosen));
+  checkUser(ctx, image, config);
+  const volumes = await makeVolumes(ctx, plans);
+  undo.defer(volumes.undo);
+  undo.defer(() => removeTree(containerDir(ctx, id)));
+  for (const part of ["upper", "work"]) ensureDir(`${containerDir(ctx, id)}/${part}`);
+  await fillVolumes(ctx, image.top, volumes.fill);
+  // The image may have been removed meanwhile; from the record on it is protected.
+  if (!ctx.images.get(image.id)) throw new BerthError("not-found", `No such image: ${body.Image}`);
+  addRecord(ctx, {
+    id,
+    name: chosen,
+    image,
+    config: withHostname(config, id, hostConfig),
+    hostConfig,
+    argv,
+    mounts: volumes.mounts,
+  });
+  undo.move();
   return { Id: id, Warnings: warnings };
 }
 

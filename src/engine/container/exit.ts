@@ -42,20 +42,20 @@ async function handleExit(
   const left = leaveNetwork(ctx, record.id);
   // The next start waits for this; so does a removal.
   container.cleaned = finishRun(ctx, container, { run, left });
-  await left;
+  // A failure is told by `finishRun`; whoever waits for the exit has it all the same, and the next start tries again.
+  await left.catch(() => undefined);
   const ended = afterExit(record.state, status);
   const again = shouldRestart(record.hostConfig.RestartPolicy, ended) && !container.removing;
   const next = again ? awaitingRestart(ended) : ended;
-  if (record.hostConfig.AutoRemove) container.record = { ...record, state: next };
-  else ctx.containers.saveState(container, next);
+  ctx.containers.saveRun(container, { state: next });
   delete container.run;
-  announce(ctx, container, status);
+  announceExit(ctx, container, status);
   of.done(result);
   settle(container, result, again);
   if (again) {
     container.restartDelay = restartDelay(container.restartDelay, status.finishedAt - status.startedAt);
     scheduleRestart(ctx, container);
-  } else if (record.hostConfig.AutoRemove && !container.removing) {
+  } else if (record.hostConfig.AutoRemove && !container.removing && !container.restarting) {
     await removeLocked(ctx, container, { volumes: true });
   }
 }
@@ -75,7 +75,8 @@ async function finishRun(
   }
 }
 
-function announce(ctx: EngineContext, container: Container, status: ExitStatus): void {
+/** The events of a run's end. */
+export function announceExit(ctx: EngineContext, container: Container, status: ExitStatus): void {
   emitVolumes(ctx, "unmount", container.record);
   if (status.oomKilled) emitContainer(ctx.events, container, "oom");
   const seconds = Math.max(0, Math.floor((status.finishedAt - status.startedAt) / MS_PER_SECOND));

@@ -104,9 +104,7 @@ function judge(
 }
 
 function record(ctx: EngineContext, container: Container, { status, failingStreak, log }: HealthRecord): void {
-  const health = { status, failingStreak, log: [...log] };
-  if (container.record.hostConfig.AutoRemove) container.record = { ...container.record, health };
-  else ctx.containers.save(container, { health });
+  ctx.containers.saveRun(container, { health: { status, failingStreak, log: [...log] } });
 }
 
 async function check(ctx: EngineContext, container: Container, probe: Probe): Promise<Outcome> {

@@ -24,6 +24,8 @@ export async function joinNetwork(ctx: EngineContext, record: ContainerRecord): 
     return onHost ? {} : { shared: `/proc/${donor.record.state.pid}/ns/net` };
   }
   try {
+    // An endpoint of an earlier run that could not be given back then.
+    await leaveNetwork(ctx, record.id);
     const attachment = await ctx.network.attach({
       containerId: record.id,
       name: record.name,

@@ -4,24 +4,18 @@ import { emitContainer } from "../events.ts";
 import { startLocked } from "./start.ts";
 import { stopRun } from "./stop.ts";
 
-/** Stops it where it runs, and starts it. */
+/** Stops it where it runs, and starts it. A kill in between leaves it stopped; one with AutoRemove is removed by the next daemon. */
 export async function restartContainer(
   ctx: EngineContext,
   reference: string,
   options: { signal?: string; timeout?: number },
 ): Promise<void> {
   const container = ctx.containers.find(reference);
-  // AutoRemove must not take it away between stop and start.
-  const { AutoRemove: autoRemove } = container.record.hostConfig;
-  const setAutoRemove = (value: boolean): void => {
-    const { record } = container;
-    container.record = { ...record, hostConfig: { ...record.hostConfig, AutoRemove: value } };
-  };
-  if (autoRemove) setAutoRemove(false);
+  container.restarting = true;
   try {
     if (isRunning(container)) await stopRun(ctx, container, options);
   } finally {
-    if (autoRemove) setAutoRemove(true);
+    container.restarting = false;
   }
   await container.lock.run(async () => {
     // Another's start in between has done it.

@@ -30,7 +30,7 @@ async function restartNow(ctx: EngineContext, container: Container): Promise<voi
     ctx.log("warn", `container ${container.record.id}: restart failed: ${messageOf(error)}`);
     const { state, hostConfig } = container.record;
     if (!shouldRestart(hostConfig.RestartPolicy, state)) return;
-    ctx.containers.saveState(container, awaitingRestart(state));
+    ctx.containers.saveRun(container, { state: awaitingRestart(state) });
     container.restartDelay = restartDelay(container.restartDelay, 0);
     scheduleRestart(ctx, container);
   }

@@ -4,7 +4,7 @@ import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { signal } from "../lock.ts";
 import { endMonitor } from "../monitors.ts";
-import { afterFailedStart, afterStart, type ContainerRecord, type StateRecord } from "../record.ts";
+import { afterFailedStart, afterStart, type ContainerRecord } from "../record.ts";
 import { runtimeFailure, type StartFailure } from "../start-error.ts";
 import { followExit } from "./exit.ts";
 import { startHealth } from "./health.ts";
@@ -13,6 +13,7 @@ import { launchContainer } from "./launch.ts";
 import { filesOwner } from "./modes.ts";
 import { hostnameOf } from "./network-files.ts";
 import { removeLocked } from "./remove-locked.ts";
+import { cancelRestart } from "./schedule.ts";
 import { emitVolumes } from "./volumes.ts";
 
 /** The exit code of a container that was not even given to the OCI runtime. */
@@ -44,8 +45,7 @@ export async function startLocked(ctx: EngineContext, container: Container, how:
     throw new BerthError("conflict", "container is marked for removal and cannot be started");
   }
   if (ctx.closing.aborted) throw new BerthError("unavailable", "the daemon is shutting down");
-  clearTimeout(container.restartTimer);
-  delete container.restartTimer;
+  cancelRestart(container);
   await container.cleaned;
   try {
     const run = await launchAndRun(ctx, container, how);
@@ -71,7 +71,9 @@ async function launchAndRun(ctx: EngineContext, container: Container, how: { byP
     const run: Run = { handle, done: done.promise };
     container.run = run;
     if (!how.byPolicy) container.stopped = signal();
-    recordStart(ctx, container, afterStart(record.state, { pid, startedAt, byPolicy: how.byPolicy }));
+    ctx.containers.saveRun(container, {
+      state: afterStart(record.state, { pid, startedAt, byPolicy: how.byPolicy }),
+    });
     emitVolumes(ctx, "mount", record);
     emitContainer(ctx.events, container, "start");
     followExit(ctx, container, { run, done: done.resolve });
@@ -91,15 +93,6 @@ function namedAsDonor(ctx: EngineContext, record: ContainerRecord): ContainerRec
   return owner === record ? record : { ...record, config: { ...record.config, Hostname: hostnameOf(owner) } };
 }
 
-/**
- * An AutoRemove container's start stays in memory: after a kill of the daemon its monitor tells that it runs, and where that is gone the files of its
- * start tell that it ran and is to be removed.
- */
-function recordStart(ctx: EngineContext, container: Container, state: StateRecord): void {
-  if (container.record.hostConfig.AutoRemove) container.record = { ...container.record, state };
-  else ctx.containers.saveState(container, state);
-}
-
 async function recordFailure(
   ctx: EngineContext,
   container: Container,
@@ -108,7 +101,7 @@ async function recordFailure(
   for (const client of container.waiting) client.abandon();
   container.waiting.clear();
   try {
-    ctx.containers.saveState(container, afterFailedStart(container.record.state, failure));
+    ctx.containers.saveRun(container, { state: afterFailedStart(container.record.state, failure) });
   } catch (error) {
     ctx.log("error", `container ${container.record.id}: the failed start could not be recorded: ${messageOf(error)}`);
   }

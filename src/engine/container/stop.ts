@@ -63,7 +63,7 @@ async function kill(ctx: EngineContext, container: Container, why: { reason?: st
 async function endRestarting(ctx: EngineContext, container: Container): Promise<boolean> {
   if (container.record.state.status !== "restarting") return false;
   cancelRestart(container);
-  ctx.containers.saveState(container, { ...container.record.state, status: "exited", manualStop: true });
+  ctx.containers.saveRun(container, { state: { ...container.record.state, status: "exited", manualStop: true } });
   container.stopped.resolve({ code: container.record.state.exitCode });
   emitContainer(ctx.events, container, "stop");
   return true;
