@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { helperPath } from "../host/embedded.ts";
 import { collect, EngineHarness, never, testClient, textOf } from "../testing/engine-harness.ts";
 
 let h: EngineHarness;
@@ -149,5 +150,32 @@ test("logs -f goes on over the daemon's restart without a missing or doubled lin
   const { stream } = await h.backend.container.logs(id, wanted);
   const text = textOf(await collect(stream), false);
   expect(text).toBe(Array.from({ length: 60 }, (_, i) => `${i + 1}\n`).join(""));
+  await remove(id);
+});
+
+test("execs of a killed daemon: one that runs goes on and takes its folder along, one that never started is ended", async () => {
+  const id = await h.start(["sleep", "1000"]);
+  const folder = `${h.root}/run/containers/${id}/exec`;
+  const { Id: exec } = await h.backend.exec.create(id, {
+    Cmd: ["sh", "-c", "while [ ! -e /go ]; do sleep 0.01; done"],
+  });
+  await h.backend.exec.start(exec, { detach: true, tty: false }, testClient().ready);
+  await h.down();
+  // As a kill leaves it between launch and start.
+  const idle = `${folder}/${"e".repeat(64)}`;
+  mkdirSync(idle);
+  writeFileSync(`${idle}/process.json`, readFileSync(`${folder}/${exec}/process.json`));
+  const running = readFileSync(`${folder}/${exec}/exec.conf`);
+  writeFileSync(`${idle}/exec.conf`, running);
+  expect(await Bun.spawn([helperPath(`${h.root}/data/helper`), "exec", idle]).exited).toBe(0);
+  await h.up();
+  expect(readdirSync(folder)).toEqual([exec]);
+  const loops = async (): Promise<number> =>
+    ((await h.backend.container.top(id, "")).Processes ?? []).filter((row) => row?.at(-1)?.includes("while")).length;
+  expect(await loops()).toBe(1);
+  const { Id: end } = await h.backend.exec.create(id, { Cmd: ["touch", "/go"] });
+  await h.backend.exec.start(end, { detach: true, tty: false }, testClient().ready);
+  while (readdirSync(folder).length > 0) await new Promise((done) => setTimeout(done, 5));
+  expect(await loops()).toBe(0);
   await remove(id);
 });

@@ -7,6 +7,7 @@ import type { MonitorHandle, RuntimeBinary, StdioOptions } from "../host/monitor
 import { killHard, startTime } from "../host/proc.ts";
 import { BerthError, errnoOf } from "../spec/errors.ts";
 import type { RuntimeTable } from "./binaries.ts";
+import { settleExecs } from "./execs.ts";
 import { hostFacts } from "./facts.ts";
 import { SeccompFilters } from "./filters.ts";
 import { sharedMemory, sweepSharedMemory } from "./shared-memory.ts";
@@ -37,7 +38,10 @@ export function openRuntimeService(options: RuntimeOptions): RuntimeService {
   return {
     launch: (request) => launch(context, request),
     exec: (request) => exec(context, request),
-    reconnect: (id) => reconnectMonitor(stateDir(context, id)),
+    reconnect: async (id) => {
+      await settleExecs(stateDir(context, id));
+      return reconnectMonitor(stateDir(context, id));
+    },
     exitStatus: (id) => readExit(stateDir(context, id)),
     cleanup: (id) => cleanup(context, id),
     known: () => readdirSync(join(options.execRoot, "containers")),

@@ -44,6 +44,8 @@ async function handleExit(
   container.cleaned = finishRun(ctx, container, { run, left });
   // A failure is told by `finishRun`; whoever waits for the exit has it all the same, and the next start tries again.
   await left.catch(() => undefined);
+  // Where the monitor was lost its container may run on: it is ended before anybody is told that it has.
+  if (status.error) await container.cleaned;
   const ended = afterExit(record.state, status);
   const again = shouldRestart(record.hostConfig.RestartPolicy, ended) && !container.removing;
   const next = again ? awaitingRestart(ended) : ended;
