@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { helperPath } from "../host/embedded.ts";
 import { collect, EngineHarness, never, testClient, textOf } from "../testing/engine-harness.ts";
+import { monitorOf } from "../testing/processes.ts";
 
 let h: EngineHarness;
 beforeAll(async () => {
@@ -104,7 +105,7 @@ test("one that was restarted is AutoRemove's under the next daemon too", async (
 test("a killed monitor and its container: exit code 255 at most, nothing is left", async () => {
   const id = await h.start(["sleep", "1000"]);
   const pid = (await state(id))?.Pid ?? 0;
-  const monitor = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  const monitor = await monitorOf(pid);
   await h.down();
   process.kill(monitor, "SIGKILL");
   await h.up();

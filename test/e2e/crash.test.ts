@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
 import { TestDaemon } from "../../src/testing/daemon.ts";
+import { isRunning, monitorOf } from "../../src/testing/processes.ts";
 
 // The promise of the field: SIGKILL anything, lose nothing.
 
@@ -9,12 +9,6 @@ beforeAll(async () => {
   daemon = await TestDaemon.start();
 });
 afterAll(() => daemon[Symbol.asyncDispose]());
-
-/** A zombie that the test machine's init has yet to reap does not run. */
-function isRunning(pid: number): boolean {
-  const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, "latin1") : "";
-  return stat !== "" && !/\) [ZX] /.test(stat);
-}
 
 const lines = (n: number): string => Array.from({ length: n }, (_, i) => String(i + 1)).join("\n");
 
@@ -66,7 +60,7 @@ test("a restart policy holds across a crash of the daemon", async () => {
 test("SIGKILL of a container's monitor: the container does not stay behind unseen", async () => {
   await daemon.ok("run", "-d", "--name", "orphan", "busybox", "sleep", "1000");
   const pid = Number(await daemon.ok("inspect", "-f", "{{.State.Pid}}", "orphan"));
-  const monitor = Number(/^PPid:\s+(\d+)/m.exec(await Bun.file(`/proc/${pid}/status`).text())?.[1]);
+  const monitor = await monitorOf(pid);
   process.kill(monitor, "SIGKILL");
   while ((await daemon.ok("inspect", "-f", "{{.State.Status}}", "orphan")) !== "exited") await Bun.sleep(20);
   expect(isRunning(pid)).toBe(false);
