@@ -42,11 +42,12 @@ describe("where things go", () => {
     expect(lab.text(image, path)).toBe("content");
   });
 
-  test("a folder's content, its own attributes where it is new", async () => {
+  test("a folder's content; a new folder for it is an ordinary one", async () => {
     const { image } = await build("COPY d /new\nCOPY d /tmp/", tree);
     const view = lab.view(image);
     expect(view.readdir("/new")).toEqual(["link", "sub", "x"]);
-    expect(view.lstat("/new")?.mode).toBe(0o750);
+    expect(view.lstat("/new")?.mode).toBe(0o755);
+    expect(view.lstat("/new/sub")?.mode).toBe(0o755);
     expect(view.lstat("/new/link")?.link).toBe("x");
     expect(view.lstat("/tmp")?.mode).toBe(0o1777);
     expect(lab.text(image, "/tmp/sub/y")).toBe("y");

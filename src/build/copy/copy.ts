@@ -7,6 +7,7 @@ import { heredocOf } from "../dockerfile/expand-node.ts";
 import type { CopyNode } from "../dockerfile/syntax.ts";
 import { isArchive, rootLayer, unpackSource } from "./archive.ts";
 import { fetchSource, isUrl } from "./fetch.ts";
+import { type ModeChange, parseMode } from "./mode.ts";
 import { type Owner, resolveOwner } from "./owner.ts";
 import { Placement } from "./place.ts";
 import { bytesSource, collect, contentDigest, digestOf, glob, type Source } from "./source.ts";
@@ -47,19 +48,20 @@ export async function prepareCopy(node: CopyNode, context: CopyContext): Promise
     throw new BerthError("not-implemented", `${node.keyword} --${unsupported.name} is not supported yet`);
   const sources = await sourcesOf(node, context);
   const target = targetOf(node.destination.text, context.workdir);
-  if (sources.length > 1 && !target.endsWith("/")) {
+  const below = context.layers.view(context.top);
+  if (sources.length > 1 && !target.endsWith("/") && below.lstat(below.resolve(target))?.type !== "dir") {
     throw new BerthError(
       "invalid-argument",
       `When using ${node.keyword} with more than one source file, the destination must be a directory and end with a /`,
     );
   }
-  const below = context.layers.view(context.top);
   const chown = flag("chown");
   const owner = chown ? resolveOwner(chown, below) : undefined;
-  const mode = parseMode(flag("chmod"));
+  const chmod = flag("chmod");
+  const mode = chmod === undefined ? undefined : parseMode(chmod);
   const digests: string[] = [];
   for (const source of sources) digests.push(await digestOf(source));
-  const key = [target, JSON.stringify(owner ?? null), String(mode ?? ""), String(context.epoch), ...digests];
+  const key = [target, JSON.stringify(owner ?? null), chmod ?? "", String(context.epoch), ...digests];
   return { key, make: () => makeLayer(sources, target, { context, below, owner, mode }) };
 }
 
@@ -67,7 +69,7 @@ interface MakeOptions {
   context: CopyContext;
   below: RootView;
   owner: Owner | undefined;
-  mode: number | undefined;
+  mode: ModeChange | undefined;
 }
 
 async function makeLayer(sources: Source[], target: string, options: MakeOptions): Promise<LayerRecord> {
@@ -168,15 +170,6 @@ function targetOf(destination: string, workdir: string): string {
   const path = posix.resolve("/", workdir, destination);
   const folder = /(?:^|\/)\.{0,2}$/.test(destination);
   return folder && path !== "/" ? `${path}/` : path;
-}
-
-function parseMode(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^[0-7]{1,5}$/.test(text) && Number.parseInt(text, 8) <= 0o7777) return Number.parseInt(text, 8);
-  throw new BerthError(
-    "invalid-argument",
-    `invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`,
-  );
 }
 
 function missing(text: string, isContext: boolean): string {

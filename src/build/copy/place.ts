@@ -4,6 +4,7 @@ import type { TarHeader } from "../../layer/tar/header.ts";
 import { type TarItem, tarHeader } from "../../layer/tar/writer.ts";
 import type { RootView, ViewEntry } from "../../layer/types.ts";
 import { BerthError } from "../../spec/errors.ts";
+import type { ModeChange } from "./mode.ts";
 import type { Owner } from "./owner.ts";
 import type { Source, SourceEntry } from "./source.ts";
 
@@ -11,8 +12,8 @@ import type { Source, SourceEntry } from "./source.ts";
 export interface PlaceOptions {
   /** Of everything; absent: as the source has it. */
   owner?: Owner;
-  /** Of new files and folders; absent: as the source has it. */
-  mode?: number;
+  /** Of new files and folders, from what the source has; absent: as the source has it. What ADD unpacks keeps its own. */
+  mode?: ModeChange;
   /** The latest time that a file may have, seconds since 1970. */
   epoch: number;
 }
@@ -58,9 +59,18 @@ export class Placement {
     const existed = this.typeOf(target) !== undefined;
     for (const entry of source.entries) {
       const path = posix.join(target, entry.path);
-      if (entry.path === "" && existed) this.parents(posix.join(path, "x"));
-      else this.addFile(source, entry, path);
+      if (entry.path !== "") this.addFile(source, entry, path);
+      else if (existed) this.parents(posix.join(path, "x"));
+      else this.addTarget(source, path);
     }
+  }
+
+  /** The folder that a folder's content goes into: a new one, whatever the source's own attributes are. */
+  private addTarget(source: Source, path: string): void {
+    const { mode } = this.options;
+    this.parents(path);
+    const header = this.newFolder();
+    this.put(path, mode?.absolute !== undefined && !source.keepTimes ? { ...header, mode: mode.absolute } : header);
   }
 
   private addFile(source: Source, entry: SourceEntry, path: string): void {
@@ -84,7 +94,7 @@ export class Placement {
       path: "",
       type: entry.type,
       link: entry.link ?? "",
-      mode: mode !== undefined && entry.type !== "symlink" ? mode : entry.mode,
+      mode: mode && entry.type !== "symlink" && !source.keepTimes ? mode.of(entry) : entry.mode,
       uid: owner?.uid ?? entry.uid,
       gid: owner?.gid ?? entry.gid,
       size: entry.size,
