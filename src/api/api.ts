@@ -1,4 +1,5 @@
 import createRouter from "find-my-way";
+import { API_VERSION } from "../spec/api-version.ts";
 import type { Backend } from "./backend.ts";
 import { errorResponse, failure } from "./errors.ts";
 import { absentRoutes } from "./router/absent.ts";
@@ -10,7 +11,7 @@ import { networkRoutes } from "./router/network.ts";
 import { systemRoutes } from "./router/system.ts";
 import { volumeRoutes } from "./router/volume.ts";
 import type { ApiRequest, ApiResponse, Handler, Route } from "./types.ts";
-import { API_VERSION, splitVersion } from "./versions.ts";
+import { splitVersion } from "./versions.ts";
 
 /** The longest path parameter in bytes: a reference with its registry and digest is far shorter. */
 const MAX_PARAM = 4096;

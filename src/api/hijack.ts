@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { messageOf } from "../spec/errors.ts";
+import { frame } from "../spec/stdcopy.ts";
 import { HIJACKED } from "./responses.ts";
 import type { ApiResponse, Context, HijackHead } from "./types.ts";
 
@@ -13,19 +14,10 @@ export function streamType(tty: boolean, version: number): string {
   return tty || version < MULTIPLEXED_SINCE ? RAW : MULTIPLEXED;
 }
 
-/** One frame of the multiplexed stream: type (1 stdout, 2 stderr), three zero bytes, big-endian length, payload. */
-export function frame(type: 1 | 2, payload: Uint8Array): Uint8Array {
-  const out = Buffer.alloc(8 + payload.byteLength);
-  out[0] = type;
-  out.writeUInt32BE(payload.byteLength, 4);
-  out.set(payload, 8);
-  return out;
-}
-
 /** A person's line in a stream that has begun: in a stdout frame unless it is a tty's. */
 export function lineInStream(message: string, tty: boolean): Uint8Array {
   const payload = Buffer.from(`${message}\r\n`);
-  return tty ? payload : frame(1, payload);
+  return tty ? payload : frame("stdout", payload);
 }
 
 /**

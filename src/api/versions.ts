@@ -1,13 +1,9 @@
+import { API_VERSION, MIN_API_VERSION } from "../spec/api-version.ts";
 import type { EventMessage, ImageInspect, ImageSummary } from "../spec/engine-api.ts";
 import { invalid } from "./errors.ts";
 
-/** The newest version spoken, and the one of paths without a prefix. */
-export const API_VERSION = "1.51";
-/** The oldest version spoken. */
-export const MIN_API_VERSION = "1.24";
-
-const NEWEST = 51;
-const OLDEST = 24;
+const NEWEST = minorOf(API_VERSION);
+const OLDEST = minorOf(MIN_API_VERSION);
 
 /**
  * Splits `/v1.NN/rest` into the minor version and `/rest`; without a prefix it is the newest. Throws `invalid-argument`, in
@@ -28,6 +24,10 @@ export function splitVersion(path: string): { version: number; path: string } {
     throw invalid(`client version ${asked} is too new. Maximum supported API version is ${API_VERSION}`);
   }
   return { version: number, path: rest };
+}
+
+function minorOf(version: string): number {
+  return Number(version.split(".")[1]);
 }
 
 /** Before 1.44 images had VirtualSize; before 1.43 one without any name was listed as `<none>:<none>`. */

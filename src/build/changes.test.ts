@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { applyChanges } from "./changes.ts";
 import { exposedPorts } from "./ports.ts";
-import { isSignal } from "./signals.ts";
 
 describe("changes of commit and import", () => {
   test("all that are allowed", () => {
@@ -64,8 +63,3 @@ test.each([
   ["80/icmp", "invalid proto: icmp"],
   ["80/tcp/x", "invalid proto: tcp"],
 ])("port %s is refused", (text, message) => expect(() => exposedPorts(text)).toThrow(message));
-
-test("signals", () => {
-  expect(["SIGTERM", "term", "9", "64", "SIGRTMIN+3", "RTMAX-1"].map(isSignal)).toEqual(Array(6).fill(true));
-  expect(["FOO", "0", "65", "SIGRTMIN+99", "SIGSIGTERM"].map(isSignal)).toEqual(Array(5).fill(false));
-});

@@ -1,9 +1,8 @@
 import { posix } from "node:path";
-import { BerthError } from "../spec/errors.ts";
 import type { ImageRunConfig } from "../spec/oci.ts";
+import { parseSignal } from "../spec/signals.ts";
 import type { Command, HealthcheckNode, Instruction, Pair } from "./dockerfile/syntax.ts";
 import { exposedPorts } from "./ports.ts";
-import { isSignal } from "./signals.ts";
 
 /** The shell of shell forms where SHELL says nothing. */
 export const DEFAULT_SHELL: readonly string[] = ["/bin/sh", "-c"];
@@ -37,7 +36,7 @@ export function applyConfig(run: ImageRunConfig, node: Instruction, options: { c
     case "SHELL":
       return { ...run, Shell: [...node.args] };
     case "STOPSIGNAL":
-      if (!isSignal(node.value.text)) throw new BerthError("invalid-argument", `invalid signal: ${node.value.text}`);
+      parseSignal(node.value.text);
       return { ...run, StopSignal: node.value.text };
     case "HEALTHCHECK":
       return { ...run, Healthcheck: healthcheck(node) };

@@ -1,5 +1,6 @@
 import type { Filters } from "../image/types.ts";
 import type { EventMessage } from "../spec/engine-api.ts";
+import { hasLabel } from "../spec/labels.ts";
 import type { Container } from "./container.ts";
 
 const PAST = 512;
@@ -129,10 +130,8 @@ function matchesOne(event: Event, key: string, value: string): boolean {
       return event.Type === value;
     case "scope":
       return event.scope === value;
-    case "label": {
-      const [name = "", wanted] = splitOnce(value);
-      return name in attributes && (wanted === undefined || attributes[name] === wanted);
-    }
+    case "label":
+      return hasLabel(attributes, value);
     case "image":
       return named("image") || attributes["image"] === value || attributes["image"]?.split(":")[0] === value;
     case "container":
@@ -143,9 +142,4 @@ function matchesOne(event: Event, key: string, value: string): boolean {
     default:
       return false;
   }
-}
-
-function splitOnce(text: string): [string, string | undefined] {
-  const at = text.indexOf("=");
-  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
 }

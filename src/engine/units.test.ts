@@ -10,11 +10,9 @@ import { Lock } from "./lock.ts";
 import { generateName } from "./names.ts";
 import { freshState } from "./record.ts";
 import { restartDelay, shouldRestart, startsWithDaemon } from "./restart-policy.ts";
-import { parseSignal } from "./signals.ts";
 import { parseSize } from "./size.ts";
 import { detachScanner, parseDetachKeys } from "./splice.ts";
 import { execFailure, runtimeFailure } from "./start-error.ts";
-import { frame, unframer } from "./stdcopy.ts";
 import { parseUntil } from "./until.ts";
 import { resolveUser } from "./user.ts";
 
@@ -82,14 +80,6 @@ test("detach keys are found over chunks, and what only looks like them passes", 
   expect(scan(Buffer.from("\x11rest"))).toEqual({ pass: Buffer.from(""), matched: true });
 });
 
-test("frames survive any chunking", () => {
-  const bytes = Buffer.concat([frame("stdout", Buffer.from("one")), frame("stderr", Buffer.from("two"))]);
-  const got: string[] = [];
-  const take = unframer((stream, chunk) => got.push(`${stream}:${Buffer.from(chunk).toString()}`));
-  for (const byte of bytes) take(Uint8Array.of(byte));
-  expect(got).toEqual(["stdout:one", "stderr:two"]);
-});
-
 test.each([
   [
     "executable file `x` not found in $PATH: No such file or directory",
@@ -149,9 +139,7 @@ test("durations in Docker's words", () => {
   ]);
 });
 
-test("signals, sizes and times as people write them", () => {
-  expect(["SIGTERM", "term", "15", "RTMIN+3"].map(parseSignal)).toEqual([15, 15, 15, 37]);
-  for (const bad of ["FOO", "0", "65", ""]) expect(() => parseSignal(bad)).toThrow(`invalid signal: ${bad}`);
+test("sizes and times as people write them", () => {
   expect(["10m", "1.5k", "64KB", "7", "-1"].map(parseSize)).toEqual([10485760, 1536, 65536, 7, -1]);
   expect(() => parseSize("ten")).toThrow("invalid size: 'ten'");
   expect(parseUntil("1700000000")).toBe(1_700_000_000_000);

@@ -1,4 +1,5 @@
 import { BerthError } from "../spec/errors.ts";
+import { hasLabel } from "../spec/labels.ts";
 import { familiarName, familiarString, parseReference } from "../spec/reference.ts";
 import type { Catalog, StoredImage } from "./catalog.ts";
 import { compileGlob } from "./glob.ts";
@@ -36,7 +37,7 @@ export function readFilters(catalog: Catalog, filters: Filters): ImageFilter {
     matches: (image) => {
       const at = before.length + since.length > 0 ? createdMs(image) : 0;
       if (!before.every((t) => at < t) || !since.every((t) => at > t)) return false;
-      return labels.length === 0 || hasLabels(image, labels);
+      return labels.every((label) => hasLabel(image.config.config?.Labels, label));
     },
   };
 }
@@ -45,14 +46,6 @@ export function readFilters(catalog: Catalog, filters: Filters): ImageFilter {
 function createdMs(image: StoredImage): number {
   const ms = Date.parse(image.config.created ?? "");
   return Number.isNaN(ms) ? 0 : ms;
-}
-
-function hasLabels(image: StoredImage, wanted: string[]): boolean {
-  const labels = new Map(Object.entries(image.config.config?.Labels ?? {}));
-  return wanted.every((label) => {
-    const at = label.indexOf("=");
-    return at < 0 ? labels.has(label) : labels.get(label.slice(0, at)) === label.slice(at + 1);
-  });
 }
 
 function referenceMatcher(patterns: string[]): (name: string) => boolean {

@@ -1,5 +1,6 @@
 import type { Filters } from "../image/types.ts";
 import { BerthError } from "../spec/errors.ts";
+import { hasLabel } from "../spec/labels.ts";
 
 /** What filters look at. */
 export interface Filterable {
@@ -39,11 +40,4 @@ function danglingOf(value: string): boolean {
 
 function anyOf(values: string[] | undefined, fits: (value: string) => boolean): boolean {
   return values === undefined || values.length === 0 || values.some(fits);
-}
-
-function hasLabel(labels: Record<string, string>, wanted: string): boolean {
-  const at = wanted.indexOf("=");
-  if (at < 0) return Object.hasOwn(labels, wanted);
-  const key = wanted.slice(0, at);
-  return Object.hasOwn(labels, key) && labels[key] === wanted.slice(at + 1);
 }

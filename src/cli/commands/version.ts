@@ -1,3 +1,4 @@
+import { API_VERSION } from "../../spec/api-version.ts";
 import type { SystemVersion } from "../../spec/engine-api.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -6,8 +7,6 @@ import { alignTable } from "../format/table.ts";
 import { unixOf } from "../format/time.ts";
 import { printValue } from "../inspect-output.ts";
 import { withHidden } from "../template/values.ts";
-
-const API_VERSION = "1.51";
 
 /** `berth version`: this program's, and the engine's where one answers. */
 export default command({

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import type { HijackedStream } from "../../client/hijack.ts";
-import { StdDemux } from "../../client/stdcopy.ts";
 import { BerthError } from "../../spec/errors.ts";
+import { StdDemux } from "../../spec/stdcopy.ts";
 import type { Context } from "../context.ts";
 import { OutputClosed } from "../io.ts";
 import { DEFAULT_DETACH_KEYS, DetachFilter, parseDetachKeys } from "./detach-keys.ts";

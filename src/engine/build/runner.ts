@@ -4,6 +4,7 @@ import type { Runner, RunResult, RunStep } from "../../build/types.ts";
 import { ensureDir, writeAtomic } from "../../host/files.ts";
 import type { MonitorHandle } from "../../host/monitor-types.ts";
 import { BerthError, messageOf } from "../../spec/errors.ts";
+import { StdDemux } from "../../spec/stdcopy.ts";
 import { processEnv } from "../container/config.ts";
 import { defaultNetwork } from "../container/host-config.ts";
 import { hostsText, NETWORK_FILES, networkFileMount } from "../container/network-files.ts";
@@ -11,7 +12,6 @@ import type { EngineContext } from "../context.ts";
 import { withInitLayer } from "../init-layer.ts";
 import { endMonitor } from "../monitors.ts";
 import { runtimeFailure } from "../start-error.ts";
-import { unframer } from "../stdcopy.ts";
 import { resolveUser } from "../user.ts";
 import { stepHostConfig } from "./limits.ts";
 
@@ -113,6 +113,7 @@ async function launch(ctx: EngineContext, step: RunStep, own: { id: string; dir:
 }
 
 async function forward(stream: AsyncIterable<Uint8Array>, step: RunStep): Promise<void> {
-  const take = unframer(step.output);
-  for await (const chunk of stream) take(chunk);
+  const demux = new StdDemux();
+  for await (const chunk of stream)
+    for (const { stream: from, data } of demux.push(chunk)) step.output(from === 2 ? "stderr" : "stdout", data);
 }

@@ -1,5 +1,6 @@
 import type { Filters } from "../../image/types.ts";
 import { BerthError, messageOf } from "../../spec/errors.ts";
+import { hasLabel } from "../../spec/labels.ts";
 import type { Container } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { withProtocol } from "./join.ts";
@@ -35,7 +36,7 @@ function testFor(ctx: EngineContext, key: string, values: string[]): Test {
     case "name":
       return byName(values);
     case "label":
-      return (c) => values.every((v) => hasLabel(c.record.config.Labels ?? {}, v));
+      return (c) => values.every((v) => hasLabel(c.record.config.Labels, v));
     case "status":
       check(key, values, STATES);
       return any((c, v) => shownStatus(c) === v);
@@ -94,12 +95,6 @@ function byName(values: string[]): Test {
     }
   });
   return ({ record }) => patterns.some((p) => p.test(record.name) || p.test(`/${record.name}`));
-}
-
-/** `key` or `key=value`. */
-export function hasLabel(labels: Record<string, string>, wanted: string): boolean {
-  const at = wanted.indexOf("=");
-  return at < 0 ? wanted in labels : labels[wanted.slice(0, at)] === wanted.slice(at + 1);
 }
 
 /** The image itself, or one built on it. */

@@ -1,12 +1,12 @@
 import type { HealthConfig } from "../../spec/engine-api.ts";
 import { messageOf } from "../../spec/errors.ts";
+import { StdDemux } from "../../spec/stdcopy.ts";
 import type { Container, Health, Run } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { execOf } from "../exec/create.ts";
 import { launchExec, runExec } from "../exec/start.ts";
 import type { HealthRecord } from "../record.ts";
-import { unframer } from "../stdcopy.ts";
 
 const NANOS_PER_MS = 1e6;
 const DEFAULT_MS = 30_000;
@@ -128,11 +128,13 @@ async function check(ctx: EngineContext, container: Container, probe: Probe): Pr
 }
 
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<string> {
+  const demux = new StdDemux();
+  const decoder = new TextDecoder();
   let text = "";
-  const take = unframer((_, bytes) => {
-    if (text.length < OUTPUT_MAX) text += Buffer.from(bytes).toString();
-  });
-  for await (const chunk of stream) take(chunk);
+  for await (const chunk of stream) {
+    for (const { data } of demux.push(chunk))
+      if (text.length < OUTPUT_MAX) text += decoder.decode(data, { stream: true });
+  }
   return text.slice(0, OUTPUT_MAX);
 }
 

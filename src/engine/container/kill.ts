@@ -1,8 +1,8 @@
 import { BerthError } from "../../spec/errors.ts";
+import { parseSignal } from "../../spec/signals.ts";
 import { type Container, type Run, runningOf } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
-import { parseSignal } from "../signals.ts";
 
 const SIGKILL = 9;
 

@@ -2,9 +2,9 @@ import { watch } from "node:fs";
 import { dirname } from "node:path";
 import type { LogsOptions } from "../../api/backend.ts";
 import { BerthError } from "../../spec/errors.ts";
+import { frame } from "../../spec/stdcopy.ts";
 import { type Container, isRunning } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
-import { frame } from "../stdcopy.ts";
 import { logOptions } from "./launch.ts";
 import { LogFiles } from "./log-files.ts";
 

@@ -1,9 +1,9 @@
 import type { Filters } from "../../image/types.ts";
 import { BerthError, isKind } from "../../spec/errors.ts";
+import { hasLabel } from "../../spec/labels.ts";
 import type { Container } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { parseUntil } from "../until.ts";
-import { hasLabel } from "./filters.ts";
 import { removeContainer } from "./remove.ts";
 import { sizesOf } from "./sizes.ts";
 
@@ -41,6 +41,6 @@ function pruneFilter(filters: Filters): (container: Container) => boolean {
   const before = until === undefined ? Number.POSITIVE_INFINITY : parseUntil(until);
   return ({ record }) =>
     record.created < before &&
-    (filters["label"] ?? []).every((l) => hasLabel(record.config.Labels ?? {}, l)) &&
-    !(filters["label!"] ?? []).some((l) => hasLabel(record.config.Labels ?? {}, l));
+    (filters["label"] ?? []).every((l) => hasLabel(record.config.Labels, l)) &&
+    !(filters["label!"] ?? []).some((l) => hasLabel(record.config.Labels, l));
 }

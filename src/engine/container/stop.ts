@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { signalMasks } from "../../host/proc.ts";
 import { BerthError } from "../../spec/errors.ts";
+import { parseSignal, signalName } from "../../spec/signals.ts";
 import { type Container, isRunning, type Run } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
-import { parseSignal, signalName } from "../signals.ts";
 import { markStopped, sendSignal, stopSignalOf } from "./kill.ts";
 import { cancelRestart } from "./schedule.ts";
 

@@ -3,8 +3,8 @@ import { capabilitySet } from "../../runtime/capabilities.ts";
 import { ULIMIT_NAMES } from "../../runtime/limits.ts";
 import type { ContainerConfig, HostConfig } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
+import { parseSignal } from "../../spec/signals.ts";
 import type { EngineContext } from "../context.ts";
-import { parseSignal } from "../signals.ts";
 import { parseSize } from "../size.ts";
 import { checkCpusets } from "./validate-isolation.ts";
 

@@ -1,13 +1,13 @@
 import type { Duplex } from "node:stream";
 import type { MonitorHandle } from "../../host/monitor-types.ts";
 import { BerthError } from "../../spec/errors.ts";
+import { frame } from "../../spec/stdcopy.ts";
 import { type Container, runningOf } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { endMonitor } from "../monitors.ts";
 import { DEFAULT_DETACH_KEYS, flush, parseDetachKeys, splice } from "../splice.ts";
 import { execFailure } from "../start-error.ts";
-import { frame } from "../stdcopy.ts";
 import type { Exec } from "./state.ts";
 
 /** How an exec is started. */

@@ -1,7 +1,7 @@
 import { cachedChains } from "../../build/cache.ts";
 import type { Filters, RemovedItem } from "../../image/types.ts";
 import { BerthError, isKind } from "../../spec/errors.ts";
-import { hasLabel } from "../container/filters.ts";
+import { hasLabel } from "../../spec/labels.ts";
 import type { EngineContext } from "../context.ts";
 import { imageUsers } from "./users.ts";
 
@@ -20,7 +20,7 @@ export async function pruneImages(
   if (![...YES, ...NO].includes(flag)) throw new BerthError("invalid-argument", `invalid filter 'dangling=[${flag}]'`);
   const wanted = ctx.images
     .list({ all: false, filters: { ...rest, ...(YES.includes(flag) ? { dangling: ["true"] } : {}) } })
-    .filter(({ Labels: labels }) => !without.some((label) => hasLabel(labels ?? {}, label)));
+    .filter(({ Labels: labels }) => !without.some((label) => hasLabel(labels, label)));
   const deleted: RemovedItem[] = [];
   let space = 0;
   for (const { Id: id } of wanted) {

@@ -2,7 +2,7 @@ import type { NetworkBackend } from "../../api/backend.ts";
 import type { Filters } from "../../image/types.ts";
 import type { Network } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
-import { hasLabel } from "../container/filters.ts";
+import { hasLabel } from "../../spec/labels.ts";
 import type { EngineContext } from "../context.ts";
 
 const BUILT_IN = ["bridge", "host", "none"];
@@ -33,7 +33,7 @@ function networkFilter(filters: Filters): (network: Network) => boolean {
     id: (n, v) => (n.Id ?? "").startsWith(v),
     driver: (n, v) => n.Driver === v,
     scope: (n, v) => n.Scope === v,
-    label: (n, v) => hasLabel(n.Labels ?? {}, v),
+    label: (n, v) => hasLabel(n.Labels, v),
     type: (n, v) => BUILT_IN.includes(n.Name ?? "") === (v === "builtin"),
     dangling: (n, v) =>
       (Object.keys(n.Containers ?? {}).length === 0 && !BUILT_IN.includes(n.Name ?? "")) === (v === "true"),

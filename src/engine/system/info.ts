@@ -3,11 +3,11 @@ import { readdirSync, readFileSync, statfsSync } from "node:fs";
 import { arch, cpus, hostname, release, totalmem } from "node:os";
 import { cgroupMode } from "../../host/cgroup.ts";
 import { run } from "../../host/spawn.ts";
+import { API_VERSION, MIN_API_VERSION } from "../../spec/api-version.ts";
 import type { SystemInfo, SystemVersion } from "../../spec/engine-api.ts";
 import { hostPlatform } from "../../spec/platform.ts";
 import type { EngineContext } from "../context.ts";
 
-const API = { newest: "1.51", oldest: "1.24" };
 const MACHINES: Record<string, string> = { x64: "x86_64", arm64: "aarch64", arm: "armv7l" };
 /** statfs(2) magic numbers of what a data root usually is on, in Docker's names. */
 const FILE_SYSTEMS: Record<number, string> = {
@@ -110,22 +110,22 @@ export async function systemVersion(ctx: EngineContext): Promise<SystemVersion> 
   const { version, gitCommit, buildTime } = ctx.version;
   const { architecture } = hostPlatform();
   const engine = {
-    ApiVersion: API.newest,
+    ApiVersion: API_VERSION,
     Arch: architecture,
     BuildTime: buildTime,
     Experimental: "false",
     GitCommit: gitCommit,
     GoVersion: `bun ${process.versions["bun"] ?? ""}`.trim(),
     KernelVersion: release(),
-    MinAPIVersion: API.oldest,
+    MinAPIVersion: MIN_API_VERSION,
     Os: "linux",
   };
   const shown = {
     Platform: { Name: "Berth" },
     Components: [{ Name: "Engine", Version: version, Details: engine }, ...(await runtimeComponents(ctx))],
     Version: version,
-    ApiVersion: API.newest,
-    MinAPIVersion: API.oldest,
+    ApiVersion: API_VERSION,
+    MinAPIVersion: MIN_API_VERSION,
     GitCommit: gitCommit,
     GoVersion: engine.GoVersion,
     Os: "linux",

@@ -5,10 +5,19 @@ export interface StdFrame {
 }
 
 const HEADER = 8;
+const LENGTH_AT = 4;
+
+/** One frame of Docker's multiplexed stream (Engine API, "attach", stream format): `[stream, 0, 0, 0, length BE]`, then the payload. */
+export function frame(stream: "stdout" | "stderr", payload: Uint8Array): Buffer {
+  const out = Buffer.allocUnsafe(HEADER + payload.length);
+  out.writeUInt32BE(stream === "stdout" ? 0x01000000 : 0x02000000, 0);
+  out.writeUInt32BE(payload.length, LENGTH_AT);
+  out.set(payload, HEADER);
+  return out;
+}
 
 /**
- * Takes Docker's stream framing apart (Engine API, "attach": an 8 byte header `[stream, 0, 0, 0, length BE]` before each
- * payload). Payloads are passed on as they come, so a frame of any size costs no more memory than one read. What is left
+ * Takes frames apart again. Payloads are passed on as they come, so a frame of any size costs no more memory than one read. What is left
  * of a frame when the input ends has been passed on; a cut header is dropped.
  */
 export class StdDemux {
@@ -26,7 +35,7 @@ export class StdDemux {
         rest = rest.subarray(take);
         if (this.#header.length < HEADER) return;
         this.#stream = this.#header.readUInt8(0);
-        this.#left = this.#header.readUInt32BE(4);
+        this.#left = this.#header.readUInt32BE(LENGTH_AT);
         this.#header = Buffer.alloc(0);
         continue;
       }
