@@ -21,7 +21,7 @@ export function describe(node: Instruction, run: ImageRunConfig, args: readonly 
       return `${node.keyword} [${argv(node.command, run).map(goQuote).join(" ")}]`;
     case "COPY":
     case "ADD": {
-      const flags = node.flags.map((f) => `--${f.name}=${f.value}`);
+      const flags = node.flags.filter((f) => f.name !== "from").map((f) => `--${f.name}=${f.value}`);
       return [node.keyword, ...flags, ...[...node.sources, node.destination].map((w) => w.text), "# buildkit"].join(
         " ",
       );
@@ -31,7 +31,10 @@ export function describe(node: Instruction, run: ImageRunConfig, args: readonly 
     case "ARG":
       return `${node.keyword} ${node.pairs.map(pairText).join(" ")}`;
     case "EXPOSE":
-      return `EXPOSE [${node.values.flatMap((v) => exposedPorts(v.text)).join(" ")}]`;
+      return `EXPOSE [${node.values
+        .flatMap((v) => exposedPorts(v.text))
+        .sort()
+        .join(" ")}]`;
     case "VOLUME":
       return `VOLUME [${node.values.map((v) => v.text).join(" ")}]`;
     case "SHELL":

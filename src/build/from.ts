@@ -5,12 +5,16 @@ import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "..
 import type { Stage } from "./graph.ts";
 import type { Session, StageState } from "./state.ts";
 
+/** What Docker gives an image from scratch. */
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /** The state that a stage begins with: empty for scratch, else an image's. An image that is not here is an error that says how to get it. */
 export function startOf(session: Session, stage: Stage): StageState {
   const platform = platformOf(session, stage);
-  const fresh = { args: new Map<string, string>(), cmdSet: false, untouched: true };
+  const fresh = { args: new Map<string, string>(), declared: [], cmdSet: false, untouched: true };
   if (stage.image === "scratch") {
-    return { ...fresh, run: {}, history: [], platform: platform ?? hostPlatform() };
+    const run = { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: "/" };
+    return { ...fresh, run, history: [], platform: platform ?? hostPlatform() };
   }
   const image = findImage(session, stage.image);
   const own = { os: image.config.os, architecture: image.config.architecture };

@@ -8,9 +8,10 @@ import type { CommandNode } from "./dockerfile/syntax.ts";
 import type { Session, StageState } from "./state.ts";
 import type { RunStep } from "./types.ts";
 
-/** A RUN ready to go. `args` are the build arguments it sees, as history shows them. */
+/** A RUN ready to go. `command` is its argument vector; `args` are the build arguments it sees, as history shows them. */
 export interface RunJob {
   key: unknown[];
+  command: string[];
   args: string[];
   make: () => Promise<LayerRecord>;
 }
@@ -28,16 +29,20 @@ export function prepareRun(node: CommandNode, session: Session, state: StageStat
   }
   const args = commandLine(node, state.run);
   const hidden = (name: string): boolean => envValue(state.run.Env, name) !== undefined;
-  const seen = [...state.args].filter(([name]) => !hidden(name)).map(([name, value]) => `${name}=${value}`);
+  const seen = [...state.args].map(([name, value]) => `${name}=${value}`);
   const proxies = PROXY_ARGS.flatMap((name) => {
     const value = session.options.buildArgs[name];
     return value && !hidden(name) && !state.args.has(name) ? [`${name}=${value}`] : [];
   });
-  const run = { ...state.run, Env: [...(state.run.Env ?? []), ...seen, ...proxies] };
+  const env = (state.run.Env ?? []).filter((line) => !state.args.has(line.split("=", 1)[0] ?? ""));
+  const run = { ...state.run, Env: [...env, ...seen, ...proxies] };
   const mode = network === "default" || !network ? session.options.network : network;
   const { User, WorkingDir } = state.run;
   const key = [state.top ?? null, args, state.run.Env ?? [], seen, User ?? "", WorkingDir ?? "", mode ?? ""];
-  return { key, args: seen.sort(), make: () => execute({ args, run, mode }, session, state) };
+  const shown = state.declared
+    .filter((name) => !PROXY_ARGS.includes(name))
+    .map((name) => `${name}=${state.args.get(name) ?? envValue(state.run.Env, name) ?? ""}`);
+  return { key, command: args, args: shown, make: () => execute({ args, run, mode }, session, state) };
 }
 
 async function execute(

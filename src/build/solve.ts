@@ -52,7 +52,7 @@ async function begin(session: Session, stage: Stage): Promise<StageState> {
   const inherited = stage.base === undefined ? undefined : await solveStage(session, stage.base);
   let state: StageState;
   try {
-    state = inherited ? { ...inherited, args: new Map(), cmdSet: false } : startOf(session, stage);
+    state = inherited ? { ...inherited, cmdSet: false } : startOf(session, stage);
   } catch (error) {
     throw placed(error, session, stage.from);
   }

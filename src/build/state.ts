@@ -20,8 +20,10 @@ export interface StageState {
   /** The image that FROM named, itself while nothing has been added to it. */
   readonly base?: Digest;
   readonly untouched: boolean;
-  /** ARGs in scope that have a value. */
+  /** ARGs in scope that have a value, and no ENV of the same name after them. A stage has those of the stage that it begins with. */
   readonly args: ReadonlyMap<string, string>;
+  /** Names of all ARGs in scope, in their order. */
+  readonly declared: readonly string[];
   readonly cmdSet: boolean;
 }
 
@@ -65,11 +67,11 @@ export function stateKey(state: StageState): string {
   return JSON.stringify([top ?? null, run, author ?? null, platform]);
 }
 
-/** Variables as the stage's instructions see them: ENV hides ARG, proxy arguments need no ARG. */
+/** Variables as the stage's instructions see them: of ENV and ARG the later one, proxy arguments need no ARG. */
 export function lookupIn(session: Session, state: StageState): Lookup {
   return (name) =>
-    envValue(state.run.Env, name) ??
     state.args.get(name) ??
+    envValue(state.run.Env, name) ??
     (PROXY_ARGS.includes(name) ? (session.options.buildArgs[name] ?? undefined) : undefined);
 }
 

@@ -1,6 +1,7 @@
 import { writeTar } from "../layer/tar/writer.ts";
 import type { RootView } from "../layer/types.ts";
 import { BerthError, fromErrno } from "../spec/errors.ts";
+import { PROXY_ARGS } from "./args.ts";
 import { type Cached, cacheKey } from "./cache.ts";
 import { applyConfig } from "./config.ts";
 import { prepareCopy } from "./copy/copy.ts";
@@ -31,12 +32,15 @@ export async function solveStep(
 ): Promise<StageState> {
   try {
     session.options.signal?.throwIfAborted();
-    const { file, escape: esc } = session.graph;
-    const node = expandNode(raw, { file, escape: esc, lookup: lookupIn(session, state) });
-    return await dispatch(session, state, node, place);
+    return await dispatch(session, state, raw.keyword === "ARG" ? raw : expanded(session, state, raw), place);
   } catch (error) {
     throw placed(error, session, raw);
   }
+}
+
+function expanded<T extends Instruction>(session: Session, state: StageState, raw: T): T {
+  const { file, escape: esc } = session.graph;
+  return expandNode(raw, { file, escape: esc, lookup: lookupIn(session, state) });
 }
 
 /** The error with the place of the step that failed; what names a place already stays as it is. */
@@ -71,16 +75,21 @@ function dispatch(
   }
 }
 
-function declareArgs(session: Session, state: StageState, node: PairsNode): StageState {
+/** Declares the arguments of one ARG, each seeing those before it. History shows the values that they have, those of the proxies aside. */
+function declareArgs(session: Session, state: StageState, raw: PairsNode): StageState {
   const args = new Map(state.args);
   const { buildArgs } = session.options;
-  for (const { key, value } of node.pairs) {
+  const shown = raw.pairs.map((one) => {
+    const [{ key, value } = one] = expanded(session, { ...state, args }, { ...raw, pairs: [one] }).pairs;
     const name = key.text;
     session.consumed.add(name);
     const chosen = buildArgs[name] ?? value?.text ?? session.graph.args.get(name);
-    if (chosen !== undefined) args.set(name, chosen);
-  }
-  return configStep(session, { ...state, args }, node);
+    if (chosen === undefined) return { key };
+    args.set(name, chosen);
+    return PROXY_ARGS.includes(name) ? { key } : { key, value: { ...key, text: chosen } };
+  });
+  const declared = [...new Set([...state.declared, ...shown.map(({ key }) => key.text)])];
+  return configStep(session, { ...state, args, declared }, { ...raw, pairs: shown });
 }
 
 function configStep(session: Session, state: StageState, node: Instruction): StageState {
@@ -89,14 +98,21 @@ function configStep(session: Session, state: StageState, node: Instruction): Sta
   const cached = session.cache.config(cacheKey(["config", stateKey(state), text]), node.text);
   const author = node.keyword === "MAINTAINER" ? { author: node.value.text } : {};
   const cmdSet = state.cmdSet || node.keyword === "CMD";
-  return after(session, { ...state, ...author, run, cmdSet }, { text, cached });
+  const args = node.keyword === "ENV" ? withoutNames(state.args, node) : state.args;
+  return after(session, { ...state, ...author, run, cmdSet, args }, { text, cached });
+}
+
+function withoutNames(args: StageState["args"], { pairs }: PairsNode): StageState["args"] {
+  const names = new Set(pairs.map(({ key }) => key.text));
+  return new Map([...args].filter(([name]) => !names.has(name)));
 }
 
 async function runStep(session: Session, state: StageState, node: CommandNode): Promise<StageState> {
   if (node.keyword !== "RUN") return configStep(session, state, node);
   const job = prepareRun(node, session, state);
   const cached = await layerStep(session, node, { key: ["run", ...job.key], make: job.make });
-  return after(session, state, { text: describe(node, state.run, job.args), cached });
+  const ran = { ...node, command: { form: "exec" as const, args: job.command } };
+  return after(session, state, { text: describe(ran, state.run, job.args), cached });
 }
 
 async function copyStep(session: Session, state: StageState, node: CopyNode, place: StepPlace): Promise<StageState> {

@@ -1,4 +1,4 @@
-import { parseDuration } from "./duration.ts";
+import { parseDuration } from "../../spec/duration.ts";
 import { failAt } from "./failure.ts";
 import type { LogicalLine } from "./lines.ts";
 import type {

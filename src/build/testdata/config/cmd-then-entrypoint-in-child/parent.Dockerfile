@@ -1,0 +1,3 @@
+FROM base
+ENTRYPOINT ["/parent"]
+CMD ["pc"]

@@ -1,0 +1,2 @@
+FROM base
+HEALTHCHECK --retries=2 CMD x

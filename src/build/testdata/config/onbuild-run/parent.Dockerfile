@@ -1,0 +1,5 @@
+FROM base
+ONBUILD ENV on=$PATH
+ONBUILD LABEL l=1
+ONBUILD CMD ["x"]
+ENV own=1
