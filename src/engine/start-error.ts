@@ -19,7 +19,7 @@ export function runtimeFailure(thrown: unknown, argv0: string): StartFailure {
   const cause = commandProblem(text, argv0);
   const words = `failed to create task for container: failed to create shim task: OCI runtime create failed: unable to start container process: ${cause?.words ?? text}: unknown`;
   return {
-    error: new BerthError(cause ? "invalid-argument" : "internal", words, { cause: thrown }),
+    error: new BerthError(cause || isRefusedLimit(text) ? "invalid-argument" : "internal", words, { cause: thrown }),
     code: cause?.code ?? OTHER,
   };
 }
@@ -31,6 +31,11 @@ export function execFailure(thrown: unknown, argv0: string): StartFailure {
   const words = `OCI runtime exec failed: exec failed: unable to start container process: ${cause?.words ?? text}: unknown`;
   const code = cause?.code ?? (/no such file or directory/i.test(text) ? NOT_FOUND : NOT_EXECUTABLE);
   return { error: new BerthError(cause ? "invalid-argument" : "internal", words, { cause: thrown }), code };
+}
+
+/** The kernel takes a limit only within bounds of its own: a value outside of them is the client's mistake. */
+function isRefusedLimit(text: string): boolean {
+  return /writ(?:ing|e).*(?:cpu|memory|pids|blkio|io|cpuset)\.[a-z_.]+.*invalid argument/i.test(text);
 }
 
 function commandProblem(text: string, argv0: string): { words: string; code: number } | undefined {
