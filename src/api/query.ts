@@ -1,17 +1,8 @@
+import { parseInstant } from "../spec/instant.ts";
 import type { Filters } from "./backend.ts";
 import { invalid } from "./errors.ts";
 
 const FALSE = new Set(["", "0", "no", "false", "none"]);
-const UNIT_MS: Record<string, number> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  μs: 1e-3,
-  ms: 1,
-  s: 1e3,
-  m: 6e4,
-  h: 3.6e6,
-};
 
 /** A boolean parameter: absent is `fallback`; "", "0", "no", "false" and "none" are false, all else is true, as Docker reads it. */
 export function bool(query: URLSearchParams, name: string, fallback = false): boolean {
@@ -61,32 +52,13 @@ export function stringMap(query: URLSearchParams, name: string): Record<string, 
   return parsed as Record<string, string | null>;
 }
 
-/**
- * A moment in milliseconds since 1970: unix seconds with a fraction, RFC 3339 (zone and time of day optional), or a Go
- * duration, which counts back from now. Absent, empty and "0" are undefined.
- */
+/** A moment in milliseconds since 1970, in the forms that `parseInstant` takes. Absent, empty and "0" are undefined. */
 export function moment(query: URLSearchParams, name: string): number | undefined {
   const value = query.get(name);
   if (!value || value === "0") return undefined;
-  if (/^-?\d+(\.\d{1,9})?$/.test(value)) return Number(value) * 1000;
-  const ago = duration(value);
-  if (ago !== undefined) return Date.now() - ago;
-  const date = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d:\d\d)?$/.test(value)
-    ? Date.parse(/(Z|T.*[+-]\d\d:\d\d)$/.test(value) ? value : `${value.length === 10 ? `${value}T00:00` : value}Z`)
-    : Number.NaN;
-  if (Number.isNaN(date)) {
-    throw invalid(`invalid value "${value}" for ${name}: give unix seconds, a time as 2006-01-02T15:04:05Z or 10m`);
-  }
-  return date;
-}
-
-function duration(value: string): number | undefined {
-  if (!/^-?(\d+(\.\d*)?(ns|us|µs|μs|ms|s|m|h))+$/.test(value)) return undefined;
-  let total = 0;
-  for (const [, n, unit] of value.matchAll(/(\d+(?:\.\d*)?)(ns|us|µs|μs|ms|s|m|h)/g)) {
-    total += Number(n) * (UNIT_MS[unit ?? ""] ?? 0);
-  }
-  return value.startsWith("-") ? -total : total;
+  const at = parseInstant(value);
+  if (at !== undefined) return at;
+  throw invalid(`invalid value "${value}" for ${name}: give unix seconds, a time as 2006-01-02T15:04:05Z or 10m`);
 }
 
 function parse(value: string, name: string): Record<string, unknown> {

@@ -1,11 +1,9 @@
 import { expect, test } from "bun:test";
 import { hostsText } from "./container/network-files.ts";
-import { humanDuration } from "./duration.ts";
 import { afterExit, afterFailedStart, afterStart, awaitingRestart, freshState, type StateRecord } from "./record.ts";
 import { restartDelay, shouldRestart, startsWithDaemon } from "./restart-policy.ts";
 import { parseSize } from "./size.ts";
 import { detachScanner, parseDetachKeys } from "./splice.ts";
-import { parseUntil } from "./until.ts";
 
 // The pure parts of a container's life: states, policies, and what people write.
 
@@ -83,34 +81,6 @@ test("delays double from 100 ms to a minute, and begin anew after a good run", (
   expect(restartDelay(60_000, 9_999)).toBe(60_000);
 });
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-test.each<[number, string]>([
-  [0, "Less than a second"],
-  [999, "Less than a second"],
-  [SECOND, "1 second"],
-  [59.9 * SECOND, "59 seconds"],
-  [MINUTE, "About a minute"],
-  [119 * SECOND, "About a minute"],
-  [2 * MINUTE, "2 minutes"],
-  [59 * MINUTE, "59 minutes"],
-  [HOUR, "About an hour"],
-  [89 * MINUTE, "About an hour"],
-  [91 * MINUTE, "2 hours"],
-  [47 * HOUR, "47 hours"],
-  [48 * HOUR, "2 days"],
-  [13 * DAY, "13 days"],
-  [14 * DAY, "2 weeks"],
-  [59 * DAY, "8 weeks"],
-  [60 * DAY, "2 months"],
-  [700 * DAY, "23 months"],
-  [730 * DAY, "2 years"],
-])("%p ms are %s", (ms, words) => {
-  expect(humanDuration(ms)).toBe(words);
-});
-
 test.each<[string, number]>([
   ["10", 10],
   ["10b", 10],
@@ -129,33 +99,6 @@ test.each<[string, number]>([
 
 test.each(["", "m", "10x", "-2", "1,5m", "0x10", "10 20"])("size %p is refused", (text) => {
   expect(() => parseSize(text)).toThrow(`invalid size: '${text}'`);
-});
-
-test.each<[string, number]>([
-  ["0", 0],
-  ["1700000000", 1_700_000_000_000],
-  ["1700000000.25", 1_700_000_000_250],
-  ["2024-01-02T03:04:05Z", Date.UTC(2024, 0, 2, 3, 4, 5)],
-  ["2024-01-02T03:04:05.678+02:00", Date.UTC(2024, 0, 2, 1, 4, 5, 678)],
-])("time %p", (text, ms) => {
-  expect(parseUntil(text)).toBe(ms);
-});
-
-test.each<[string, number]>([
-  ["10ms", 10],
-  ["1.5s", 1500],
-  ["10m", 600_000],
-  ["1h30m", 5_400_000],
-  ["24h", 86_400_000],
-])("%p ago", (text, ms) => {
-  const now = Date.now();
-  const at = parseUntil(text);
-  expect(at).toBeGreaterThanOrEqual(now - ms);
-  expect(at).toBeLessThanOrEqual(Date.now() - ms);
-});
-
-test.each(["", "x", "10", "1h x", "h"].filter((t) => t !== "10"))("time %p is refused", (text) => {
-  expect(() => parseUntil(text)).toThrow(`failed to parse value as time or duration: "${text}"`);
 });
 
 test.each<[string, number[] | undefined]>([

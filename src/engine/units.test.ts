@@ -4,7 +4,6 @@ import { mergeConfig, processEnv } from "./container/config.ts";
 import { probeOf } from "./container/health.ts";
 import { hostsText } from "./container/network-files.ts";
 import { parsePs } from "./container/top.ts";
-import { humanDuration } from "./duration.ts";
 import { EventBus } from "./events.ts";
 import { Lock } from "./lock.ts";
 import { generateName } from "./names.ts";
@@ -13,7 +12,6 @@ import { restartDelay, shouldRestart, startsWithDaemon } from "./restart-policy.
 import { parseSize } from "./size.ts";
 import { detachScanner, parseDetachKeys } from "./splice.ts";
 import { execFailure, runtimeFailure } from "./start-error.ts";
-import { parseUntil } from "./until.ts";
 import { resolveUser } from "./user.ts";
 
 const image = { Cmd: ["c"], Entrypoint: ["e"], Env: ["A=1", "B=2"], Labels: { x: "1" }, User: "u", WorkingDir: "/w" };
@@ -119,33 +117,9 @@ test("restart policies", () => {
   expect(restartDelay(6_400, 10_000)).toBe(100);
 });
 
-test("durations in Docker's words", () => {
-  const words = [
-    500,
-    1000,
-    59_000,
-    60_000,
-    119_000,
-    3_599_000,
-    3_600_000,
-    7_200_000,
-    47 * 3_600_000,
-    72 * 3_600_000,
-    20 * 86_400_000,
-  ].map(humanDuration);
-  expect(words).toEqual([
-    ...["Less than a second", "1 second", "59 seconds", "About a minute", "About a minute", "59 minutes"],
-    ...["About an hour", "2 hours", "47 hours", "3 days", "2 weeks"],
-  ]);
-});
-
-test("sizes and times as people write them", () => {
+test("sizes as people write them", () => {
   expect(["10m", "1.5k", "64KB", "7", "-1"].map(parseSize)).toEqual([10485760, 1536, 65536, 7, -1]);
   expect(() => parseSize("ten")).toThrow("invalid size: 'ten'");
-  expect(parseUntil("1700000000")).toBe(1_700_000_000_000);
-  expect(parseUntil("2024-01-01T00:00:00Z")).toBe(1_704_067_200_000);
-  expect(Math.abs(Date.now() - 5_400_000 - parseUntil("1h30m"))).toBeLessThan(1000);
-  expect(() => parseUntil("soon")).toThrow('failed to parse value as time or duration: "soon"');
 });
 
 test("hosts file: localhost, further hosts, the container itself", () => {

@@ -1,4 +1,4 @@
-import { humanDuration } from "./units.ts";
+import { humanDuration } from "../../spec/duration.ts";
 
 /** `3 minutes ago`, of a moment in seconds since 1970. */
 export function ago(seconds: number, now = Date.now() / 1000): string {

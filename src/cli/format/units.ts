@@ -1,3 +1,4 @@
+import { parseDuration as goDuration } from "../../spec/duration.ts";
 import { BerthError } from "../../spec/errors.ts";
 
 const DECIMAL = ["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
@@ -41,30 +42,6 @@ export function goGeneral(value: number, precision: number): string {
   return fixed.includes(".") ? fixed.replace(/\.?0+$/, "") : fixed;
 }
 
-const SECOND = 1;
-const MINUTE = 60;
-const HOUR = 3600;
-const DAY = 24 * HOUR;
-const YEAR = 365 * DAY;
-
-/** A span in seconds in Docker's words: `Less than a second`, `About a minute`, `3 hours`, `2 weeks`. */
-export function humanDuration(span: number): string {
-  const seconds = Math.trunc(span);
-  const hours = Math.floor(span / HOUR + 0.5);
-  if (seconds < 1) return "Less than a second";
-  if (seconds === SECOND) return "1 second";
-  if (seconds < MINUTE) return `${seconds} seconds`;
-  const minutes = Math.trunc(span / MINUTE);
-  if (minutes === 1) return "About a minute";
-  if (minutes < 60) return `${minutes} minutes`;
-  if (hours === 1) return "About an hour";
-  if (hours < 48) return `${hours} hours`;
-  if (hours < 24 * 7 * 2) return `${Math.floor(hours / 24)} days`;
-  if (hours < 24 * 30 * 2) return `${Math.floor(hours / 24 / 7)} weeks`;
-  if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`;
-  return `${Math.trunc(span / YEAR)} years`;
-}
-
 const SUFFIX: Record<string, number> = { "": 0, k: 1, m: 2, g: 3, t: 4, p: 5 };
 
 /** A size as people write it, in powers of 1024: `64`, `512k`, `1.5g`, `2GiB`, `10 MB`. Throws in Docker's words. */
@@ -79,34 +56,9 @@ export function parseSize(text: string): number {
   return Math.trunc(value * 1024 ** (SUFFIX[unit[1] ?? ""] ?? 0));
 }
 
-const DURATION_UNITS: Record<string, number> = {
-  ns: 1,
-  us: 1e3,
-  µs: 1e3,
-  ms: 1e6,
-  s: 1e9,
-  m: 60e9,
-  h: 3600e9,
-};
-
-/** Go's durations, in nanoseconds: `1h30m`, `1.5s`, `-10ms`, `0`. Throws in Go's words. */
+/** A Go duration in nanoseconds. Throws in Go's words. */
 export function parseDuration(text: string): number {
-  const shown = JSON.stringify(text);
-  const sign = text.startsWith("-") ? -1 : 1;
-  const body = text.replace(/^[+-]/, "");
-  if (body === "0") return 0;
-  if (!/^(?:\d*\.?\d+|\d+\.)/.test(body)) throw new BerthError("invalid-argument", `time: invalid duration ${shown}`);
-  let total = 0;
-  let at = 0;
-  for (const part of body.matchAll(/(\d+\.?\d*|\.\d+)([^\d.]*)/gy)) {
-    const unit = part[2] ?? "";
-    const factor = DURATION_UNITS[unit];
-    if (unit === "") throw new BerthError("invalid-argument", `time: missing unit in duration ${shown}`);
-    if (factor === undefined)
-      throw new BerthError("invalid-argument", `time: unknown unit "${unit}" in duration ${shown}`);
-    total += Number(part[1]) * factor;
-    at = part.index + part[0].length;
-  }
-  if (at !== body.length) throw new BerthError("invalid-argument", `time: invalid duration ${shown}`);
-  return sign * Math.round(total);
+  const nanos = goDuration(text);
+  if (typeof nanos === "string") throw new BerthError("invalid-argument", nanos);
+  return nanos;
 }

@@ -3,9 +3,9 @@ import type { Filters } from "../../image/types.ts";
 import type { ChainId } from "../../layer/types.ts";
 import { isDigest } from "../../spec/digest.ts";
 import { BerthError } from "../../spec/errors.ts";
+import { parseUntil } from "../../spec/instant.ts";
 import type { EngineContext } from "../context.ts";
 import { inUse } from "../image/prune.ts";
-import { parseUntil } from "../until.ts";
 
 /** Docker's filters of the build cache. Labels are no property of it: where they are asked for, nothing fits. */
 const FILTERS = ["until", "unused-for", "id", "type", "description", "inuse", "shared", "label", "label!"];

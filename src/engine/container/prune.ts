@@ -1,9 +1,9 @@
 import type { Filters } from "../../image/types.ts";
 import { BerthError, isKind } from "../../spec/errors.ts";
+import { parseUntil } from "../../spec/instant.ts";
 import { hasLabel } from "../../spec/labels.ts";
 import type { Container } from "../container.ts";
 import type { EngineContext } from "../context.ts";
-import { parseUntil } from "../until.ts";
 import { removeContainer } from "./remove.ts";
 import { sizesOf } from "./sizes.ts";
 

@@ -1,6 +1,8 @@
+import { humanDuration } from "../../spec/duration.ts";
 import type { Container } from "../container.ts";
-import { humanDuration } from "../duration.ts";
 import type { Status } from "../record.ts";
+
+const MS = 1000;
 
 /** Docker's zero time. */
 export const NEVER = "0001-01-01T00:00:00Z";
@@ -21,16 +23,20 @@ export function statusText(container: Container, now = Date.now()): string {
   const { state } = container.record;
   switch (shownStatus(container)) {
     case "running":
-      return `Up ${humanDuration(now - state.startedAt)}${healthText(container)}`;
+      return `Up ${since(state.startedAt, now)}${healthText(container)}`;
     case "restarting":
-      return `Restarting (${state.exitCode}) ${humanDuration(now - state.finishedAt)} ago`;
+      return `Restarting (${state.exitCode}) ${since(state.finishedAt, now)} ago`;
     case "exited":
-      return `Exited (${state.exitCode}) ${humanDuration(now - state.finishedAt)} ago`;
+      return `Exited (${state.exitCode}) ${since(state.finishedAt, now)} ago`;
     case "removing":
       return "Removal In Progress";
     default:
       return "Created";
   }
+}
+
+function since(ms: number, now: number): string {
+  return humanDuration((now - ms) / MS);
 }
 
 function healthText(container: Container): string {
