@@ -5,8 +5,8 @@ export class Channel<T> {
   private wake: (() => void) | undefined;
   private closed = false;
 
-  /** `limit`: bytes that `offer` lets wait for a slow reader. */
-  constructor(private readonly limit: number) {}
+  /** `limit`: bytes that `offer` lets wait for a slow reader. What is pushed waits without limit. */
+  constructor(private readonly limit = 0) {}
 
   push(message: T): void {
     this.add(message, 0);

@@ -15,8 +15,6 @@ import type { DaemonConfig } from "./config.ts";
 import type { Logger } from "./log.ts";
 import { VERSION } from "./version.ts";
 
-const SHM_BYTES = 64 * 1024 * 1024;
-
 /**
  * Opens the parts from the bottom up and wires them; `opened` gets how each is closed: the engine, then the network (taken away where no
  * container needs it), then the records. Running containers go on. A kill in the middle leaves what the next call puts right.
@@ -70,7 +68,6 @@ function engineConfig(config: DaemonConfig, helper: string): Parameters<typeof o
     init: config.init,
     initPath: config.initPath ?? helper,
     dns: { dns: config.dns, search: config.dnsSearch, options: config.dnsOpts },
-    defaultShmSize: SHM_BYTES,
     debug: config.logLevel === "debug",
   };
 }

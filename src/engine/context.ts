@@ -24,7 +24,6 @@ export interface EngineConfig {
   initPath?: string;
   /** `dns`, `dns-search`, `dns-opts` for containers that set none. */
   dns: { dns: string[]; search: string[]; options: string[] };
-  defaultShmSize: number;
   debug: boolean;
 }
 

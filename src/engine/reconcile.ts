@@ -1,7 +1,7 @@
-import { existsSync, readdirSync } from "node:fs";
-import { ensurePrivateDir, removeTree } from "../host/files.ts";
+import { existsSync } from "node:fs";
+import { ensurePrivateDir, listIfThere, removeTree } from "../host/files.ts";
 import type { ExitStatus, MonitorHandle } from "../host/monitor-types.ts";
-import { errnoOf, messageOf } from "../spec/errors.ts";
+import { messageOf } from "../spec/errors.ts";
 import { announceExit, followExit } from "./container/exit.ts";
 import { startHealth } from "./container/health.ts";
 import { removeLocked } from "./container/remove-locked.ts";
@@ -144,9 +144,5 @@ async function finishRemovals(ctx: EngineContext): Promise<void> {
 /** A folder without a record: the creation had not got so far. */
 function removeOrphanFolders(ctx: EngineContext): void {
   const root = `${ctx.dataRoot}/containers`;
-  try {
-    for (const id of readdirSync(root)) if (!ctx.containers.get(id)) removeTree(`${root}/${id}`);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-  }
+  for (const id of listIfThere(root)) if (!ctx.containers.get(id)) removeTree(`${root}/${id}`);
 }

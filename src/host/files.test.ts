@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { BerthError } from "../spec/errors.ts";
-import { ensureDir, ensurePrivateDir, removeTree, writeAtomic } from "./files.ts";
+import { ensureDir, ensurePrivateDir, listIfThere, readIfThere, removeTree, writeAtomic } from "./files.ts";
 import { run, runOk } from "./spawn.ts";
 
 let dir = "";
@@ -82,4 +82,14 @@ test("runOk throws the last line of stderr, or the exit code", async () => {
   expect(await runOk(["echo", "x"])).toBe("x\n");
   expect(runOk(["sh", "-c", "echo first >&2; echo last >&2; exit 1"])).rejects.toThrow("sh: last");
   expect(runOk(["false"])).rejects.toThrow("false: exit code 1");
+});
+
+test("what is not there reads as nothing, what cannot be read is an error", () => {
+  writeFileSync(join(dir, "file"), "é\n");
+  expect(readIfThere(join(dir, "file"))).toBe("é\n");
+  expect(readIfThere(join(dir, "none"))).toBeUndefined();
+  expect(() => readIfThere(dir)).toThrow("EISDIR");
+  expect(listIfThere(dir)).toEqual(["file"]);
+  expect(listIfThere(join(dir, "none"))).toEqual([]);
+  expect(() => listIfThere(join(dir, "file"))).toThrow("ENOTDIR");
 });

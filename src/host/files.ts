@@ -1,5 +1,17 @@
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
+import { errnoOf } from "../spec/errors.ts";
 
 /** Syncs a file or folder to disk. */
 export function fsyncPath(path: string): void {
@@ -39,6 +51,25 @@ export function ensureDir(path: string, mode = 0o755): void {
 export function ensurePrivateDir(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   chmodSync(path, 0o700);
+}
+
+/** A file's text (UTF-8), or undefined where there is none. */
+export function readIfThere(path: string): string | undefined {
+  return ifThere(() => readFileSync(path, "utf8"));
+}
+
+/** The names in a folder; none where it is missing. */
+export function listIfThere(path: string): string[] {
+  return ifThere(() => readdirSync(path)) ?? [];
+}
+
+function ifThere<R>(read: () => R): R | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /** Removes a tree; a missing one is fine. */

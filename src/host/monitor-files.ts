@@ -1,13 +1,12 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf } from "../spec/errors.ts";
+import { readIfThere } from "./files.ts";
 import type { ExitStatus } from "./monitor-types.ts";
 import { startTime } from "./proc.ts";
 import { runtimeMessage, startFailureCode } from "./runtime-errors.ts";
 
 /** What the helper in `dir` left in its exit file, or undefined where it has not come to that. */
 export function readExit(dir: string): ExitStatus | undefined {
-  const [numbers = "", ...rest] = (read(join(dir, "exit")) ?? "").trimEnd().split("\n");
+  const [numbers = "", ...rest] = (readIfThere(join(dir, "exit")) ?? "").trimEnd().split("\n");
   const [code, signal, oom, startedAt, finishedAt] = numbers.split(" ").map(Number);
   if (code === undefined || finishedAt === undefined) return undefined;
   const error = rest.length > 0 ? runtimeMessage(rest.join("\n")) : undefined;
@@ -26,15 +25,6 @@ export function readExit(dir: string): ExitStatus | undefined {
  * it is what a killed helper left behind, to be killed by the caller.
  */
 export function readPid(dir: string): number | undefined {
-  const [pid = 0, ticks = 0] = (read(join(dir, "pid")) ?? "").split(" ").map(Number);
-  return pid > 0 && startTime(pid) === ticks ? pid : undefined;
-}
-
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
+  const [pid = 0, ticks = 0] = (readIfThere(join(dir, "pid")) ?? "").split(" ").map(Number);
+  return pid > 1 && startTime(pid) === ticks ? pid : undefined;
 }

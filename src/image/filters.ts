@@ -1,15 +1,15 @@
 import { BerthError } from "../spec/errors.ts";
+import { elementPattern } from "../spec/gomatch.ts";
+import { parseUntil } from "../spec/instant.ts";
 import { hasLabel } from "../spec/labels.ts";
 import { familiarName, familiarString, parseReference } from "../spec/reference.ts";
 import type { Catalog, StoredImage } from "./catalog.ts";
-import { compileGlob } from "./glob.ts";
 import { resolveImage } from "./resolve.ts";
 import type { Filters } from "./types.ts";
 
 const KNOWN = ["dangling", "label", "before", "since", "reference", "until"];
 const TRUE = ["1", "t", "true"];
 const FALSE = ["0", "f", "false"];
-const UNITS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /** The filters of one listing, read and checked. */
 export interface ImageFilter {
@@ -26,7 +26,7 @@ export function readFilters(catalog: Catalog, filters: Filters): ImageFilter {
   const unknown = Object.keys(filters).find((key) => !KNOWN.includes(key));
   if (unknown !== undefined) throw new BerthError("invalid-argument", `invalid filter '${unknown}'`);
   const created = (name: string): number => createdMs(resolveImage(catalog, name));
-  const before = [...(filters["before"] ?? []).map(created), ...(filters["until"] ?? []).map(instant)];
+  const before = [...(filters["before"] ?? []).map(created), ...(filters["until"] ?? []).map(parseUntil)];
   const since = (filters["since"] ?? []).map(created);
   const labels = filters["label"] ?? [];
   const dangling = readFlag("dangling", filters["dangling"] ?? []);
@@ -49,10 +49,10 @@ function createdMs(image: StoredImage): number {
 }
 
 function referenceMatcher(patterns: string[]): (name: string) => boolean {
-  const globs = patterns.map(compileGlob);
+  const globs = patterns.map(elementPattern);
   return (name) => {
     const ref = parseReference(name);
-    return globs.some((glob) => glob(familiarString(ref)) || glob(familiarName(ref)));
+    return globs.some((glob) => glob.test(familiarString(ref)) || glob.test(familiarName(ref)));
   };
 }
 
@@ -61,16 +61,4 @@ function readFlag(key: string, values: string[]): boolean | undefined {
   if (values.every((v) => TRUE.includes(v.toLowerCase()))) return true;
   if (values.every((v) => FALSE.includes(v.toLowerCase()))) return false;
   throw new BerthError("invalid-argument", `invalid filter '${key}=[${values.join(" ")}]'`);
-}
-
-/** A point in time: seconds since 1970, RFC 3339 (also a date alone), or a Go duration before now. */
-function instant(text: string): number {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
-  if (parts.length > 0 && parts.map((p) => p[0]).join("") === text) {
-    return Date.now() - parts.reduce((sum, [, n, unit]) => sum + Number(n) * (UNITS[unit ?? ""] ?? 0), 0);
-  }
-  const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(at)) return at;
-  throw new BerthError("invalid-argument", `failed to parse value as time or duration: "${text}"`);
 }

@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { errnoOf } from "../spec/errors.ts";
+import { readIfThere } from "../host/files.ts";
 
 /** What a container's settings (`--dns`, `--dns-search`, `--dns-option`) put in place of the host's. Empty lists change nothing. */
 export interface ResolvOverrides {
@@ -16,10 +15,10 @@ const FALLBACK = ["8.8.8.8", "8.8.4.4"];
 
 /** The host's file that a container's is made from, as text; "" where there is none. */
 export function hostResolvConf(): string {
-  const text = readOr(HOST_FILE, "");
+  const text = readIfThere(HOST_FILE) ?? "";
   const servers = valuesOf(text, "nameserver");
   const stubOnly = servers.length > 0 && servers.every((s) => s === "127.0.0.53");
-  return stubOnly ? readOr(RESOLVED_FILE, text) : text;
+  return stubOnly ? (readIfThere(RESOLVED_FILE) ?? text) : text;
 }
 
 /**
@@ -61,13 +60,4 @@ function valuesOf(text: string, keyword: string): string[] {
     .map((line) => line.trim().split(/\s+/))
     .filter((words) => words[0] === keyword || (keyword === "search" && words[0] === "domain"));
   return (keyword === "search" ? lines.slice(-1) : lines).flatMap((words) => words.slice(1));
-}
-
-function readOr(path: string, fallback: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return fallback;
-    throw error;
-  }
 }

@@ -1,7 +1,8 @@
 import type { HostConfig } from "../spec/engine-api.ts";
 import type { Mount } from "../spec/runtime-spec.ts";
 
-const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
+/** The size of /dev/shm where nobody says otherwise, in bytes. */
+export const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
 const MASKED = [
   "asound",
   "acpi",

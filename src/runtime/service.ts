@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cgroupProcesses, removeCgroup } from "../host/cgroup.ts";
 import { ensureDir, ensurePrivateDir, removeTree, writeAtomic } from "../host/files.ts";
-import { launchExec, launchMonitor, readExit, reconnectMonitor } from "../host/monitor.ts";
+import { launchExec, launchMonitor, readExit, readPid, reconnectMonitor } from "../host/monitor.ts";
 import type { MonitorHandle, RuntimeBinary, StdioOptions } from "../host/monitor-types.ts";
-import { killHard, startTime } from "../host/proc.ts";
-import { BerthError, errnoOf } from "../spec/errors.ts";
+import { killHard } from "../host/proc.ts";
+import { BerthError } from "../spec/errors.ts";
 import type { RuntimeTable } from "./binaries.ts";
 import { settleExecs } from "./execs.ts";
 import { hostFacts } from "./facts.ts";
@@ -120,7 +120,9 @@ function binaryOf(context: Context, name: string | undefined): RuntimeBinary {
 async function cleanup(context: Context, id: string): Promise<void> {
   const dir = stateDir(context, id);
   const cgroup = bundleCgroup(dir);
-  killInit(dir);
+  // A monitor that was killed leaves its container's first process running.
+  const pid = readPid(dir);
+  if (pid !== undefined) killHard(pid);
   if (cgroup) {
     cgroupProcesses(cgroup).forEach(killHard);
     await removeCgroup(cgroup);
@@ -137,16 +139,4 @@ function bundleCgroup(dir: string): string | undefined {
   } catch {
     return undefined; // A kill before the bundle was written: nothing has run.
   }
-}
-
-/** A monitor that was killed leaves its container's init running: the pid file names it, the start time says that it is still the same process. */
-function killInit(dir: string): void {
-  let text = "";
-  try {
-    text = readFileSync(join(dir, "pid"), "utf8");
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-  }
-  const [pid = 0, started = 0] = text.trim().split(/\s+/).map(Number);
-  if (pid > 1 && startTime(pid) === started) killHard(pid);
 }

@@ -1,7 +1,6 @@
-import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ensureDir, removeTree } from "../host/files.ts";
-import { errnoOf } from "../spec/errors.ts";
+import { ensureDir, listIfThere, removeTree } from "../host/files.ts";
 import type { RuntimeSpec } from "../spec/runtime-spec.ts";
 import type { LaunchRequest } from "./types.ts";
 
@@ -24,9 +23,9 @@ export function sharedMemory(execRoot: string, request: LaunchRequest): string |
 
 /** Removes the folders that no bundle names any more: the last container that shares one takes it away, not its owner. Repeatable. */
 export function sweepSharedMemory(execRoot: string): void {
-  const folders = list(join(execRoot, "shm"));
+  const folders = listIfThere(join(execRoot, "shm"));
   if (folders.length === 0) return;
-  const used = new Set(list(join(execRoot, "containers")).map((id) => shmOf(join(execRoot, "containers", id))));
+  const used = new Set(listIfThere(join(execRoot, "containers")).map((id) => shmOf(join(execRoot, "containers", id))));
   for (const name of folders) {
     const path = join(execRoot, "shm", name);
     if (!used.has(path)) removeTree(path);
@@ -39,14 +38,5 @@ function shmOf(dir: string): string | undefined {
     return spec.mounts?.find((m) => m.destination === "/dev/shm")?.source;
   } catch {
     return undefined; // A kill before the bundle was written: nothing has run.
-  }
-}
-
-function list(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
   }
 }

@@ -22,11 +22,38 @@ test.each([
   ["a.b", "axb", false],
   ["(a|b)+", "(a|b)+", true],
   ["*.tar.*", "x.tar.gz", true],
+  ["a+(b)|{c}$", "a+(b)|{c}$", true],
+  ["[\\-]", "-", true],
+  ["?", "/", false],
+  ["[🚢]", "🚢", true],
+  ["?", "🚢", true],
+  ["?", "é", true],
+  ["a*b*c", "a-b-b-c", true],
+  ["a*", "a", true],
+  ["*/b", "a/b", true],
+  ["*", "a/b", false],
+  ["abc", "abcd", false],
 ])("%s on %s: %p", (pattern, name, matches) => expect(elementPattern(pattern).test(name)).toBe(matches));
 
-test.each(["[", "[]", "[]a]", "[-]", "[x-]", "[-x]", "[a-b-c]", "[^", "[^bc", "a[", "a\\", "[z-a]"])(
-  "%s is malformed",
-  (pattern) => expect(() => elementPattern(pattern)).toThrow(`syntax error in pattern: ${pattern}`),
+test.each([
+  "[",
+  "[]",
+  "[]a]",
+  "[-]",
+  "[x-]",
+  "[-x]",
+  "[a-b-c]",
+  "[^",
+  "[^bc",
+  "a[",
+  "a\\",
+  "[z-a]",
+  "[a",
+  "[a-",
+  "[b-a]",
+  "[\\",
+])("%s is malformed", (pattern) =>
+  expect(() => elementPattern(pattern)).toThrow(`syntax error in pattern: ${pattern}`),
 );
 
 test("a plain name needs no matching", () => {

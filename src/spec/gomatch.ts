@@ -6,8 +6,8 @@ export function hasWildcard(pattern: string): boolean {
 }
 
 /**
- * One path element's pattern as a regular expression, with the rules of Go's filepath.Match: `*`, `?`, `[a-z]`, `[^a]`, `\c`; neither
- * crosses a slash. A malformed pattern throws `invalid-argument`.
+ * A pattern as a regular expression for the whole text, with the rules of Go's path.Match and filepath.Match: `*`, `?`, `[a-z]`, `[^a]`, `\c`; none
+ * meets a slash. A malformed pattern throws `invalid-argument`.
  */
 export function elementPattern(pattern: string): RegExp {
   let source = "";
@@ -26,7 +26,7 @@ export function elementPattern(pattern: string): RegExp {
     } else source += literal(c);
     at++;
   }
-  return new RegExp(`^${source}$`, "s");
+  return new RegExp(`^${source}$`, "su");
 }
 
 /** `text` as it stands in a regular expression. */

@@ -70,7 +70,6 @@ export class EngineHarness implements AsyncDisposable {
         defaultUlimits: [],
         init: false,
         dns: { dns: [], search: [], options: [] },
-        defaultShmSize: 64 * 1024 * 1024,
         debug: false,
       },
       log: (level, line) => (level === "error" || level === "warn" ? this.log.push(line) : undefined),

@@ -1,10 +1,8 @@
-import { maskedPaths, readonlyPaths } from "../../runtime/mounts.ts";
+import { DEFAULT_SHM_BYTES, maskedPaths, readonlyPaths } from "../../runtime/mounts.ts";
 import type { HostConfig } from "../../spec/engine-api.ts";
 import type { EngineContext } from "../context.ts";
 import { withoutNulls } from "./config.ts";
 import { resolveModes } from "./modes.ts";
-
-const SHM_BYTES = 64 * 1024 * 1024;
 
 /** The host configuration with every default that Docker fills in at create. What is left open stays open. */
 export function normaliseHostConfig(ctx: EngineContext, body: HostConfig | undefined): HostConfig {
@@ -21,7 +19,7 @@ export function normaliseHostConfig(ctx: EngineContext, body: HostConfig | undef
     },
     IpcMode: own.IpcMode || "private",
     CgroupnsMode: own.CgroupnsMode || "private",
-    ShmSize: own.ShmSize || ctx.config.defaultShmSize || SHM_BYTES,
+    ShmSize: own.ShmSize || DEFAULT_SHM_BYTES,
     Runtime: own.Runtime || ctx.runtime.runtimes().default,
     MemorySwap: memory > 0 && !own.MemorySwap ? memory * 2 : (own.MemorySwap ?? 0),
     ...(own.Init === undefined && ctx.config.init ? { Init: true } : {}),

@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
 import { hostname as hostHostname } from "node:os";
-import { ensureDir, writeAtomic } from "../../host/files.ts";
+import { ensureDir, readIfThere, writeAtomic } from "../../host/files.ts";
 import type { Attachment } from "../../network/types.ts";
-import { BerthError, errnoOf } from "../../spec/errors.ts";
+import { BerthError } from "../../spec/errors.ts";
 import type { Mount } from "../../spec/runtime-spec.ts";
 import { isRunning } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
@@ -76,7 +75,7 @@ function hostsFile(
   const extra = record.hostConfig.ExtraHosts ?? [];
   const domain = record.config.Domainname;
   if (record.hostConfig.NetworkMode === "host")
-    return readHost("/etc/hosts") + hostsText([], extra, "127.0.0.1").split("\n").slice(6).join("\n");
+    return (readIfThere("/etc/hosts") ?? "") + hostsText([], extra, "127.0.0.1").split("\n").slice(6).join("\n");
   const [short = ""] = own.name.split(".");
   const full = domain ? `${own.name}.${domain}` : own.name;
   const names = [...new Set([full, domain ? own.name : full, ...(domain || !short ? [] : [short])])].join(" ");
@@ -114,13 +113,4 @@ function resolvConf(ctx: EngineContext, record: ContainerRecord): string {
     search: pick(search, fallback.search),
     options: pick(options, fallback.options),
   });
-}
-
-function readHost(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return "";
-    throw error;
-  }
 }

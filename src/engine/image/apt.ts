@@ -1,7 +1,6 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { listIfThere, readIfThere } from "../../host/files.ts";
 import { run } from "../../host/spawn.ts";
-import { errnoOf } from "../../spec/errors.ts";
 import type { Distribution } from "./distribution.ts";
 
 /** One repository line of this host's apt sources (sources.list(5)). */
@@ -43,18 +42,17 @@ export async function aptOptions(): Promise<string[]> {
 
 /** Reads os-release(5). */
 function osRelease(): Record<string, string> {
-  const rows = read("/etc/os-release")
-    .split("\n")
-    .map((line) => /^(\w+)="?(.*?)"?$/.exec(line));
+  const rows = (readIfThere("/etc/os-release") ?? "").split("\n").map((line) => /^(\w+)="?(.*?)"?$/.exec(line));
   return Object.fromEntries(rows.flatMap((m) => (m?.[1] ? [[m[1], m[2] ?? ""]] : [])));
 }
 
 function readSources(): AptSource[] {
   const dir = "/etc/apt/sources.list.d";
-  const parts = list(dir).map((name) => join(dir, name));
-  return ["/etc/apt/sources.list", ...parts].flatMap((path) =>
-    path.endsWith(".sources") ? parseDeb822(read(path)) : parseOneLine(read(path)),
-  );
+  const parts = listIfThere(dir).filter((name) => /\.(list|sources)$/.test(name));
+  return ["/etc/apt/sources.list", ...parts.sort().map((name) => join(dir, name))].flatMap((path) => {
+    const text = readIfThere(path) ?? "";
+    return path.endsWith(".sources") ? parseDeb822(text) : parseOneLine(text);
+  });
 }
 
 /** `deb [options] uri suite components` a line. */
@@ -81,24 +79,4 @@ export function parseDeb822(text: string): AptSource[] {
     if (!value("types").includes("deb") || value("enabled")[0] === "no") return [];
     return value("uris").flatMap((uri) => value("suites").map((suite) => ({ uri, suite })));
   });
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return "";
-    throw error;
-  }
-}
-
-function list(dir: string): string[] {
-  try {
-    return readdirSync(dir)
-      .filter((name) => /\.(list|sources)$/.test(name))
-      .sort();
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
-  }
 }

@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
+import { Channel } from "../../build/channel.ts";
 import { type TarItem, tarHeader, writeTar } from "../../layer/tar/writer.ts";
 import { BerthError, errnoOf } from "../../spec/errors.ts";
-import { LineQueue, type ProgressTar } from "./progress-tar.ts";
+import type { ProgressTar } from "./progress-tar.ts";
 
 const BUSYBOX = "/bin/busybox";
 const INSTALL = { hint: "install the package busybox-static" };
@@ -31,14 +32,14 @@ const FILES: Record<string, string> = {
 export function busyboxTar(): ProgressTar {
   const program = readBusybox();
   const applets = execFileSync(BUSYBOX, ["--list"], { encoding: "utf8" }).trim().split("\n").sort();
-  const lines = new LineQueue();
+  const lines = new Channel<string>();
   lines.push(`I: ${BUSYBOX}, ${applets.length} applets`);
   const mtimeSec = Math.floor(statSync(BUSYBOX).mtimeMs / 1000);
   return {
     bytes: writeTar(items(program, { applets, mtimeSec })),
     lines,
-    finish: async () => lines.end(),
-    cancel: async () => lines.end(),
+    finish: async () => lines.close(),
+    cancel: async () => lines.close(),
   };
 }
 

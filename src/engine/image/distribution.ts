@@ -2,11 +2,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
+import { Channel } from "../../build/channel.ts";
 import { BerthError } from "../../spec/errors.ts";
 import type { EngineContext } from "../context.ts";
 import { aptOptions, hostSources } from "./apt.ts";
 import type { BootstrapOptions } from "./bootstrap.ts";
-import { LineQueue, type ProgressTar } from "./progress-tar.ts";
+import type { ProgressTar } from "./progress-tar.ts";
 
 /** A distribution that mmdebstrap can make. */
 export interface Distribution {
@@ -57,13 +58,13 @@ export function debootstrapTar(
   if (!SUITE.test(suite))
     throw new BerthError("invalid-argument", `bootstrap: "${tag}" is no suite of ${distribution.id}`);
   requireInstalled(distribution);
-  const lines = new LineQueue();
+  const lines = new Channel<string>();
   const started = start(ctx, { distribution, suite, slim }, options);
   return {
     bytes: bytesOf(started, lines, options.signal),
     lines,
     finish: async () => {
-      lines.end();
+      lines.close();
       await (await started).end();
     },
     cancel: async () => (await started).end(),
@@ -145,7 +146,11 @@ async function command(
   ];
 }
 
-async function* bytesOf(starting: Promise<Maker>, lines: LineQueue, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* bytesOf(
+  starting: Promise<Maker>,
+  lines: Channel<string>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   const maker = await starting;
   const kill = (): void => void maker.child.kill("SIGKILL");
   signal.addEventListener("abort", kill);
@@ -166,6 +171,6 @@ async function* bytesOf(starting: Promise<Maker>, lines: LineQueue, signal: Abor
   } finally {
     signal.removeEventListener("abort", kill);
     await maker.end();
-    lines.end();
+    lines.close();
   }
 }

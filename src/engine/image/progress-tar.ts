@@ -9,30 +9,3 @@ export interface ProgressTar {
   /** Stops the maker; `bytes` throws then. */
   cancel(): Promise<void>;
 }
-
-/** Lines from a producer to one reader; the reader waits, the producer never does. */
-export class LineQueue implements AsyncIterable<string> {
-  readonly #lines: string[] = [];
-  #ended = false;
-  #wake: () => void = () => undefined;
-
-  push(line: string): void {
-    this.#lines.push(line);
-    this.#wake();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<string> {
-    for (;;) {
-      for (let line = this.#lines.shift(); line !== undefined; line = this.#lines.shift()) yield line;
-      if (this.#ended) return;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-}
