@@ -7,6 +7,7 @@ const TABLE = {
   interactive: { kind: "bool", short: "i", help: "" },
   last: { kind: "int", short: "n", help: "", fallback: -1 },
   memory: { kind: "bytes", short: "m", help: "" },
+  swap: { kind: "swap", help: "" },
   cpus: { kind: "cpus", help: "" },
   name: { kind: "string", help: "" },
   publish: { kind: "list", short: "p", help: "" },
@@ -70,7 +71,7 @@ test("--help is seen, and -h where no flag has that letter", () => {
 test("sizes, CPUs, durations and numbers are converted", () => {
   const { flags } = parse(["-m", "512m", "--cpus", "1.5", "--wait", "1m30s", "--weight", "10", "-n", "0x10"]);
   expect(flags).toMatchObject({ memory: 536870912, cpus: 1.5e9, wait: 90e9, weight: 10, last: 16 });
-  expect(parse(["-m", "-1"]).flags.memory).toBe(-1);
+  expect(parse(["--swap", "-1"]).flags.swap).toBe(-1);
 });
 
 const REFUSED: [string[], string][] = [
@@ -92,6 +93,10 @@ const REFUSED: [string[], string][] = [
     `invalid argument "70000" for "--weight" flag: strconv.ParseUint: parsing "70000": value out of range`,
   ],
   [["-m", "1x"], `invalid argument "1x" for "-m, --memory" flag: invalid suffix: 'x'`],
+  [["-m", "-1"], `invalid argument "-1" for "-m, --memory" flag: invalid size: '-1'`],
+  [["--swap", "-2"], `invalid argument "-2" for "--swap" flag: invalid size: '-2'`],
+  [["--cpus", "1e9999"], `invalid argument "1e9999" for "--cpus" flag: failed to parse 1e9999 as a rational number`],
+  [["--cpus", "1/3"], `invalid argument "1/3" for "--cpus" flag: value is too precise`],
   [["-f", "x"], `invalid argument "x" for "-f, --filter" flag: bad format of filter (expected name=value)`],
 ];
 

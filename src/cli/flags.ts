@@ -1,8 +1,8 @@
 import { BerthError } from "../spec/errors.ts";
 import { parseDuration, parseSize } from "./format/units.ts";
 
-/** What a flag's text is turned into: `list` collects every use, `bytes` is a size as `512m`, `duration` nanoseconds. */
-export type FlagKind = "bool" | "string" | "int" | "uint16" | "list" | "bytes" | "duration" | "cpus";
+/** What a flag's text is turned into: `list` collects every use, `bytes` is a size as `512m`, `swap` one that may be -1, `duration` nanoseconds. */
+export type FlagKind = "bool" | "string" | "int" | "uint16" | "list" | "bytes" | "swap" | "duration" | "cpus";
 
 /** One flag. `type` is the word in the help; `fallback` the value without the flag; a hidden one is taken but not listed. */
 export interface FlagSpec {
@@ -46,6 +46,7 @@ const ZERO: Record<FlagKind, Value> = {
   uint16: 0,
   list: [],
   bytes: 0,
+  swap: 0,
   duration: 0,
   cpus: 0,
 };
@@ -162,7 +163,8 @@ function badValue(name: string, spec: FlagSpec, bad: { text: string; why: string
 const TRUE = new Set(["1", "t", "T", "true", "TRUE", "True"]);
 const FALSE = new Set(["0", "f", "F", "false", "FALSE", "False"]);
 const UINT16_MAX = 65535;
-const NANO = 1e9;
+const NANO = 1_000_000_000n;
+const MAX_EXPONENT = 100;
 
 function parseValue(kind: Exclude<FlagKind, "list">, text: string): Value {
   switch (kind) {
@@ -175,15 +177,30 @@ function parseValue(kind: Exclude<FlagKind, "list">, text: string): Value {
     case "uint16":
       return parseInteger(text, { name: "ParseUint", max: UINT16_MAX });
     case "bytes":
+      return parseSize(text);
+    case "swap":
       return text === "-1" ? -1 : parseSize(text);
     case "duration":
       return parseDuration(text);
     case "cpus":
-      if (!/^\d*\.?\d+$|^\d+\.$/.test(text)) throw usage(`failed to parse ${text} as a rational number`);
-      return Math.round(Number(text) * NANO);
+      return nanoCpus(text);
     default:
       return text;
   }
+}
+
+/** CPUs as billionths: `1.5`, `1e-3` and fractions, `1/3` being too precise (Go's big.Rat). */
+function nanoCpus(text: string): number {
+  const bad = (): BerthError => usage(`failed to parse ${text} as a rational number`);
+  const [, sign, whole = "", fraction = "", exponent = "0", divisor = "1"] =
+    /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?(?:\/(\d+))?$/.exec(text) ?? [];
+  if (whole + fraction === "" || BigInt(divisor) === 0n || Math.abs(Number(exponent)) > MAX_EXPONENT) throw bad();
+  if (divisor !== "1" && /[.eE]/.test(text)) throw bad();
+  const shift = Number(exponent) - fraction.length;
+  const above = BigInt(whole + fraction) * NANO * 10n ** BigInt(Math.max(shift, 0));
+  const below = BigInt(divisor) * 10n ** BigInt(Math.max(-shift, 0));
+  if (above % below !== 0n) throw usage("value is too precise");
+  return Number(above / below) * (sign === "-" ? -1 : 1);
 }
 
 function parseInteger(text: string, rule: { name: "ParseInt" | "ParseUint"; max: number }): number {

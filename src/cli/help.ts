@@ -11,6 +11,7 @@ const TYPE_WORD: Record<FlagSpec["kind"], string> = {
   uint16: "uint16",
   list: "list",
   bytes: "bytes",
+  swap: "bytes",
   duration: "duration",
   cpus: "decimal",
 };

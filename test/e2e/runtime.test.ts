@@ -203,7 +203,7 @@ describe.each(["crun", "runc"])("by %s", (runtime) => {
     );
     expect((await daemon.docker("exec", id, "sh", "-c", "exit 3")).code).toBe(3);
     expect((await daemon.docker("exec", id, "nosuch")).code).toBe(127);
-    expect(JSON.parse(await daemon.ok("inspect", "-f", "{{json .Config.Labels}}", id))).toEqual({ one: "1", two: "" });
+    expect(JSON.parse(await daemon.ok("inspect", "-f", "{{json .Config.Labels}}", id))).toEqual({ one: "1" });
     while ((await daemon.berth("exec", id, "ls", "/ready")).code !== 0) await daemon.ok("ps");
     await daemon.ok("stop", id);
     expect(await daemon.ok("wait", id)).toBe("9");

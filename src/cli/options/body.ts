@@ -3,12 +3,23 @@ import type { CreateBody } from "../../client/containers.ts";
 import type { ContainerConfig, HealthConfig, HostConfig } from "../../spec/engine-api.ts";
 import { BerthError, messageOf } from "../../spec/errors.ts";
 import type { FlagValues } from "../flags.ts";
+import { goErrno } from "../format/text.ts";
 import { environment, labels, pairs } from "./env.ts";
 import type { CONTAINER_FLAGS } from "./flags.ts";
 import { parseMount, tmpfsOptions, volumeOptions } from "./mounts.ts";
 import { networkOptions } from "./networks.ts";
 import { portOptions } from "./ports.ts";
-import { device, dnsServer, extraHost, resourceOptions, restartPolicy, sysctl } from "./resources.ts";
+import {
+  device,
+  deviceRule,
+  dnsServer,
+  extraHost,
+  link,
+  resourceOptions,
+  restartPolicy,
+  searchDomain,
+  sysctl,
+} from "./resources.ts";
 
 /** The flags of `run` and `create`, parsed. */
 export type ContainerFlags = FlagValues<typeof CONTAINER_FLAGS>;
@@ -45,7 +56,12 @@ function checkConflicts({ flags, given }: BodyInput): void {
   if (flags.rm && given.has("restart") && flags.restart !== "no" && flags.restart !== "") {
     throw invalid("conflicting options: cannot specify both --restart and --rm");
   }
-  if (!["always", "missing", "never"].includes(flags.pull)) {
+  for (const name of ["cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"]) {
+    if (!given.has(name)) continue;
+    const only = "is only supported on a Docker daemon running on windows";
+    throw invalid(`"--${name}" ${only}, but the Docker daemon is running on linux`);
+  }
+  if (!["always", "missing", "never", ""].includes(flags.pull)) {
     throw invalid(`invalid pull option: '${flags.pull}': must be one of "always", "missing" or "never"`);
   }
   checkMode(flags.pid, "--pid: invalid PID mode", /^(host|container:.+)?$/);
@@ -123,17 +139,26 @@ function healthcheck(flags: ContainerFlags): { Healthcheck?: HealthConfig } {
     if (has) throw invalid("--no-healthcheck conflicts with --health-* options");
     return { Healthcheck: { Test: ["NONE"] } };
   }
-  for (const name of ["health-interval", "health-timeout", "health-retries", "health-start-period"] as const) {
+  for (const name of [
+    "health-interval",
+    "health-timeout",
+    "health-retries",
+    "health-start-period",
+    "health-start-interval",
+  ] as const) {
     if (flags[name] < 0) throw invalid(`--${name} cannot be negative`);
   }
   if (!has) return {};
   return { Healthcheck: { ...(flags["health-cmd"] ? { Test: ["CMD-SHELL", flags["health-cmd"]] } : {}), ...timing } };
 }
 
-const CAPABILITY = (name: string): string => {
-  const upper = name.trim().toUpperCase();
-  return upper === "ALL" || upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
-};
+function capabilities(names: readonly string[]): string[] {
+  const full = names.map((name) => {
+    const upper = name.trim().toUpperCase();
+    return upper === "ALL" || upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
+  });
+  return [...new Set(full)].sort();
+}
 
 function hostConfig({ flags, given }: BodyInput): HostConfig {
   const { binds } = volumeOptions(flags.volume);
@@ -149,20 +174,20 @@ function hostConfig({ flags, given }: BodyInput): HostConfig {
     VolumesFrom: flags["volumes-from"],
     Mounts: flags.mount.map(parseMount),
     Annotations: pairs(flags.annotation),
-    CapAdd: flags["cap-add"].map(CAPABILITY),
-    CapDrop: flags["cap-drop"].map(CAPABILITY),
+    CapAdd: capabilities(flags["cap-add"]),
+    CapDrop: capabilities(flags["cap-drop"]),
     ...(flags.cgroupns === "host" || flags.cgroupns === "private" ? { CgroupnsMode: flags.cgroupns } : {}),
     CgroupParent: flags["cgroup-parent"],
     Devices: flags.device.map(device),
-    DeviceCgroupRules: flags["device-cgroup-rule"],
+    DeviceCgroupRules: flags["device-cgroup-rule"].map(deviceRule),
     Dns: flags.dns.map(dnsServer),
     DnsOptions: [...flags["dns-option"], ...flags["dns-opt"]],
-    DnsSearch: flags["dns-search"],
+    DnsSearch: flags["dns-search"].map(searchDomain),
     ExtraHosts: flags["add-host"].map(extraHost),
     GroupAdd: flags["group-add"],
     IpcMode: flags.ipc,
     ...(given.has("init") ? { Init: flags.init } : {}),
-    Links: flags.link,
+    Links: flags.link.map(link),
     PidMode: flags.pid,
     Privileged: flags.privileged,
     PublishAllPorts: flags["publish-all"],
@@ -206,9 +231,19 @@ function securityOption(text: string): string {
   if (value === undefined && key !== "no-new-privileges")
     throw invalid(`Invalid --security-opt: ${JSON.stringify(text)}`);
   if (key !== "seccomp" || value === undefined || value === "unconfined" || value === "builtin") return text;
+  return `seccomp=${compactProfile(value)}`;
+}
+
+function compactProfile(path: string): string {
+  let text = "";
   try {
-    return `seccomp=${JSON.stringify(JSON.parse(readFileSync(value, "utf8")))}`;
+    text = readFileSync(path, "utf8");
   } catch (error) {
-    throw invalid(`opening seccomp profile (${value}) failed: ${messageOf(error)}`);
+    throw invalid(`opening seccomp profile (${path}) failed: open ${path}: ${goErrno(error)}`);
+  }
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch (error) {
+    throw invalid(`compacting json for seccomp profile (${path}) failed: ${messageOf(error)}`);
   }
 }

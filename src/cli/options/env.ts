@@ -1,17 +1,30 @@
+import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { BerthError, errnoOf } from "../../spec/errors.ts";
+import { goErrno } from "../format/text.ts";
 
 const invalid = (message: string): BerthError => new BerthError("invalid-argument", message);
 
 /** The lines of a file of the user's. Throws as Docker words it: `open x: no such file or directory`. */
 function readLines(path: string): string[] {
-  try {
-    return readFileSync(path, "utf8")
+  const bytes = readBytes(path);
+  if (isUtf8(bytes))
+    return bytes
+      .toString()
       .replace(/^\uFEFF/, "")
       .split(/\r?\n/);
+  const lines = bytes.toString("latin1").split("\n");
+  const bad = lines.findIndex((line) => !isUtf8(Buffer.from(line, "latin1")));
+  const shown = [...Buffer.from(lines[bad] ?? "", "latin1")].join(" ");
+  throw invalid(`invalid env file (${path}): invalid utf8 bytes at line ${bad + 1}: [${shown}]`);
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
   } catch (error) {
-    const why = errnoOf(error) === "ENOENT" ? "no such file or directory" : (errnoOf(error) ?? "cannot be read");
-    throw invalid(`open ${path}: ${why}`);
+    if (errnoOf(error) === "EISDIR") throw invalid(`invalid env file (${path}): read ${path}: is a directory`);
+    throw invalid(`open ${path}: ${goErrno(error)}`);
   }
 }
 
@@ -20,7 +33,7 @@ function fileEntries(path: string): string[] {
   for (const line of readLines(path)) {
     const text = line.trimStart();
     if (text === "" || text.startsWith("#")) continue;
-    const name = text.split("=", 1)[0] ?? "";
+    const name = nameOf(text);
     if (name === "") throw invalid(`invalid env file (${path}): no variable name on line '${text}'`);
     if (/\s/.test(name)) throw invalid(`invalid env file (${path}): variable '${name}' contains whitespaces`);
     entries.push(text);
@@ -34,13 +47,16 @@ function fileEntries(path: string): string[] {
  */
 export function environment(files: readonly string[], given: readonly string[], env: NodeJS.ProcessEnv): string[] {
   const fromFiles = files.flatMap(fileEntries).flatMap((entry) => withShellValue(entry, env, []));
-  const direct = given.flatMap((entry) => {
-    if (entry.split("=", 1)[0] === "") {
+  // Of a name that is given twice, the first one's place and the last one's value count.
+  const direct = new Map<string, string[]>();
+  for (const entry of given) {
+    const name = nameOf(entry);
+    if (name === "") {
       throw invalid(`invalid argument "${entry}" for "-e, --env" flag: invalid environment variable: ${entry}`);
     }
-    return withShellValue(entry, env, [entry]);
-  });
-  return [...fromFiles, ...direct];
+    direct.set(name, withShellValue(entry, env, [entry]));
+  }
+  return [...fromFiles, ...[...direct.values()].flat()];
 }
 
 function withShellValue(entry: string, env: NodeJS.ProcessEnv, otherwise: string[]): string[] {
@@ -49,9 +65,18 @@ function withShellValue(entry: string, env: NodeJS.ProcessEnv, otherwise: string
   return value === undefined ? otherwise : [`${entry}=${value}`];
 }
 
-/** `--label-file` and `--label`: `key=value`, or a key alone with an empty value. */
+const nameOf = (entry: string): string => entry.split("=", 1)[0] ?? "";
+
+/** `--label-file` and `--label`: `key=value`, or a key alone with an empty value; a file's key alone is left out. */
 export function labels(files: readonly string[], given: readonly string[]): Record<string, string> {
-  return pairs([...files.flatMap(fileEntries), ...given]);
+  for (const text of given) {
+    const name = nameOf(text);
+    const bad = (why: string): BerthError =>
+      invalid(`invalid argument ${JSON.stringify(text)} for "-l, --label" flag: ${why}`);
+    if (name.trim() === "") throw bad(`invalid label '${text}': empty name`);
+    if (/\s/.test(name.trim())) throw bad(`label '${name}' contains whitespaces`);
+  }
+  return pairs([...files.flatMap(fileEntries).filter((entry) => entry.includes("=")), ...given]);
 }
 
 /** `key=value` texts as a map; a key alone gets the empty string. The last one of a key counts. */

@@ -16,6 +16,8 @@ export function volumeOptions(texts: readonly string[]): {
   const volumes: Record<string, Record<string, never>> = {};
   for (const text of texts) {
     const parts = text.split(":");
+    if (text === "") throw invalid("invalid empty volume spec");
+    if (parts.length > 3) throw invalid(`invalid spec: ${text}: too many colons`);
     if (parts.some((p) => p === "")) throw invalid(`invalid spec: ${text}: empty section between colons`);
     if (parts.length === 1) volumes[text] = {};
     else binds.push([sourcePath(parts[0] ?? ""), ...parts.slice(1)].join(":"));
@@ -40,7 +42,7 @@ export function tmpfsOptions(texts: readonly string[]): Record<string, string> {
   );
 }
 
-const BARE = new Set(["readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src"]);
+const BARE = new Set(["readonly", "ro", "volume-nocopy", "bind-nonrecursive"]);
 
 /** `--mount type=…,src=…,dst=…` (docker's CSV form). Throws in Docker's words. */
 export function parseMount(text: string): Mount {
@@ -49,28 +51,47 @@ export function parseMount(text: string): Mount {
     const equals = field.indexOf("=");
     const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
     if (equals < 0 && !BARE.has(key)) throw inFlag(text, `invalid field '${field}' must be a key=value pair`);
-    setField(mount, { key, value: equals < 0 ? "true" : field.slice(equals + 1), text });
+    setField(mount, { key, value: equals < 0 ? "true" : field.slice(equals + 1), field, text });
   }
+  if (!mount.Type) throw inFlag(text, "type is required");
   if (!mount.Target) throw inFlag(text, "target is required");
-  if (mount.Type === "bind" && mount.Source) mount.Source = sourcePath(mount.Source);
+  if (mount.Source) mount.Source = sourcePath(mount.Source);
   checkType(mount, text);
   return mount;
 }
 
+/** Fields as Go's encoding/csv reads them, and its words for what it does not. */
 function csv(text: string): string[] {
-  return [...text.matchAll(/(?:^|,)("(?:[^"]|"")*"|[^,]*)/g)].map((m) =>
-    (m[1] ?? "").replace(/^"(.*)"$/s, "$1").replaceAll('""', '"'),
-  );
+  const fields: string[] = [];
+  const bad = (column: number, why: string): BerthError =>
+    inFlag(text, `parse error on line 1, column ${column}: ${why}`);
+  if (text === "") throw inFlag(text, "EOF");
+  for (let at = 0; at <= text.length; at++) {
+    const rule = text[at] === '"' ? /"((?:[^"]|"")*)"(?=,|$)/y : /[^",]*(?=,|$)/y;
+    rule.lastIndex = at;
+    const match = rule.exec(text);
+    if (!match) {
+      if (text[at] === '"') throw bad(text.length + 1, 'extraneous or missing " in quoted-field');
+      throw bad(text.indexOf('"', at) + 1, 'bare " in non-quoted-field');
+    }
+    fields.push(match[1]?.replaceAll('""', '"') ?? match[0]);
+    at += match[0].length;
+  }
+  return fields;
 }
 
 interface Field {
   key: string;
   value: string;
+  /** As it stands in the text. */
+  field: string;
   text: string;
 }
 
+const unexpected = ({ key, field, text }: Field): BerthError => inFlag(text, `unexpected key '${key}' in '${field}'`);
+
 function setField(mount: Mount, field: Field): void {
-  const { key, value, text } = field;
+  const { key, value } = field;
   const [prefix = ""] = key.split("-");
   const group = key.includes("-") ? GROUPS[prefix] : undefined;
   if (group) {
@@ -97,11 +118,8 @@ function setField(mount: Mount, field: Field): void {
     case "consistency":
       mount.Consistency = value.toLowerCase();
       break;
-    case "image-subpath":
-      mount.ImageOptions = { Subpath: value };
-      break;
     default:
-      throw inFlag(text, `unknown option '${key}' in '${text}'`);
+      throw unexpected(field);
   }
 }
 
@@ -138,7 +156,7 @@ function setVolume(mount: Mount, field: Field): void {
       options.Subpath = field.value;
       break;
     default:
-      throw inFlag(field.text, `unknown option '${field.key}' in '${field.text}'`);
+      throw unexpected(field);
   }
 }
 
@@ -156,27 +174,38 @@ function setBind(mount: Mount, field: Field): void {
     case "bind-nonrecursive":
       options.NonRecursive = truth(field);
       break;
-    case "bind-create-src":
-      options.CreateMountpoint = truth(field);
-      break;
     case "bind-recursive":
       if (field.value === "disabled") options.NonRecursive = true;
       else if (field.value === "writable") options.ReadOnlyNonRecursive = true;
       else if (field.value === "readonly") options.ReadOnlyForceRecursive = true;
-      else if (field.value !== "enabled") throw inFlag(field.text, `invalid value for bind-recursive: ${field.value}`);
+      else if (field.value !== "enabled") {
+        const choice = '(must be "enabled", "disabled", "writable", or "readonly")';
+        throw inFlag(field.text, `invalid value for bind-recursive: ${field.value} ${choice}`);
+      }
       break;
     default:
-      throw inFlag(field.text, `unknown option '${field.key}' in '${field.text}'`);
+      throw unexpected(field);
   }
 }
 
 function setTmpfs(mount: Mount, field: Field): void {
   const options = (mount.TmpfsOptions ??= {});
-  if (field.key === "tmpfs-size") options.SizeBytes = parseSize(field.value);
-  else if (field.key === "tmpfs-mode") {
+  if (field.key === "tmpfs-size") {
+    try {
+      options.SizeBytes = parseSize(field.value);
+    } catch {
+      // Docker's words name the option, not what is wrong with the size.
+      throw inFlag(field.text, `invalid value for tmpfs-size: ${field.value}`);
+    }
+  } else if (field.key === "tmpfs-mode") {
     if (!/^[0-7]+$/.test(field.value)) throw inFlag(field.text, `invalid value for tmpfs-mode: ${field.value}`);
     options.Mode = Number.parseInt(field.value, 8);
-  } else throw inFlag(field.text, `unknown option '${field.key}' in '${field.text}'`);
+  } else throw unexpected(field);
+}
+
+function setImage(mount: Mount, field: Field): void {
+  if (field.key !== "image-subpath") throw unexpected(field);
+  mount.ImageOptions = { Subpath: field.value };
 }
 
 /** Options of one mount type, by prefix. */
@@ -184,6 +213,7 @@ const GROUPS: Record<string, (mount: Mount, field: Field) => void> = {
   volume: setVolume,
   bind: setBind,
   tmpfs: setTmpfs,
+  image: setImage,
 };
 
 function checkType(mount: Mount, text: string): void {
@@ -191,9 +221,15 @@ function checkType(mount: Mount, text: string): void {
     [mount.VolumeOptions, "volume-*", "volume"],
     [mount.BindOptions, "bind-*", "bind"],
     [mount.TmpfsOptions, "tmpfs-*", "tmpfs"],
+    [mount.ImageOptions, "image-*", "image"],
   ];
   for (const [given, prefix, type] of mixes) {
     if (given && mount.Type !== type)
       throw inFlag(text, `cannot mix '${prefix}' options with mount type '${mount.Type}'`);
   }
+  const { ReadOnlyNonRecursive: writable, ReadOnlyForceRecursive: readonly, Propagation } = mount.BindOptions ?? {};
+  const requires = (value: string, what: string): BerthError =>
+    inFlag(text, `option 'bind-recursive=${value}' requires '${what}' to be specified in conjunction`);
+  if ((writable || readonly) && !mount.ReadOnly) throw requires(writable ? "writable" : "readonly", "readonly");
+  if (readonly && Propagation !== "rprivate") throw requires("readonly", "bind-propagation=rprivate");
 }

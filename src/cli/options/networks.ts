@@ -39,18 +39,24 @@ function isUserDefined(target: string): boolean {
 }
 
 function parseNetwork(text: string): Attachment {
+  if (text === "") throw invalid("no name set for network");
+  const bad = (why: string): BerthError =>
+    invalid(`invalid argument ${JSON.stringify(text)} for "--network" flag: ${why}`);
   if (!text.includes("=")) return { target: text, endpoint: {} };
   const attachment: Attachment = { target: "", endpoint: {} };
   for (const field of text.split(",")) {
     const equals = field.indexOf("=");
-    if (equals < 0) throw invalid(`invalid field ${field}`);
-    setField(attachment, { key: field.slice(0, equals).toLowerCase(), value: field.slice(equals + 1) });
+    if (equals < 0) throw bad(`invalid field ${field}`);
+    setField(attachment, { key: field.slice(0, equals).toLowerCase(), value: field.slice(equals + 1).trim(), bad });
   }
-  if (attachment.target === "") throw invalid("network name/id is not specified");
+  if (attachment.target === "") throw bad("network name/id is not specified");
   return attachment;
 }
 
-function setField(attachment: Attachment, { key, value }: { key: string; value: string }): void {
+function setField(
+  attachment: Attachment,
+  { key, value, bad }: { key: string; value: string; bad: (why: string) => BerthError },
+): void {
   const { endpoint } = attachment;
   const ipam = (more: object): void => {
     endpoint.IPAMConfig = { ...endpoint.IPAMConfig, ...more };
@@ -61,12 +67,14 @@ function setField(attachment: Attachment, { key, value }: { key: string; value: 
   else if (key === "ip6") ipam({ IPv6Address: value });
   else if (key === "link-local-ip") ipam({ LinkLocalIPs: [...(endpoint.IPAMConfig?.LinkLocalIPs ?? []), value] });
   else if (key === "mac-address") endpoint.MacAddress = macAddress(value);
-  else if (key === "gw-priority") endpoint.GwPriority = Number(value);
-  else if (key === "driver-opt") {
+  else if (key === "gw-priority") {
+    if (!/^[+-]?\d+$/.test(value)) throw bad(`invalid gw-priority (${value}): invalid syntax`);
+    endpoint.GwPriority = Number(value);
+  } else if (key === "driver-opt") {
     const equals = value.indexOf("=");
-    if (equals < 0) throw invalid("invalid key/value pair format in driver options");
+    if (equals < 0) throw bad("invalid key value pair format in driver options");
     endpoint.DriverOpts = { ...endpoint.DriverOpts, [value.slice(0, equals)]: value.slice(equals + 1) };
-  } else throw invalid(`invalid field key ${key}`);
+  } else throw bad(`invalid field key ${key}`);
 }
 
 function macAddress(text: string): string {
@@ -74,8 +82,27 @@ function macAddress(text: string): string {
   return text.toLowerCase().replaceAll("-", ":");
 }
 
+/** What may be said by a flag or by a field of `--network`, but not by both. */
+function checkTwice(endpoint: EndpointSettings, flags: FlagValues<typeof CONTAINER_FLAGS>): void {
+  const { IPv4Address, IPv6Address, LinkLocalIPs } = endpoint.IPAMConfig ?? {};
+  const pairs: [unknown, unknown, string][] = [
+    [
+      endpoint.Aliases,
+      flags["network-alias"].length + flags["net-alias"].length,
+      "--network-alias and per-network alias",
+    ],
+    [IPv4Address, flags.ip, "--ip and per-network IPv4 address"],
+    [IPv6Address, flags.ip6, "--ip6 and per-network IPv6 address"],
+    [endpoint.MacAddress, flags["mac-address"], "--mac-address and per-network MAC address"],
+    [LinkLocalIPs, flags["link-local-ip"].length, "--link-local-ip and per-network link-local IP addresses"],
+  ];
+  const twice = pairs.find(([field, flag]) => field && flag);
+  if (twice) throw invalid(`conflicting options: cannot specify both ${twice[2]}`);
+}
+
 function applyFlags(first: Attachment, flags: FlagValues<typeof CONTAINER_FLAGS>): void {
   const { endpoint } = first;
+  checkTwice(endpoint, flags);
   const aliases = [...flags["network-alias"], ...flags["net-alias"]];
   if (aliases.length > 0) endpoint.Aliases = [...(endpoint.Aliases ?? []), ...aliases];
   if (isUserDefined(first.target) && flags.link.length > 0) endpoint.Links = flags.link;

@@ -47,13 +47,16 @@ function splitProto(text: string): { ports: string; proto: string } {
 function parseExpose(text: string): string[] {
   if (text.includes(":")) throw invalid(`invalid port format for --expose: ${text}`);
   const { ports, proto } = splitProto(text);
-  const match = /^(\d+)(?:-(\d+))?$/.exec(ports);
-  if (!match || Number(match[1]) > MAX_PORT || Number(match[2] ?? match[1]) > MAX_PORT) {
-    throw invalid(
-      `invalid range format for --expose: ${text}, error: strconv.ParseUint: parsing "${ports}": invalid syntax`,
-    );
+  const bad = (why: string): BerthError => invalid(`invalid range format for --expose: ${text}, error: ${why}`);
+  if (ports === "") throw bad("empty string specified for ports");
+  const [, begin = ports, end = begin] = /^([^-]*)-(.*)$/.exec(ports) ?? [];
+  for (const number of [begin, end]) {
+    const quoted = `strconv.ParseUint: parsing ${JSON.stringify(number)}`;
+    if (!/^\d+$/.test(number)) throw bad(`${quoted}: invalid syntax`);
+    if (Number(number) > MAX_PORT) throw bad(`${quoted}: value out of range`);
   }
-  return numbers({ first: Number(match[1]), last: Number(match[2] ?? match[1]) }).map((n) => `${n}/${proto}`);
+  if (Number(end) < Number(begin)) throw bad(`invalid range specified for port: ${ports}`);
+  return numbers({ first: Number(begin), last: Number(end) }).map((n) => `${n}/${proto}`);
 }
 
 const numbers = (range: Range): number[] =>
@@ -63,7 +66,7 @@ function parsePublish(text: string): { port: string; binding: PortBinding }[] {
   const long = /(^|,)(target|published|protocol|mode)=/.test(text) ? longPublish(text) : text;
   const { ports, proto } = splitProto(long);
   const { ip, host, container } = splitParts(ports);
-  if (container === "") throw invalid(`no port specified: ${text}<empty>`);
+  if (container === "") throw invalid(`no port specified: ${long}<empty>`);
   const inside = parseRange(container, "containerPort");
   const outside = host === "" ? undefined : parseRange(host, "hostPort");
   const count = inside.last - inside.first;
@@ -87,6 +90,7 @@ function splitParts(text: string): { ip: string; host: string; container: string
   const container = parts.pop() ?? "";
   const host = parts.pop() ?? "";
   const raw = parts.join(":");
+  if (/^\[[^\]]*$/.test(raw)) throw invalid(`invalid IP address ${raw}: address ${raw}:: missing ']' in address`);
   const ip = raw.replace(/^\[(.*)\]$/, "$1");
   if (raw !== "" && isIP(ip) === 0) throw invalid(`invalid IP address: ${raw}`);
   return { ip, host, container };

@@ -23,7 +23,7 @@ export const RESOURCE_FLAGS = {
   "kernel-memory": { kind: "bytes", help: "Taken for compatibility; kernels ignore it" },
   memory: { kind: "bytes", short: "m", help: "Memory limit" },
   "memory-reservation": { kind: "bytes", help: "Soft memory limit" },
-  "memory-swap": { kind: "bytes", help: "Limit of memory and swap together, -1 for no limit" },
+  "memory-swap": { kind: "swap", help: "Limit of memory and swap together, -1 for no limit" },
   "memory-swappiness": { kind: "int", help: "Readiness to swap, 0 to 100; -1 for the host's", fallback: -1 },
   "oom-kill-disable": { kind: "bool", help: "Do not kill on lack of memory" },
   "oom-score-adj": { kind: "int", help: "Preference of the kernel's killer, -1000 to 1000" },

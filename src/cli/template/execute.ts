@@ -1,6 +1,7 @@
 import { BerthError, messageOf } from "../../spec/errors.ts";
-import { FUNCTIONS, type TemplateFunction } from "./functions.ts";
+import { FUNCTIONS, TEXT_ARGUMENTS, type TemplateFunction, wrongCount } from "./functions.ts";
 import { type Call, type Expr, type Node, type Pipe, parseTemplate } from "./parser.ts";
+import { goType } from "./printf.ts";
 import { isRecord, NilOf, namedText, nilFor, Row, truth } from "./values.ts";
 
 /** How a template treats a field that is not there: `error` as Docker's inspect, `row` with a listing's words. */
@@ -125,6 +126,11 @@ function setVariable(run: Run, name: string, what: { value: unknown; assign: boo
 function evalCall(run: Run, call: Call, from: { dot: unknown; piped: Found | undefined }): Found {
   const [first, ...rest] = call.words;
   if (!first) return { value: undefined };
+  if (first.kind === "literal" || first.kind === "dot" || first.kind === "nil") {
+    if (rest.length > 0 || from.piped)
+      failAt(first.at, `<${first.text}>: can't give argument to non-function ${first.text}`);
+    if (first.kind === "nil") failAt(first.at, "<nil>: nil is not a command");
+  }
   if (first.kind === "function") return callFunction(run, first, { rest, text: call.text, ...from });
   const args = (): unknown[] => [
     ...rest.map((word) => evalOperand(run, word, { dot: from.dot, args: [] }).value),
@@ -141,9 +147,12 @@ function callFunction(
 ): Found {
   const stops = word.name === "and" ? (v: unknown) => !truth(v) : word.name === "or" ? truth : undefined;
   const args: unknown[] = [];
-  for (const expr of from.rest) {
+  const why = wrongCount(word.name, from.rest.length + (from.piped ? 1 : 0));
+  if (why) failAt(word.at, `<${word.name}>: ${why}`);
+  for (const [i, expr] of from.rest.entries()) {
     const { value } = evalOperand(run, expr, { dot: from.dot, args: [] });
     if (stops?.(value)) return { value };
+    if (TEXT_ARGUMENTS[word.name]?.includes(i)) checkText(expr, value);
     args.push(value);
   }
   if (from.piped) args.push(from.piped.value);
@@ -152,6 +161,15 @@ function callFunction(
   } catch (error) {
     return failAt(word.at, `<${from.text}>: error calling ${word.name}: ${messageOf(error)}`);
   }
+}
+
+/** Fields of rows are always text in Docker, whatever Berth keeps them as. */
+function checkText(expr: Expr, value: unknown): void {
+  if (typeof value === "string" || value === undefined) return;
+  if (expr.kind === "literal") failAt(expr.at, `<${expr.text}>: expected string; found ${expr.text}`);
+  if (expr.kind !== "field" || !(Array.isArray(value) || typeof value === "boolean")) return;
+  const shown = `<.${expr.names.join(".")}>`;
+  failAt(expr.at, `${shown}: wrong type for value; expected string; got ${goType(value)}`);
 }
 
 function evalOperand(run: Run, expr: Expr, from: { dot: unknown; args: unknown[] }): Found {
@@ -206,6 +224,7 @@ function member(
       : failAt(want.at, `${shown}: nil pointer evaluating interface {}.${want.name}`);
   }
   if (!isRecord(value)) return failAt(want.at, `${shown}: can't evaluate field ${want.name} in type interface {}`);
+  if (want.args.length > 0) failAt(want.at, `${shown}: ${want.name} is not a method but has arguments`);
   const found = Object.hasOwn(value, want.name) ? value[want.name] : undefined;
   if (found === undefined) {
     return run.missing === "zero"

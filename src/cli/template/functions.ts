@@ -1,4 +1,5 @@
 import { BerthError } from "../../spec/errors.ts";
+import { goType, sprintf } from "./printf.ts";
 import { goText, isRecord, NilOf, Row, truth } from "./values.ts";
 
 /** A template's function: takes evaluated arguments. */
@@ -27,11 +28,13 @@ export function goJson(value: unknown, options: { escape?: boolean; indent?: num
 function compare(a: unknown, b: unknown): number {
   if (typeof a === "number" && typeof b === "number") return a - b;
   if (typeof a === "string" && typeof b === "string") return a < b ? -1 : a > b ? 1 : 0;
+  if (typeof a === typeof b) return fail("invalid type for comparison");
   return fail("incompatible types for comparison");
 }
 
 function equal(a: unknown, b: unknown): boolean {
   if (a === undefined || a === null || a instanceof NilOf) return b === undefined || b === null || b instanceof NilOf;
+  if (typeof a === "object") return fail(`non-comparable type ${text(a)}: ${goType(a)}`);
   if (typeof a !== typeof b) return fail("incompatible types for comparison");
   return a === b;
 }
@@ -41,13 +44,15 @@ function index(value: unknown, ...keys: unknown[]): unknown {
   for (const key of keys) {
     if (at instanceof Row) at = at.fields[String(key)];
     else if (Array.isArray(at) || typeof at === "string") {
+      if (typeof key !== "number") fail(`cannot index slice/array with type ${goType(key)}`);
       const n = Number(key);
       if (!Number.isInteger(n) || n < 0 || n >= at.length) fail(`index out of range: ${text(key)}`);
       at = typeof at === "string" ? at.charCodeAt(n) : at[n];
-    } else if (isRecord(at) && !(at instanceof NilOf))
+    } else if (isRecord(at) && !(at instanceof NilOf)) {
+      if (typeof key !== "string") fail(`value has type ${goType(key)}; should be string`);
       at = Object.hasOwn(at, String(key)) ? at[String(key)] : zeroOf(at);
-    else if (at instanceof NilOf && at.shape === "map") at = undefined;
-    else fail("index of untyped nil");
+    } else if (at instanceof NilOf && at.shape === "map") at = undefined;
+    else fail(at === undefined || at === null ? "index of untyped nil" : `can't index item of type ${goType(at)}`);
   }
   return at;
 }
@@ -62,45 +67,16 @@ function length(value: unknown): number {
   if (value instanceof NilOf) return 0;
   if (Array.isArray(value)) return value.length;
   if (typeof value === "string") return Buffer.byteLength(value);
-  return isRecord(value) ? Object.keys(value).length : fail("len of nil pointer");
+  if (value === undefined || value === null) return fail("len of nil pointer");
+  return isRecord(value) ? Object.keys(value).length : fail(`len of type ${goType(value)}`);
 }
 
 function slice(value: unknown, from: unknown = 0, to?: unknown): unknown {
-  if (!Array.isArray(value) && typeof value !== "string") return fail("can't slice item");
+  if (!Array.isArray(value) && typeof value !== "string") return fail(`can't slice item of type ${goType(value)}`);
   const end = to === undefined ? value.length : Number(to);
-  if (Number(from) > value.length || end > value.length || Number(from) > end) fail("index out of range");
+  for (const at of [Number(from), end]) if (at < 0 || at > value.length) fail(`index out of range: ${at}`);
+  if (Number(from) > end) fail(`invalid slice index: ${text(from)} > ${end}`);
   return value.slice(Number(from), end);
-}
-
-/** Go's fmt verbs that templates use: %s %v %d %q %x %t %f %% with flags, width and precision. */
-export function sprintf(format: unknown, ...args: unknown[]): string {
-  let at = 0;
-  return String(format).replace(
-    /%([-+ 0#]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])/g,
-    (_all, flags: string, width, precision, verb: string) => {
-      if (verb === "%") return "%";
-      if (at >= args.length) return `%!${verb}(MISSING)`;
-      const shown = verbText(verb, args[at++], precision === undefined ? undefined : Number(precision));
-      const wide = Number(width ?? 0);
-      if (flags.includes("-")) return shown.padEnd(wide);
-      return flags.includes("0") ? shown.padStart(wide, "0") : shown.padStart(wide);
-    },
-  );
-}
-
-function verbText(verb: string, value: unknown, precision: number | undefined): string {
-  switch (verb) {
-    case "q":
-      return JSON.stringify(text(value));
-    case "x":
-      return typeof value === "number" ? value.toString(16) : Buffer.from(text(value)).toString("hex");
-    case "f":
-      return Number(value).toFixed(precision ?? 6);
-    case "d":
-      return typeof value === "number" ? String(value) : `%!d(string=${text(value)})`;
-    default:
-      return precision === undefined ? text(value) : text(value).slice(0, precision);
-  }
 }
 
 function print(...args: unknown[]): string {
@@ -119,7 +95,8 @@ export const FUNCTIONS: Record<string, TemplateFunction> = {
   and: (...args) => args.find((a) => !truth(a)) ?? args.at(-1),
   or: (...args) => args.find((a) => truth(a)) ?? args.at(-1),
   not: (value) => !truth(value),
-  eq: (a, ...others) => others.some((b) => equal(a, b)),
+  eq: (a, ...others) =>
+    others.length === 0 ? fail("missing argument for comparison") : others.some((b) => equal(a, b)),
   ne: (a, b) => !equal(a, b),
   lt: (a, b) => compare(a, b) < 0,
   le: (a, b) => compare(a, b) <= 0,
@@ -134,7 +111,10 @@ export const FUNCTIONS: Record<string, TemplateFunction> = {
   html: (...args) => print(...args).replace(/[&<>"']/g, (c) => HTML[c] ?? c),
   urlquery: (...args) => encodeURIComponent(print(...args)).replaceAll("%20", "+"),
   js: (...args) =>
-    print(...args).replace(/[\\'"<>&=\n\r\t]/g, (c) => JS[c] ?? `\\u00${c.charCodeAt(0).toString(16).toUpperCase()}`),
+    print(...args).replace(
+      /[\\'"<>&=\n\r\t]/g,
+      (c) => JS[c] ?? `\\u${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`,
+    ),
   json: (value) => goJson(value, { escape: value instanceof Row }),
   join: (list, separator) => (Array.isArray(list) ? list : []).map(text).join(text(separator)),
   split: (value, separator) => text(value).split(text(separator)),
@@ -145,6 +125,30 @@ export const FUNCTIONS: Record<string, TemplateFunction> = {
   pad: (value, before, after) =>
     text(value) === "" ? "" : " ".repeat(Number(before)) + text(value) + " ".repeat(Number(after)),
   truncate: (value, size) => [...text(value)].slice(0, Number(size)).join(""),
+};
+
+const AT_LEAST_ONE = new Set(["and", "or", "eq", "index", "slice", "printf"]);
+const ANY = new Set(["print", "println", "html", "js", "urlquery"]);
+const COUNTS: Record<string, number> = { ne: 2, lt: 2, le: 2, gt: 2, ge: 2, join: 2, split: 2, truncate: 2, pad: 3 };
+
+/** Why a function cannot take this many arguments, in Go's words; undefined where it can. */
+export function wrongCount(name: string, count: number): string | undefined {
+  if (ANY.has(name)) return undefined;
+  const want = AT_LEAST_ONE.has(name) ? "at least 1" : String(COUNTS[name] ?? 1);
+  const fits = AT_LEAST_ONE.has(name) ? count >= 1 : count === Number(want);
+  return fits ? undefined : `wrong number of args for ${name}: want ${want} got ${count}`;
+}
+
+/** Positions of arguments that have to be text. */
+export const TEXT_ARGUMENTS: Record<string, readonly number[]> = {
+  upper: [0],
+  lower: [0],
+  title: [0],
+  split: [0, 1],
+  join: [1],
+  pad: [0],
+  truncate: [0],
+  printf: [0],
 };
 
 /** For the header line of `table` templates: the functions that would change a value keep a column's title whole. */

@@ -2,11 +2,10 @@ import { lex, type Piece, syntaxError, type Token } from "./lexer.ts";
 
 /** An operand or call. `chain` are the field names behind it: `$x.A.B`, `(f).C`. */
 export type Expr =
-  | { kind: "dot" }
-  | { kind: "nil" }
+  | { kind: "dot" | "nil"; at: number; text: string }
   | { kind: "field"; names: string[]; at: number }
   | { kind: "variable"; name: string; names: string[]; at: number }
-  | { kind: "literal"; value: string | number | boolean }
+  | { kind: "literal"; value: string | number | boolean; at: number; text: string }
   | { kind: "function"; name: string; at: number }
   | { kind: "pipe"; pipe: Pipe; names: string[]; at: number };
 
@@ -37,7 +36,7 @@ const KEYWORDS = new Set(["if", "with", "range", "else", "end", "break", "contin
 
 /** Parses Go's text/template without named templates. `functions` are the names that may be called. Throws `invalid-argument`. */
 export function parseTemplate(source: string, functions: ReadonlySet<string>): Node[] {
-  const state: State = { source, pieces: lex(source), at: 0, functions, variables: [""] };
+  const state: State = { source, pieces: lex(source), at: 0, functions, variables: [""], ranges: 0 };
   const { nodes, end } = parseList(state);
   if (end) throw syntaxError(`unexpected {{${end.word}}}`);
   return nodes;
@@ -49,6 +48,8 @@ interface State {
   variables: string[];
   pieces: Piece[];
   at: number;
+  /** How many ranges are open here. */
+  ranges: number;
   functions: ReadonlySet<string>;
 }
 
@@ -66,21 +67,28 @@ function parseList(state: State): { nodes: Node[]; end?: Ending } {
     }
     const [first, ...rest] = piece.tokens;
     const word = first?.kind === "word" && KEYWORDS.has(first.text) ? first.text : "";
+    const [extra] = rest;
+    if (word === "end" && extra) throw syntaxError(`unexpected ${quoted(state, extra)} in end`);
     if (word === "end" || word === "else") return { nodes, end: { word, tokens: rest } };
     if (word === "if" || word === "with" || word === "range") nodes.push(parseBlock(state, word, rest));
-    else if (word === "break") nodes.push({ kind: "break" });
-    else if (word === "continue") nodes.push({ kind: "continue" });
-    else if (word !== "") throw syntaxError(`{{${word}}} is not supported`);
+    else if (word === "break" || word === "continue") {
+      if (state.ranges === 0) throw syntaxError(`{{${word}}} outside {{range}}`);
+      nodes.push({ kind: word });
+    } else if (word !== "") throw syntaxError(`{{${word}}} is not supported`);
     else nodes.push({ kind: "action", pipe: parsePipe({ tokens: piece.tokens, at: 0, state }) });
   }
   return { nodes };
 }
 
+const quoted = (state: State, token: Token): string => JSON.stringify(state.source.slice(token.at, token.end));
+
 function parseBlock(state: State, kind: "if" | "with" | "range", tokens: Token[]): Node {
   if (tokens.length === 0) throw syntaxError(`missing value for ${kind}`);
   const known = [...state.variables];
-  const pipe = parsePipe({ tokens, at: 0, state });
+  const pipe = parsePipe({ tokens, at: 0, state, most: kind === "range" ? 2 : 1, where: kind });
+  if (kind === "range") state.ranges++;
   const { nodes: body, end } = parseList(state);
+  if (kind === "range") state.ranges--;
   if (!end) throw syntaxError("unexpected EOF");
   const otherwise = end.word === "end" ? [] : parseElse(state, end.tokens);
   state.variables = known;
@@ -101,6 +109,11 @@ interface Reader {
   tokens: Token[];
   at: number;
   state: State;
+  /** How many variables may be declared, and in what. */
+  most?: number;
+  where?: string;
+  /** Within parentheses. */
+  inside?: boolean;
 }
 
 function isPunct(token: Token | undefined, text: string): boolean {
@@ -113,16 +126,23 @@ function parsePipe(reader: Reader): Pipe {
   const calls: Call[] = [parseCall(reader)];
   while (isPunct(reader.tokens[reader.at], "|")) {
     reader.at++;
-    calls.push(parseCall(reader));
+    // Go passes over a pipe's last bar with nothing behind it.
+    if (!reader.tokens[reader.at]) break;
+    const call = parseCall(reader);
+    const [first] = call.words;
+    if (first && (first.kind === "literal" || first.kind === "nil" || first.kind === "dot"))
+      throw syntaxError(`non executable command in pipeline stage ${calls.length + 1}`);
+    calls.push(call);
   }
-  const extra = reader.tokens[reader.at];
-  if (extra && !isPunct(extra, ")")) throw syntaxError(`unexpected ${JSON.stringify(extra.text)} in operand`);
+  if (isPunct(reader.tokens[reader.at], ")") && !reader.inside) throw syntaxError("unexpected right paren");
   return { names, assign, calls };
 }
 
 function parseDeclaration(reader: Reader): { names: string[]; assign: boolean } {
   const [a, b, c, d] = reader.tokens.slice(reader.at, reader.at + 4);
   if (a?.kind !== "variable") return { names: [], assign: false };
+  const tooMany = isPunct(b, ",") && c?.kind === "variable" && (reader.most ?? 1) < (isPunct(d, ",") ? 3 : 2);
+  if (tooMany) throw syntaxError(`too many declarations in ${reader.where ?? "command"}`);
   const known = (token: Token): string => {
     if (!reader.state.variables.includes(token.text)) throw syntaxError(`undefined variable "$${token.text}"`);
     return token.text;
@@ -143,15 +163,25 @@ function parseCall(reader: Reader): Call {
   const at = reader.tokens[reader.at]?.at ?? 0;
   for (let token = reader.tokens[reader.at]; token; token = reader.tokens[reader.at]) {
     if (isPunct(token, "|") || isPunct(token, ")")) break;
+    if (words.length > 0 && !token.spaced && token.kind !== "punct" && token.kind !== "field")
+      throw syntaxError(`unexpected ${quoted(reader.state, token)} in operand`);
     words.push(parseOperand(reader, token));
   }
-  if (words.length === 0) throw syntaxError("missing value for command");
+  if (words.length === 0) {
+    const bar = isPunct(reader.tokens[reader.at], "|");
+    throw syntaxError(bar ? 'unexpected "|" in command' : "missing value for command");
+  }
   const end = reader.tokens[reader.at - 1]?.end ?? at;
   return { words, at, text: reader.state.source.slice(at, end) };
 }
 
 function parseOperand(reader: Reader, token: Token): Expr {
   reader.at++;
+  const next = reader.tokens[reader.at];
+  const shown = { at: token.at, text: reader.state.source.slice(token.at, token.end) };
+  const isValue = isPunct(token, ".") || token.kind === "word" || token.kind === "string" || token.kind === "number";
+  if (isValue && next?.kind === "field" && !next.spaced && !reader.state.functions.has(token.text))
+    throw syntaxError(`unexpected . after term ${JSON.stringify(shown.text)}`);
   switch (token.kind) {
     case "field": {
       const chain = parseChain(reader);
@@ -166,10 +196,10 @@ function parseOperand(reader: Reader, token: Token): Expr {
       if (!reader.state.variables.includes(token.text)) throw syntaxError(`undefined variable "$${token.text}"`);
       return { kind: "variable", name: token.text, names: parseChain(reader), at: token.at };
     case "string":
-      return { kind: "literal", value: token.text };
+      return { kind: "literal", value: token.text, ...shown };
     case "number":
     case "char":
-      return { kind: "literal", value: Number(token.text) };
+      return { kind: "literal", value: Number(token.text), ...shown };
     case "word":
       return parseWord(reader, token);
     default:
@@ -178,16 +208,26 @@ function parseOperand(reader: Reader, token: Token): Expr {
 }
 
 function parseWord(reader: Reader, token: Token): Expr {
-  if (token.text === "true" || token.text === "false") return { kind: "literal", value: token.text === "true" };
-  if (token.text === "nil") return { kind: "nil" };
+  const shown = { at: token.at, text: token.text };
+  if (token.text === "true" || token.text === "false")
+    return { kind: "literal", value: token.text === "true", ...shown };
+  if (token.text === "nil") return { kind: "nil", ...shown };
   if (!reader.state.functions.has(token.text)) throw syntaxError(`function ${JSON.stringify(token.text)} not defined`);
   return { kind: "function", name: token.text, at: token.at };
 }
 
 function parsePunct(reader: Reader, token: Token): Expr {
-  if (token.text === ".") return { kind: "dot" };
+  if (token.text === ".") {
+    const before = reader.tokens[reader.at - 2];
+    if (before?.kind === "field" && !token.spaced) throw syntaxError("unexpected <.> in operand");
+    return { kind: "dot", at: token.at, text: "." };
+  }
   if (token.text !== "(") throw syntaxError(`unexpected ${JSON.stringify(token.text)} in operand`);
+  if (isPunct(reader.tokens[reader.at], ")")) throw syntaxError("missing value for parenthesized pipeline");
+  const outer = reader.inside ?? false;
+  reader.inside = true;
   const pipe = parsePipe(reader);
+  reader.inside = outer;
   if (!isPunct(reader.tokens[reader.at], ")")) throw syntaxError("unclosed left paren");
   reader.at++;
   return { kind: "pipe", pipe, names: parseChain(reader), at: token.at };

@@ -30,6 +30,42 @@ for (const { template, output, error } of GOLDEN.cases) {
   });
 }
 
+/** More of the same: a line each, `output` or `error`. */
+const WORDS: { template: string; output?: string; error?: string }[] = readFileSync(
+  join(import.meta.dir, "testdata/inspect.jsonl"),
+  "utf8",
+)
+  .trimEnd()
+  .split("\n")
+  .map((line) => JSON.parse(line));
+
+test.each(WORDS.map((line): [string, typeof line] => [JSON.stringify(line.template), line]))(
+  "docker inspect -f %s",
+  (_, { template, output = "", error = "" }) => {
+    expect(run(template, GOLDEN.data)).toEqual({ output, error });
+  },
+);
+
+test("what Berth's templates leave out is said", () => {
+  for (const word of ["define", "block", "template"])
+    expect(run(`{{${word} "x"}}`, {}).error).toEndWith(`{{${word}}} is not supported`);
+  expect(run("{{call .Name}}", {}).error).toEndWith('function "call" not defined');
+});
+
+test("printf: flags, widths, and what does not fit its verb", () => {
+  const cases: [string, string][] = [
+    ['"%05.1f|%+.1e|%6d|%-4dx" 3.14159 1500.0 -7 7', "003.1|+1.5e+03|    -7|7   x"],
+    ['"%s %d %t" true "x" 1', "%!s(bool=true) %!d(string=x) %!t(int=1)"],
+    ['"%x %X %q" "az" "az" "a\\"b"', '617a 617A "a\\"b"'],
+    ['"100%"', "100%!(NOVERB)"],
+    ['"%v" .list', "[1 2]"],
+    ['"%s|%v" nil .none', "%!s(<nil>)|<nil>"],
+    ['"%05d|%05d" -12 12', "-0012|00012"],
+  ];
+  for (const [args, want] of cases)
+    expect(run(`{{printf ${args}}}`, { list: [1, 2], none: null }).output).toBe(`${want}\n`);
+});
+
 test("a row's fields may be computed, take arguments, and are JSON by name", () => {
   const row = new Row({ Name: "x", ID: "<1>", Label: (key: unknown) => `label ${key}`, Platform: null });
   expect(run('{{.ID}} {{.Label "a"}} {{.Name | upper}}', row).output).toBe("<1> label a X\n");
