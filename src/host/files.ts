@@ -23,14 +23,25 @@ export function fsyncPath(path: string): void {
   }
 }
 
-/** Replaces `path` whole: after a crash it has the old bytes or the new ones. With `durable` both file and folder are synced. */
+/** Replaces `path` whole: after a crash it has the old bytes or the new ones, and a failure leaves no other file. With `durable` both file and folder are synced. */
 export function writeAtomic(
   path: string,
   data: string | Uint8Array,
   options: { mode?: number; durable?: boolean } = {},
 ): void {
   const tmp = `${path}.${process.pid}.tmp`;
-  const fd = openSync(tmp, "w", options.mode ?? 0o644);
+  try {
+    writeWhole(tmp, data, options);
+    renameSync(tmp, path);
+  } catch (error) {
+    rmSync(tmp, { force: true });
+    throw error;
+  }
+  if (options.durable) fsyncPath(dirname(path));
+}
+
+function writeWhole(path: string, data: string | Uint8Array, options: { mode?: number; durable?: boolean }): void {
+  const fd = openSync(path, "w", options.mode ?? 0o644);
   try {
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
     for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
@@ -38,8 +49,6 @@ export function writeAtomic(
   } finally {
     closeSync(fd);
   }
-  renameSync(tmp, path);
-  if (options.durable) fsyncPath(dirname(path));
 }
 
 /** Makes a folder with its parents; an existing one is fine. */

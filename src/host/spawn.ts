@@ -1,4 +1,6 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { constants } from "node:os";
 import { BerthError, errnoOf } from "../spec/errors.ts";
 
 /** What a finished program left. `code` is 128+n where a signal ended it. */
@@ -34,10 +36,14 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
     const err: Buffer[] = [];
     child.stdout?.on("data", (b: Buffer) => out.push(b));
     child.stderr?.on("data", (b: Buffer) => err.push(b));
-    child.on("error", (e) => reject(errnoOf(e) === "ENOENT" ? notInstalled(file) : e));
+    child.on("error", (e) => reject(errnoOf(e) === "ENOENT" ? missing(file, options.cwd) : e));
     child.on("close", (code, signal) => {
       const text = (parts: Buffer[]): string => Buffer.concat(parts).toString();
-      resolve({ code: signal ? SIGNAL_BASE + 9 : (code ?? SIGNAL_BASE), stdout: text(out), stderr: text(err) });
+      resolve({
+        code: signal ? SIGNAL_BASE + constants.signals[signal] : (code ?? SIGNAL_BASE),
+        stdout: text(out),
+        stderr: text(err),
+      });
     });
     // A program that ends without reading its input is judged by its exit code, not by EPIPE.
     child.stdin?.on("error", () => undefined);
@@ -53,7 +59,10 @@ export async function runOk(argv: readonly string[], options: RunOptions = {}): 
   throw new BerthError("internal", `${argv[0]}: ${last}`);
 }
 
-function notInstalled(file: string): BerthError {
+/** The error for a program that is not on this host. */
+export /** The system's error is the same for a program and for a working folder that is not there. */
+function missing(file: string, cwd: string | undefined): BerthError {
+  if (cwd !== undefined && !existsSync(cwd)) return new BerthError("not-found", `${cwd}: no such folder`);
   return new BerthError("not-found", `${file}: not installed on this host`, {
     hint: `install the package that has ${file}`,
   });
