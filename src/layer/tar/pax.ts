@@ -41,6 +41,19 @@ export function paxRecord(key: string, value: string | Buffer): Buffer {
   return Buffer.concat([Buffer.from(String(length)), tail]);
 }
 
+/**
+ * An attribute's name as part of a key, which cannot hold `=`: as GNU tar, `%3D` and `%25` stand for `=` and `%`. Names with none of these stay as they are,
+ * since Docker does not read them otherwise.
+ */
+export function encodeXattr(name: string): string {
+  return /=|%3D|%25/.test(name) ? name.replaceAll("%", "%25").replaceAll("=", "%3D") : name;
+}
+
+/** The name that `encodeXattr` or GNU tar wrote. */
+export function decodeXattr(text: string): string {
+  return text.includes("%3D") || text.includes("%25") ? text.replaceAll("%3D", "=").replaceAll("%25", "%") : text;
+}
+
 /** A record's value as a whole decimal number. */
 export function paxInteger(key: string, value: Buffer): number {
   const n = decimal(value.toString("latin1"));

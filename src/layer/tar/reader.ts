@@ -11,7 +11,7 @@ import {
   type TarType,
 } from "./header.ts";
 import { ByteInput } from "./input.ts";
-import { type PaxRecord, parsePax, paxInteger, paxTime } from "./pax.ts";
+import { decodeXattr, type PaxRecord, parsePax, paxInteger, paxTime } from "./pax.ts";
 import { checkMap, paxMap, readMap10, readOldGnuMap, type Segment, type SparseMap } from "./sparse.ts";
 
 /** Bytes of extensions (PAX records, long names) that one entry may have, and the archive's global header. */
@@ -224,7 +224,7 @@ function applyPax(header: TarHeader, raw: RawHeader, records: readonly PaxRecord
   for (const [key, value] of last) {
     if (key.startsWith(XATTR)) {
       header.xattrs ??= new Map();
-      header.xattrs.set(key.slice(XATTR.length), value);
+      header.xattrs.set(decodeXattr(key.slice(XATTR.length)), value);
     } else applyRecord(key, value, { header, raw, sparse });
   }
   return sparse;

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { sh, tarOf } from "../../testing/tar-kit.ts";
+import { chunks, sh, tarOf } from "../../testing/tar-kit.ts";
+import { readTar } from "./reader.ts";
 import { encodeHeader, tarHeader, writeTar } from "./writer.ts";
 
 const python = (tar: Buffer, expression: string): unknown => {
@@ -64,4 +65,19 @@ test("a body that is shorter or longer than its header says is an error, not a b
     const items = [{ header: tarHeader({ path: "x", size: 3 }), body: Buffer.from(body) }];
     await expect(Array.fromAsync(writeTar(items))).rejects.toThrow(/x: body and header differ in size/);
   }
+});
+
+test("attribute names with = and % are written as GNU tar writes them, and read back", async () => {
+  const names = ["user.a=b", "user.100%", "user.x%3Dy", "user.z%25", "user.%=%"];
+  const xattrs = new Map(names.map((name) => [name, Buffer.from(`${name}=value`)]));
+  const bytes = Buffer.concat(await Array.fromAsync(writeTar([{ header: tarHeader({ path: "f", xattrs }) }])));
+  const text = bytes.toString("latin1");
+  for (const key of ["user.a%3Db", "user.100%", "user.x%253Dy", "user.z%2525", "user.%25%3D%25"]) {
+    expect(text).toContain(`SCHILY.xattr.${key}=`);
+  }
+  const seen = new Map<string, string>();
+  for await (const { header } of readTar(chunks(bytes))) {
+    for (const [name, value] of header.xattrs ?? []) seen.set(name, value.toString());
+  }
+  expect(seen).toEqual(new Map(names.map((name) => [name, `${name}=value`])));
 });

@@ -1,6 +1,6 @@
 import { encodeName } from "../names.ts";
 import { BLOCK, type TarHeader, type TarType } from "./header.ts";
-import { paxRecord } from "./pax.ts";
+import { encodeXattr, paxRecord } from "./pax.ts";
 
 /** The two blocks of zeros that end an archive. */
 export const TAR_END: Buffer = Buffer.alloc(2 * BLOCK);
@@ -78,7 +78,7 @@ function extensions(header: TarHeader, path: string): Buffer[] {
     out.push(paxRecord("mtime", timeText(header.mtimeSec, header.mtimeNsec)));
   }
   for (const name of [...(header.xattrs?.keys() ?? [])].sort()) {
-    out.push(paxRecord(`SCHILY.xattr.${name}`, header.xattrs?.get(name) ?? ""));
+    out.push(paxRecord(`SCHILY.xattr.${encodeXattr(name)}`, header.xattrs?.get(name) ?? ""));
   }
   return out;
 }
