@@ -5,7 +5,7 @@ import type { ApiRequest } from "./types.ts";
 import { conform, type Shape } from "./validate.ts";
 
 /** The most bytes that a JSON body may have. */
-export const MAX_JSON_BYTES = 4 * 1024 * 1024;
+const MAX_JSON_BYTES = 4 * 1024 * 1024;
 
 /**
  * The request's JSON body in that shape, or undefined where there is no body. T has to describe what `shape` lets through.

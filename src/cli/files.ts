@@ -10,7 +10,7 @@ export function openInput(ctx: Context, path: string): AsyncIterable<Uint8Array>
 }
 
 /** The type of what is at `path`. Throws in Docker's words where nothing is. */
-export function statInput(path: string): { isDirectory: boolean } {
+function statInput(path: string): { isDirectory: boolean } {
   try {
     return { isDirectory: statSync(path).isDirectory() };
   } catch (error) {

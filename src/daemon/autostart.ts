@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
-import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { selfCommand } from "../host/self.ts";
 import { BerthError, errnoOf } from "../spec/errors.ts";
 import { DEFAULTS } from "./config.ts";
+import { answers } from "./http/bind.ts";
 
 const IDLE_SECONDS = 600;
 const WAIT_MS = 20_000;
@@ -40,17 +40,6 @@ export async function startDaemon(execRoot: string = DEFAULTS.execRoot, flags: r
       await new Promise((done) => setTimeout(done, STEP_MS));
     }
   }
-}
-
-function answers(socket: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const client = connect(socket);
-    client.once("connect", () => {
-      client.destroy();
-      resolve(true);
-    });
-    client.once("error", () => resolve(false));
-  });
 }
 
 function takeLock(path: string): boolean {

@@ -99,7 +99,7 @@ const WITHOUT_EFFECT = new Set([
 ]);
 
 /** The flags of `berth daemon`: dockerd's where they apply. */
-export function daemonCommand(): Command {
+function daemonCommand(): Command {
   return new Command("berth daemon")
     .description("Run the engine in the foreground")
     .option("-H, --host <list>", "Daemon sockets to listen on (unix://PATH or tcp://HOST:PORT)", collect)

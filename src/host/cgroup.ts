@@ -30,7 +30,7 @@ export function cgroupMode(): CgroupMode {
 }
 
 /** The folders of a cgroup path such as `/berth/<id>` that exist: one on v2, one for each hierarchy on v1. */
-export function cgroupDirs(path: string): string[] {
+function cgroupDirs(path: string): string[] {
   if (cgroupMode() === "v2") return [join(ROOT, path)].filter((d) => existsSync(d));
   return V1_CONTROLLERS.map((c) => join(ROOT, c, path)).filter((d) => existsSync(d));
 }

@@ -32,7 +32,7 @@ export interface StoredImage extends Image {
 }
 
 /** The key of a reference that has a tag or a digest: its canonical form, nothing left out. */
-export function nameKey(ref: Reference): string {
+function nameKey(ref: Reference): string {
   return `${ref.domain}/${ref.path}${ref.digest ? `@${ref.digest}` : `:${ref.tag ?? "latest"}`}`;
 }
 

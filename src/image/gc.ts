@@ -23,8 +23,7 @@ export interface Swept {
   bytes: number;
 }
 
-/** Nothing. */
-export const NOTHING: Keep = { chains: [], blobs: [] };
+const NOTHING: Keep = { chains: [], blobs: [] };
 
 /** Sweeps the whole store. Returns the bytes freed. */
 export async function collectGarbage(catalog: Catalog, keep: Keep): Promise<number> {

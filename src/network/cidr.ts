@@ -35,7 +35,7 @@ export function parseCidr(text: string): { address: number; subnet: Subnet } {
 }
 
 /** The subnet of `prefix` bits that holds `address`. */
-export function subnetOf(address: number, prefix: number): Subnet {
+function subnetOf(address: number, prefix: number): Subnet {
   const size = 2 ** (BITS - prefix);
   return { base: Math.floor(address / size) * size, prefix };
 }

@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { majorOf, minorOf, S_IF } from "../host/sys.ts";
 import type { DeviceMapping, HostConfig } from "../spec/engine-api.ts";
 import { BerthError } from "../spec/errors.ts";
 import type { Device, LinuxResources } from "../spec/runtime-spec.ts";
@@ -12,9 +13,6 @@ export interface DeviceSetup {
   rules: Rule[];
 }
 
-const S_IFMT = 0o170000;
-const S_IFCHR = 0o020000;
-const S_IFBLK = 0o060000;
 /** Below /dev: made anew for each container, never taken from the host. */
 const OWN_FOLDERS = new Set(["pts", "shm", "mqueue", "console", "fd", "stdin", "stdout", "stderr", "core", "ptmx"]);
 const STANDARD: Rule[] = [
@@ -88,17 +86,16 @@ function hostDevices(folder: string): Device[] {
 }
 
 function toDevice(path: string, stat: { mode: number; rdev: number; uid: number; gid: number }): Device {
-  const type = (stat.mode & S_IFMT) === S_IFBLK ? "b" : "c";
+  const type = (stat.mode & S_IF.MT) === S_IF.BLK ? "b" : "c";
   return { type, path, ...numbersOf(stat.rdev), fileMode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid };
 }
 
 function isDevice(mode: number): boolean {
-  return (mode & S_IFMT) === S_IFCHR || (mode & S_IFMT) === S_IFBLK;
+  return (mode & S_IF.MT) === S_IF.CHR || (mode & S_IF.MT) === S_IF.BLK;
 }
 
-/** The kernel's 32-bit dev_t as stat(2) gives it (makedev(3)). */
 function numbersOf(rdev: number): { major: number; minor: number } {
-  return { major: (rdev >> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >> 12) & 0xfff00) };
+  return { major: majorOf(rdev), minor: minorOf(rdev) };
 }
 
 /** `c 1:3 rwm`, with `*` for any number (cgroup-v1/devices). */

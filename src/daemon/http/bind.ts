@@ -89,7 +89,7 @@ async function listening(server: NodeJS.EventEmitter, where: string): Promise<vo
 }
 
 /** True if something accepts connections on that unix socket. */
-async function answers(path: string): Promise<boolean> {
+export async function answers(path: string): Promise<boolean> {
   const probe = connect(path);
   try {
     await once(probe, "connect");

@@ -20,7 +20,7 @@ export function toApiRequest(
 }
 
 /** Path and query of a request target, in origin form or, as to a proxy, absolute form (RFC 9112 section 3.2). */
-export function splitTarget(target: string): { path: string; query: string } {
+function splitTarget(target: string): { path: string; query: string } {
   const origin = target.replace(/^https?:\/\/[^/?]*/i, "");
   const mark = origin.indexOf("?");
   if (mark < 0) return { path: origin || "/", query: "" };

@@ -62,6 +62,12 @@ test.each<[string, CreateBody, string, string]>([
     'create ./a: "./a" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
   ],
   [
+    "volume name of one letter",
+    host({ Binds: ["a:/x"] }),
+    "invalid-argument",
+    "create a: volume name is too short, names should be at least two alphanumeric characters",
+  ],
+  [
     "bind on root",
     host({ Binds: ["/a:/"] }),
     "invalid-argument",

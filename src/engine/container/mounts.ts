@@ -3,6 +3,7 @@ import { posix } from "node:path";
 import type { Mount as ApiMount, ContainerConfig, HostConfig, MountPoint } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
 import type { Mount } from "../../spec/runtime-spec.ts";
+import { checkVolumeName } from "../../volume/names.ts";
 import type { EngineContext } from "../context.ts";
 import type { MountRecord } from "../record.ts";
 
@@ -13,7 +14,6 @@ const IGNORED_MODES = [["z", "Z"], ["nocopy"], ["consistent", "cached", "delegat
 const TMPFS_FLAGS =
   /^(r[ow]|(no)?(exec|suid|dev|atime|diratime|relatime|strictatime)|a?sync|dirsync|defaults|remount|(no)?(mand|iversion)|r?(private|shared|slave|unbindable)|r?bind)$/;
 const TMPFS_VALUES = /^(size|mode|uid|gid|nr_inodes|nr_blocks|mpol|huge)=/;
-const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
 const bad = (message: string): BerthError => new BerthError("invalid-argument", message);
 
@@ -78,11 +78,7 @@ function parseBind(text: string, driver: string | undefined): PlannedMount {
       },
     };
   }
-  if (!VOLUME_NAME.test(source)) {
-    throw bad(
-      `create ${source}: "${source}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
-    );
-  }
+  checkVolumeName(source);
   return volume(
     destination,
     { name: source, copy: !mode.split(",").includes("nocopy"), ...driverOf(driver) },
