@@ -36,7 +36,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
     const err: Buffer[] = [];
     child.stdout?.on("data", (b: Buffer) => out.push(b));
     child.stderr?.on("data", (b: Buffer) => err.push(b));
-    child.on("error", (e) => reject(errnoOf(e) === "ENOENT" ? missing(file, options.cwd) : e));
+    child.on("error", (e) => reject(errnoOf(e) === "ENOENT" ? notFound(file, options.cwd) : e));
     child.on("close", (code, signal) => {
       const text = (parts: Buffer[]): string => Buffer.concat(parts).toString();
       resolve({
@@ -59,9 +59,8 @@ export async function runOk(argv: readonly string[], options: RunOptions = {}): 
   throw new BerthError("internal", `${argv[0]}: ${last}`);
 }
 
-/** The error for a program that is not on this host. */
-export /** The system's error is the same for a program and for a working folder that is not there. */
-function missing(file: string, cwd: string | undefined): BerthError {
+/** The error for ENOENT of a spawn: the system's is the same for a program and for a working folder that is not there. */
+export function notFound(file: string, cwd?: string): BerthError {
   if (cwd !== undefined && !existsSync(cwd)) return new BerthError("not-found", `${cwd}: no such folder`);
   return new BerthError("not-found", `${file}: not installed on this host`, {
     hint: `install the package that has ${file}`,
