@@ -1,6 +1,7 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { type Duplex, pipeline, Readable, type Writable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
+import { notFound } from "../host/spawn.ts";
 import { BerthError, errnoOf, messageOf } from "../spec/errors.ts";
 import { ZstdFrames } from "./zstd-frames.ts";
 
@@ -122,7 +123,7 @@ function outcome(child: ChildProcessByStdio<Writable, Readable, Readable>): Prom
   let text = "";
   child.stderr.on("data", (d: Buffer) => (text = (text + d).slice(0, 1000)));
   return new Promise((resolve, reject) => {
-    child.on("error", (e) => reject(errnoOf(e) === "ENOENT" ? notInstalled(child.spawnfile) : e));
+    child.on("error", (e) => reject(errnoOf(e) === "ENOENT" ? notFound(child.spawnfile) : e));
     child.on("close", (code) =>
       resolve(code === 0 ? undefined : text.trim().split("\n").at(-1) || `exit code ${code}`),
     );
@@ -131,10 +132,4 @@ function outcome(child: ChildProcessByStdio<Writable, Readable, Readable>): Prom
 
 function damaged(kind: Compression, cause: string, error?: unknown): BerthError {
   return new BerthError("invalid-argument", `${kind} data is damaged: ${cause}`, { cause: error });
-}
-
-function notInstalled(file: string): BerthError {
-  return new BerthError("not-found", `${file}: not installed on this host`, {
-    hint: `install the package that has ${file}`,
-  });
 }
