@@ -59,7 +59,8 @@ export async function ensureBridge(options: BridgeOptions): Promise<BridgeState>
       throw new BerthError("invalid-argument", `device ${name} is not a bridge`, { hint: "choose another --bridge" });
     }
     const owned = link ? (record?.owned ?? false) : true;
-    const plan = await planSubnet({ ...options, ...(record ? { record } : {}) }, link !== undefined && !owned);
+    const foreign = link !== undefined && !owned;
+    const plan = await planSubnet({ ...options, ...(record ? { record } : {}) }, { foreign, again: attempt > 0 });
     record = { name, subnet: formatSubnet(plan.subnet), gateway: formatAddress(plan.gateway), owned };
     options.save(record);
     const mtu = options.mtu ?? (link && !owned ? link.mtu : await defaultMtu());
@@ -101,16 +102,16 @@ interface Plan {
   chosen: boolean;
 }
 
-async function planSubnet(options: BridgeOptions, foreign: boolean): Promise<Plan> {
+/** `again`: it had to step back. What it had is no choice then, since its rival, which stepped back as well, would come back to the same. */
+async function planSubnet(options: BridgeOptions, now: { foreign: boolean; again: boolean }): Promise<Plan> {
   const { bip, record, name, inUse } = options;
   const recorded = record && { gateway: parseCidr(`${record.gateway}/32`).address, ...subnetIn(record.subnet) };
   if (recorded && inUse) return { ...recorded, chosen: false };
   if (bip !== undefined) return { ...parseBip(bip), chosen: false };
-  const [existing] = foreign ? await addressesOf(name) : [];
+  const [existing] = now.foreign ? await addressesOf(name) : [];
   if (existing) return { ...parseBip(existing), chosen: false };
-  if (recorded && !(await clashing(recorded.subnet, name))) return { ...recorded, chosen: true };
+  if (recorded && !now.again && !(await clashing(recorded.subnet, name))) return { ...recorded, chosen: true };
   const others = (await routes()).filter((route) => route.dev !== name);
-  // A daemon that had to step back takes any free one, hardly the same as its rival.
   const start = recorded ? randomInt(1000) : 0;
   return { ...chooseSubnet(others, start), chosen: true };
 }
