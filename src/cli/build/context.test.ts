@@ -1,6 +1,18 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { chmodSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -136,4 +148,98 @@ test("standard input is an archive or a Dockerfile, by its first bytes", async (
   if (!("text" in text)) throw new Error("a Dockerfile was taken for an archive");
   expect(tar(["-xOf", "-", "Dockerfile"], await bytesOf(packDockerfile(text.text)))).toBe("FROM z\n");
   expect("tar" in (await contextFromStdin(input(new Uint8Array([0x1f, 0x8b, 8, 0])), ""))).toBe(true);
+});
+
+test("empty folders, links to nowhere and out of the folder, FIFOs and special bits are packed as they are", async () => {
+  put("Dockerfile");
+  mkdirSync(join(root, "empty/inner"), { recursive: true });
+  chmodSync(join(root, "empty"), 0o1777);
+  chmodSync(join(root, "empty/inner"), 0o700);
+  symlinkSync("/etc/passwd", join(root, "absolute"));
+  symlinkSync("../../..", join(root, "climbing"));
+  symlinkSync("nowhere", join(root, "dangling"));
+  symlinkSync("loop", join(root, "loop"));
+  symlinkSync("empty", join(root, "to-folder"));
+  expect(spawnSync("mkfifo", ["-m", "600", join(root, "fifo")]).status).toBe(0);
+  const listing = tar(["-tvf", "-", "--numeric-owner"], await bytesOf(await packFolder(root, "")));
+  const short = listing
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.replace(/^(\S+) 0\/0 +\d+ \S+ \S+ /, "$1 "));
+  expect(short).toEqual([
+    expect.stringMatching(/^-r\S+ Dockerfile$/),
+    "lrwxrwxrwx absolute -> /etc/passwd",
+    "lrwxrwxrwx climbing -> ../../..",
+    "lrwxrwxrwx dangling -> nowhere",
+    "drwxrwxrwt empty/",
+    "drwx------ empty/inner/",
+    "prw------- fifo",
+    "lrwxrwxrwx loop -> loop",
+    "lrwxrwxrwx to-folder -> empty",
+  ]);
+});
+
+test("names and link targets around tar's hundred bytes, in letters of one byte and of more, arrive whole", async () => {
+  put("Dockerfile");
+  const names99 = [98, 99, 100, 101, 155, 156, 255].map((n) => "n".repeat(n));
+  const wide = [49, 50, 51, 85].map((n) => "é".repeat(n));
+  for (const name of [...names99, ...wide]) put(name, name);
+  for (const n of [99, 100, 101, 1000, 4000]) symlinkSync("t".repeat(n), join(root, `link${n}`));
+  mkdirSync(join(root, "d".repeat(99)));
+  mkdirSync(join(root, "d".repeat(100)));
+  const data = await bytesOf(await packFolder(root, ""));
+  const out = join(root, "..", `${root.split("/").at(-1)}-out`);
+  mkdirSync(out);
+  try {
+    tar(["-xf", "-", "-C", out], data);
+    expect(readdirSync(out).sort()).toEqual(readdirSync(root).sort());
+    for (const name of [...names99, ...wide]) expect(readFileSync(join(out, name), "utf8")).toBe(name);
+    for (const n of [99, 100, 101, 1000, 4000]) expect(readlinkSync(join(out, `link${n}`))).toBe("t".repeat(n));
+  } finally {
+    rmSync(out, { recursive: true });
+  }
+});
+
+test("the same folder gives the same bytes, and their sizes come in whole blocks", async () => {
+  for (const [name, size] of [
+    ["Dockerfile", 3],
+    ["a", 0],
+    ["b", 511],
+    ["c", 512],
+    ["d", 513],
+    ["e", 300_000],
+  ] as const)
+    put(name, "x".repeat(size));
+  const [first, second] = [await bytesOf(await packFolder(root, "")), await bytesOf(await packFolder(root, ""))];
+  expect(first.equals(second)).toBe(true);
+  expect(first.length % 512).toBe(0);
+  expect(tar(["-xOf", "-", "e"], first).length).toBe(300_000);
+});
+
+test.each([
+  ["*", ["Dockerfile", ".dockerignore"]],
+  ["*\n!b", ["Dockerfile", ".dockerignore", "b", "b/c", "b/c/d.txt", "b/e.md"]],
+  ["**/*.txt", ["Dockerfile", ".dockerignore", "a.md", "b", "b/c", "b/e.md"]],
+  ["*.txt", ["Dockerfile", ".dockerignore", "a.md", "b", "b/c", "b/c/d.txt", "b/e.md"]],
+  ["b/c", ["Dockerfile", ".dockerignore", "a.md", "a.txt", "b", "b/e.md"]],
+  ["/b/", ["Dockerfile", ".dockerignore", "a.md", "a.txt"]],
+  ["b\n!b/c/d.txt", ["Dockerfile", ".dockerignore", "a.md", "a.txt", "b/c/d.txt"]],
+  ["?.md", ["Dockerfile", ".dockerignore", "a.txt", "b", "b/c", "b/c/d.txt", "b/e.md"]],
+  ["[a-b]*", ["Dockerfile", ".dockerignore"]],
+  ["  b  \n\n#a.md\n", ["Dockerfile", ".dockerignore", "a.md", "a.txt"]],
+  ["../x\n./a.md", ["Dockerfile", ".dockerignore", "a.txt", "b", "b/c", "b/c/d.txt", "b/e.md"]],
+])(".dockerignore %j leaves these", async (rules, left) => {
+  for (const file of ["Dockerfile", "a.txt", "a.md", "b/c/d.txt", "b/e.md"]) put(file);
+  put(".dockerignore", rules);
+  const packed = (await names(await packFolder(root, ""))).map((name) => name.replace(/\/$/, ""));
+  expect(packed.sort()).toEqual([...left].sort());
+});
+
+test("a bad rule of .dockerignore is told before anything is sent", async () => {
+  put("Dockerfile");
+  put(".dockerignore", "[");
+  const error = await packFolder(root, "")
+    .then(names)
+    .catch((e: unknown) => e);
+  expect(error).toBeInstanceOf(Error);
 });

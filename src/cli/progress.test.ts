@@ -1,0 +1,148 @@
+import { describe, expect, test } from "bun:test";
+import type { ProgressLine } from "../client/images.ts";
+import type { Context } from "./context.ts";
+import { type ProgressOptions, showProgress } from "./progress.ts";
+
+interface Shown {
+  out: string;
+  err: string;
+  error?: unknown;
+}
+
+async function shown(lines: ProgressLine[], options: ProgressOptions & { terminal?: boolean } = {}): Promise<Shown> {
+  const kept: Shown = { out: "", err: "" };
+  const io = {
+    out: (text: string) => void (kept.out += text),
+    err: (text: string) => void (kept.err += text),
+    stdoutIsTerminal: () => options.terminal ?? false,
+  };
+  async function* stream(): AsyncGenerator<ProgressLine> {
+    yield* lines;
+  }
+  await showProgress({ io } as unknown as Context, stream(), options).catch((error: unknown) => {
+    kept.error = error;
+  });
+  return kept;
+}
+
+/** What a terminal shows of the text: just the sequences that a progress display uses. */
+function screen(text: string): string[] {
+  const rows = [""];
+  let row = 0;
+  let column = 0;
+  for (const [all, count, what] of text.matchAll(/\x1b\[(\d+)([ABK])|\r|\n|[^\x1b\r\n]+/g)) {
+    if (what === "A") row -= Number(count);
+    else if (what === "B") row += Number(count);
+    else if (what === "K") rows[row] = "";
+    else if (all === "\r") column = 0;
+    else if (all === "\n") {
+      row++;
+      column = 0;
+      rows[row] ??= "";
+    } else {
+      rows[row] = (rows[row] ?? "").slice(0, column) + all;
+      column += all.length;
+    }
+    expect(row).toBeGreaterThanOrEqual(0);
+    expect(row).toBeLessThan(rows.length);
+  }
+  return rows;
+}
+
+const step = (id: string, current: number, total = 100): ProgressLine => ({
+  id,
+  status: "Loading",
+  progressDetail: { current, total },
+});
+
+const PULL: ProgressLine[] = [
+  { status: "Pulling from library/x", id: "latest" },
+  { id: "aaa", status: "Waiting" },
+  { id: "bbb", status: "Waiting" },
+  step("bbb", 10),
+  step("aaa", 50),
+  step("bbb", 100),
+  { id: "bbb", status: "Done" },
+  { id: "aaa", status: "Done" },
+  { status: "Status: all of it" },
+];
+
+describe("on a terminal", () => {
+  test("each layer keeps its own line, and the last state is what remains", async () => {
+    const { out, err } = await shown(PULL, { terminal: true });
+    expect(err).toBe("");
+    expect(screen(out)).toEqual(["latest: Pulling from library/x", "aaa: Done", "bbb: Done", "Status: all of it", ""]);
+  });
+
+  test("at every moment the screen holds one line a layer, never a piece of an older one", async () => {
+    for (let n = 1; n <= PULL.length; n++) {
+      const rows = screen((await shown(PULL.slice(0, n), { terminal: true })).out);
+      const ids = rows.map((row) => row.split(":", 1)[0]);
+      expect(ids.slice(0, -1)).toEqual(["latest", "aaa", "bbb", "Status"].slice(0, ids.length - 1));
+    }
+    const half = screen((await shown(PULL.slice(0, 5), { terminal: true })).out);
+    expect(half[1]).toBe(`aaa: Loading [${"=".repeat(15)}${" ".repeat(15)}] 50%`);
+    expect(half[2]).toBe(`bbb: Loading [${"=".repeat(3)}${" ".repeat(27)}] 10%`);
+  });
+
+  test("bars are full at the end, and none where the whole is not known; the engine's own comes first", async () => {
+    const bar = async (line: ProgressLine): Promise<string> =>
+      screen((await shown([line], { terminal: true })).out)[0] ?? "";
+    expect(await bar(step("x", 0))).toBe(`x: Loading [${" ".repeat(30)}] 0%`);
+    expect(await bar(step("x", 100))).toBe(`x: Loading [${"=".repeat(30)}] 100%`);
+    expect(await bar(step("x", 250))).toContain(`[${"=".repeat(30)}]`);
+    expect(await bar(step("x", 5, 0))).toBe("x: Loading");
+    expect(await bar({ ...step("x", 5), progress: "[=>  ] 5B" })).toBe("x: Loading [=>  ] 5B");
+  });
+
+  test("what goes to standard error is plain all the same", async () => {
+    const { out, err } = await shown(PULL, { terminal: true, to: "err" });
+    expect(out).toBe("");
+    expect(err).not.toContain("\x1b");
+  });
+});
+
+describe("off a terminal", () => {
+  test("each change of state is a line, steps and repetitions are none", async () => {
+    const { out } = await shown([...PULL.slice(0, -1), { id: "aaa", status: "Done" }, ...PULL.slice(-1)]);
+    expect(out.split("\n")).toEqual([
+      "latest: Pulling from library/x",
+      "aaa: Waiting",
+      "bbb: Waiting",
+      "bbb: Done",
+      "aaa: Done",
+      "Status: all of it",
+      "",
+    ]);
+  });
+
+  test("a build's stream is passed on as it is", async () => {
+    expect((await shown([{ stream: "Step 1/2 : FROM x\n" }, { stream: " ---> " }, { stream: "1\n" }])).out).toBe(
+      "Step 1/2 : FROM x\n ---> 1\n",
+    );
+  });
+});
+
+test("quiet: nothing is printed, but text and objects are handed on", async () => {
+  const texts: string[] = [];
+  const ids: (string | undefined)[] = [];
+  const result = await shown([...PULL, { stream: "words" }, { aux: { ID: "sha256:1" } }], {
+    quiet: true,
+    onText: (text) => texts.push(text),
+    onAux: (aux) => ids.push(aux.ID),
+  });
+  expect([result, texts, ids]).toEqual([{ out: "", err: "" }, ["words"], ["sha256:1"]]);
+});
+
+test.each([
+  [{ error: "why" }, "why", undefined],
+  [{ error: "short", errorDetail: { message: "long\n" } }, "long", undefined],
+  [{ errorDetail: { code: 3, message: "the command ended with 3" } }, "the command ended with 3", 3],
+  [{ errorDetail: {} }, "unknown error", undefined],
+])("an error in the stream %j ends it, quiet or not", async (line, message, buildCode) => {
+  for (const quiet of [false, true]) {
+    const { out, error } = await shown([{ status: "before" }, line, { status: "behind" }], { quiet });
+    expect(out).toBe(quiet ? "" : "before\n");
+    expect(error).toMatchObject({ message, ...(buildCode === undefined ? {} : { buildCode }) });
+  }
+});
