@@ -41,14 +41,14 @@ export class LogFiles {
     }
   }
 
-  /** Goes to the oldest line. */
+  /**
+   * Goes to the oldest line. From the newest name to the oldest: a rotation in the middle moves files towards names that are still to be
+   * looked at, so none is missed.
+   */
   seekStart(): void {
-    for (let index = this.maxFiles - 1; index >= 0; index--) {
+    for (let index = 0; index < this.maxFiles; index++) {
       const file = openFile(this.name(index));
-      if (file) {
-        this.adopt(file, 0);
-        return;
-      }
+      if (file) this.adopt(file, 0);
     }
   }
 
