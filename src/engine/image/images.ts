@@ -28,7 +28,7 @@ export function imageBackend(ctx: EngineContext): ImageBackend {
     // biome-ignore lint/correctness/useYield: there is nothing to say but that it cannot be done
     pull: async function* (reference): AsyncGenerator<Progress> {
       throw new BerthError("not-implemented", `cannot pull ${reference}: this version has no registry client`, {
-        hint: "make a base image with 'berth bootstrap', read one with 'docker load' or 'docker import', or build it",
+        hint: "make a base image with 'berth bootstrap', read one with 'load' or 'import', or build it",
       });
     },
     prune: (filters) => pruneImages(ctx, filters),
