@@ -100,3 +100,18 @@ test("no untyped holes", () => {
   }
   expect(bad).toEqual([]);
 });
+
+/** Lines of the files that match, below src, test and tools. */
+function linesUnder(pattern: string, keep: (file: string) => boolean): number {
+  const files = [...new Glob(pattern).scanSync({ cwd: ROOT, onlyFiles: true })].filter(keep);
+  return files.reduce((sum, file) => sum + readFileSync(join(ROOT, file), "latin1").split("\n").length - 1, 0);
+}
+
+test("tests, with their golden cases, have at least as many lines as the code", () => {
+  const isTest = (f: string): boolean => f.endsWith(".test.ts") || /^(src\/testing|test)\//.test(f);
+  const isCase = (f: string): boolean => /\/(golden|testdata)\//.test(f);
+  const code = linesUnder("{src,tools}/**/*.ts", (f) => !isTest(f) && !generated(readFileSync(join(ROOT, f), "utf8")));
+  const tests = linesUnder("{src,test}/**/*.ts", (f) => f.endsWith(".test.ts") && !isCase(f));
+  const cases = linesUnder("{src,test}/**/{golden,testdata}/**/*", (f) => !f.endsWith(".test.ts"));
+  expect((tests + cases) / code).toBeGreaterThanOrEqual(1);
+});
