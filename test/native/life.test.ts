@@ -10,8 +10,8 @@ import { type Bench, collect, split, until, withHelpers } from "./harness.ts";
 const ALL = { stdin: true, stdout: true, stderr: true };
 
 /** A long-running container that prints what it reads. */
-async function running(bench: Bench) {
-  const options = bench.prepare(["cat"], { stdio: { stdin: true }, log: { maxSize: 0, maxFiles: 1 } });
+async function running(bench: Bench, command = ["cat"]) {
+  const options = bench.prepare(command, { stdio: { stdin: true }, log: { maxSize: 0, maxFiles: 1 } });
   const handle = await bench.launch(options);
   const { pid } = await handle.start();
   return { options, handle, pid };
@@ -50,7 +50,8 @@ withHelpers("life", (bench) => {
   });
 
   test("a SIGKILLed monitor is noticed, and what it leaves can be found and ended", async () => {
-    const { options, handle, pid } = await running(bench());
+    // A program that reads would end by itself, with the input that the monitor held.
+    const { options, handle, pid } = await running(bench(), ["sleep", "1000"]);
     const stream = await handle.attach(ALL);
     process.kill(handle.monitorPid, "SIGKILL");
     expect(await handle.exited).toMatchObject({ code: 255, error: expect.stringContaining("monitor ended") });
