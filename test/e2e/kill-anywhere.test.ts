@@ -185,13 +185,26 @@ async function problems(): Promise<string[]> {
   ];
 }
 
+/** Without /etc/protocols, as on a small system, nft prints numbers. */
+const PROTOCOLS: Record<string, string> = { "6": "tcp", "17": "udp" };
+
 /** `tcp 8080` for each element of the maps that publish ports. */
 async function published(): Promise<string[]> {
   const { stdout } = await run(daemon.inNet("nft", "-j", "list", "map", "ip", `berth-${daemon.name}`, "any"));
   const { nftables } = JSON.parse(stdout) as {
     nftables: { map?: { elem?: [{ concat: [string, number] }, unknown][] } }[];
   };
-  return nftables.flatMap((o) => (o.map?.elem ?? []).map(([key]) => key.concat.join(" "))).sort();
+  return nftables
+    .flatMap((o) =>
+      (o.map?.elem ?? []).map(
+        ([
+          {
+            concat: [protocol, port],
+          },
+        ]) => `${PROTOCOLS[protocol] ?? protocol} ${port}`,
+      ),
+    )
+    .sort();
 }
 
 function wanted(running: readonly Listed[]): string[] {
