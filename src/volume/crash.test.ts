@@ -59,10 +59,12 @@ test("create: the folder is there, the record is not: the content is kept", () =
   expect(service.isAnonymous("half")).toBe(false);
 });
 
-test("create: the outer folder alone is no volume, and is no hindrance", () => {
+test("create: the outer folder alone is no volume, and does not stay", () => {
   mkdirSync(join(root, "outer"), { recursive: true });
+  mkdirSync(join(root, "foreign/thing"), { recursive: true });
   const service = open();
   expect(names(service)).toEqual([]);
+  expect(readdirSync(root)).toEqual(["foreign"]);
   service.create({ name: "outer" });
   expect(existsSync(join(root, "outer/_data"))).toBe(true);
 });

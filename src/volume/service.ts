@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ensureDir, fsyncPath } from "../host/files.ts";
 import { runOk } from "../host/spawn.ts";
@@ -153,7 +153,12 @@ class Service implements VolumeService {
     }
     for (const [name] of this.#records.entries()) this.#makeFolder(name);
     for (const name of readdirSync(this.#root)) {
-      if (this.#records.get(name) || !existsSync(this.#folder(name))) continue;
+      if (name === REMOVING || this.#records.get(name)) continue;
+      if (!existsSync(this.#folder(name))) {
+        // A create that was killed after its first step: nobody can have written there.
+        if (readdirSync(join(this.#root, name)).length === 0) rmdirSync(join(this.#root, name));
+        continue;
+      }
       const labels = /^[0-9a-f]{64}$/.test(name) ? { [ANONYMOUS_LABEL]: "" } : {};
       this.#put({ name, createdAt: timestamp(statSync(this.#folder(name)).mtime), labels });
     }
