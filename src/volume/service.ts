@@ -152,8 +152,9 @@ class Service implements VolumeService {
       void bury(join(graves, grave)).catch(() => undefined); // Tried again at the next start.
     }
     for (const [name] of this.#records.entries()) this.#makeFolder(name);
-    for (const name of readdirSync(this.#root)) {
-      if (name === REMOVING || this.#records.get(name)) continue;
+    for (const entry of readdirSync(this.#root, { withFileTypes: true })) {
+      const { name } = entry;
+      if (!entry.isDirectory() || name === REMOVING || this.#records.get(name)) continue;
       if (!existsSync(this.#folder(name))) {
         // A create that was killed after its first step: nobody can have written there.
         if (readdirSync(join(this.#root, name)).length === 0) rmdirSync(join(this.#root, name));
