@@ -4,6 +4,8 @@ import Ajv, { type ValidateFunction } from "ajv";
 import { parse } from "yaml";
 
 interface Operation {
+  operationId: string;
+  tags?: string[];
   parameters?: { in: string; name: string; schema?: unknown }[];
   responses: Record<string, { schema?: unknown }>;
 }
@@ -20,8 +22,21 @@ export const SPEC_PATH = join(import.meta.dirname, "../../../shared/spec/engine-
 /** True where the specification is on this machine. */
 export const HAVE_SPEC: boolean = existsSync(SPEC_PATH);
 
+/** An operation that concerns one machine: its name, as `ContainerList`, and each status that is documented for it. */
+export interface SpecOperation {
+  id: string;
+  method: string;
+  /** As in the specification: `/containers/{id}/json`. */
+  path: string;
+  statuses: number[];
+}
+
 /** Checks real requests and answers against the Engine API's specification. */
 export interface SpecValidator {
+  /** All operations outside of Swarm and managed plugins. */
+  operations: SpecOperation[];
+  /** The operation that a request means; undefined: none of the specification's. */
+  operationOf(method: string, path: string): string | undefined;
   /**
    * What is wrong with an answer's parsed JSON body, one line each; none means that it conforms. `path` is as requested,
    * with or without version prefix and query. An operation or a status that the specification lacks is itself a finding.
@@ -58,6 +73,8 @@ export function loadSpecValidator(options: { path?: string; goNulls?: boolean } 
     return (validate.errors ?? []).map((e) => `${e.instancePath || "/"} ${e.message} ${JSON.stringify(e.params)}`);
   };
   return {
+    operations: singleMachine(spec),
+    operationOf: (method, path) => operation(method, path)?.operationId,
     validateResponse(method, path, status, body) {
       const found = operation(method, path);
       if (!found) return [`${method} ${path} is not in the specification`];
@@ -72,6 +89,18 @@ export function loadSpecValidator(options: { path?: string; goNulls?: boolean } 
       return schema === undefined ? [`${method} ${path} takes no body`] : check(schema, body);
     },
   };
+}
+
+const CLUSTER = ["Swarm", "Node", "Service", "Task", "Secret", "Config", "Plugin"];
+
+function singleMachine(spec: Document): SpecOperation[] {
+  return Object.entries(spec.paths).flatMap(([path, verbs]) =>
+    Object.entries(verbs)
+      .filter(([, operation]) => operation.responses && !CLUSTER.includes(operation.tags?.[0] ?? ""))
+      .map(([method, { operationId: id, responses }]) => {
+        return { id, method: method.toUpperCase(), path, statuses: Object.keys(responses).map(Number) };
+      }),
+  );
 }
 
 function holes(template: string): number {
