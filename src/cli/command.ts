@@ -31,8 +31,8 @@ export interface Command {
   summary: string;
   flags: FlagTable;
   failure: number;
-  /** Parses and runs. Usage errors are thrown as UsageError; `"help"` asks for the help text. */
-  invoke(ctx: () => Context, name: string, argv: readonly string[]): Promise<number | "help">;
+  /** Parses and runs. Usage errors are thrown as UsageError; `"help"` asks for the help text, `"short-help"` did so by `-h`. */
+  invoke(ctx: () => Context, name: string, argv: readonly string[]): Promise<number | "help" | "short-help">;
 }
 
 /** A command line that cannot be understood. `code` is the exit code: 125 for flags, 1 for a wrong number of arguments. */
@@ -57,11 +57,21 @@ export function command<T extends FlagTable>(spec: CommandSpec<T>): Command {
     failure: spec.failure ?? 1,
     async invoke(context, name, argv) {
       const line = parseOrUsage(spec, argv);
-      if (line.help) return "help";
+      if (line.help) return line.help === "long" ? "help" : "short-help";
+      const ctx = context();
+      for (const note of deprecations(spec.flags, line.given)) ctx.io.err(`${note}\n`);
       checkCount(name, line.args.length, spec.args);
-      return spec.run(context(), line);
+      return spec.run(ctx, line);
     },
   };
+}
+
+/** What pflag says of flags that are still taken. */
+function deprecations(flags: FlagTable, given: ReadonlySet<string>): string[] {
+  return [...given].flatMap((name) => {
+    const why = flags[name]?.deprecated;
+    return why === undefined ? [] : [`Flag --${name} has been deprecated, ${why}`];
+  });
 }
 
 function parseOrUsage<T extends FlagTable>(spec: CommandSpec<T>, argv: readonly string[]) {

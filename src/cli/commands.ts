@@ -7,6 +7,10 @@ export type Loader = () => Promise<{ default: Command }>;
 export interface Group {
   summary: string;
   commands: Record<string, Loader>;
+  /** Groups inside it. */
+  groups?: Record<string, Group>;
+  /** Commands that no help lists. */
+  hidden?: readonly string[];
 }
 
 const run: Loader = () => import("./commands/run.ts");
@@ -153,7 +157,7 @@ export const COMMANDS: Record<string, Loader> = {
 /** The first page of `berth --help`. */
 export const COMMON = ["run", "exec", "ps", "build", "bootstrap", "pull", "push", "images", "login", "version", "info"];
 
-/** Other spellings of a group's commands. */
+/** Other spellings of a group's commands; the group is named by its words. */
 export const ALIASES: Record<string, Record<string, string>> = {
   container: { list: "ls", ps: "ls", remove: "rm" },
   image: { list: "ls", remove: "rm" },

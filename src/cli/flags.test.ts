@@ -63,8 +63,11 @@ test("other commands take flags anywhere, and -- ends them", () => {
 });
 
 test("--help is seen, and -h where no flag has that letter", () => {
-  expect(parse(["--help"]).help).toBe(true);
-  expect(parse(["-h"]).help).toBe(true);
+  expect(parse(["--help"]).help).toBe("long");
+  expect(parse(["--help=false"]).help).toBe(false);
+  expect(parse(["-h"]).help).toBe("short");
+  expect(() => parse(["--help", "--no-such-flag"])).toThrow("unknown flag: --no-such-flag");
+  expect(() => parse(["-hx"])).toThrow("unknown shorthand flag: 'x' in -x");
   expect(parse(["x", "--help"], false).help).toBe(false);
 });
 
@@ -80,10 +83,10 @@ const REFUSED: [string[], string][] = [
   [["--__proto__"], "unknown flag: --__proto__"],
   [["--constructor"], "unknown flag: --constructor"],
   [["-X"], "unknown shorthand flag: 'X' in -X"],
-  [["-dX"], "unknown shorthand flag: 'X' in -dX"],
+  [["-dX"], "unknown shorthand flag: 'X' in -X"],
   [["--name"], "flag needs an argument: --name"],
   [["-p"], "flag needs an argument: 'p' in -p"],
-  [["-itp"], "flag needs an argument: 'p' in -itp"],
+  [["-itp"], "flag needs an argument: 'p' in -p"],
   [["---x"], "bad flag syntax: ---x"],
   [["--rm=maybe"], `invalid argument "maybe" for "--rm" flag: strconv.ParseBool: parsing "maybe": invalid syntax`],
   [["-it=x"], `invalid argument "x" for "-t, --tty" flag: strconv.ParseBool: parsing "x": invalid syntax`],

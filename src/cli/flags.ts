@@ -12,6 +12,8 @@ export interface FlagSpec {
   type?: string;
   fallback?: boolean | number | string;
   hidden?: boolean;
+  /** What to use instead; said whenever the flag is given. Such a flag is hidden. */
+  deprecated?: string;
 }
 
 /** A command's flags by long name. */
@@ -33,8 +35,8 @@ export interface ParsedLine<T extends FlagTable> {
   flags: FlagValues<T>;
   given: ReadonlySet<string>;
   args: string[];
-  /** `--help`, or `-h` where no flag has that letter. */
-  help: boolean;
+  /** `--help`, or `-h` where no flag has that letter; false without. */
+  help: "long" | "short" | false;
 }
 
 type Value = boolean | number | string | string[];
@@ -63,7 +65,14 @@ export function parseFlags<T extends FlagTable>(
 ): ParsedLine<T> {
   const values: Record<string, Value> = {};
   for (const [name, spec] of Object.entries(table)) values[name] = spec.fallback ?? ZERO[spec.kind];
-  const line = { values, given: new Set<string>(), args: [] as string[], help: false, table, rest: [...argv] };
+  const line = {
+    values,
+    given: new Set<string>(),
+    args: [] as string[],
+    help: false as ParsedLine<T>["help"],
+    table,
+    rest: [...argv],
+  };
   for (let arg = line.rest.shift(); arg !== undefined; arg = line.rest.shift()) {
     if (arg === "--") {
       line.args.push(...line.rest);
@@ -78,7 +87,6 @@ export function parseFlags<T extends FlagTable>(
         break;
       }
     }
-    if (line.help) break;
   }
   return { flags: line.values as FlagValues<T>, given: line.given, args: line.args, help: line.help };
 }
@@ -86,7 +94,7 @@ export function parseFlags<T extends FlagTable>(
 interface Line {
   values: Record<string, Value>;
   given: Set<string>;
-  help: boolean;
+  help: "long" | "short" | false;
   table: FlagTable;
   rest: string[];
 }
@@ -100,7 +108,7 @@ function takeLong(line: Line, text: string): void {
   if (name === "" || name.startsWith("-")) throw usage(`bad flag syntax: --${text}`);
   if (!spec) {
     if (name !== "help") throw usage(`unknown flag: --${name}`);
-    line.help = true;
+    line.help = equals < 0 || TRUE.has(text.slice(equals + 1)) ? "long" : false;
     return;
   }
   if (equals >= 0) set(line, name, text.slice(equals + 1));
@@ -109,13 +117,12 @@ function takeLong(line: Line, text: string): void {
 }
 
 function takeShort(line: Line, text: string): void {
-  for (let at = 0; at < text.length; at++) {
-    const letter = text[at] ?? "";
+  for (const [at, letter] of [...text].entries()) {
     const found = Object.entries(line.table).find(([, spec]) => spec.short === letter);
     if (!found) {
-      if (letter !== "h") throw usage(`unknown shorthand flag: '${letter}' in -${text}`);
-      line.help = true;
-      return;
+      if (letter !== "h") throw usage(`unknown shorthand flag: '${letter}' in -${text.slice(at)}`);
+      line.help = "short";
+      continue;
     }
     const [name, spec] = found;
     const tail = text.slice(at + 1);
@@ -124,7 +131,7 @@ function takeShort(line: Line, text: string): void {
       set(line, name, "true");
       continue;
     }
-    set(line, name, tail === "" ? next(line, `'${letter}' in -${text}`) : attached);
+    set(line, name, tail === "" ? next(line, `'${letter}' in -${text.slice(at)}`) : attached);
     return;
   }
 }

@@ -8,7 +8,7 @@ export interface Globals {
   host: string | undefined;
   debug: boolean;
   version: boolean;
-  help: boolean;
+  help: "long" | "short" | false;
   /** The command and everything behind it. */
   rest: string[];
 }

@@ -1,5 +1,5 @@
 import type { Command } from "./command.ts";
-import { COMMANDS, COMMON, GROUPS, type Loader } from "./commands.ts";
+import { COMMANDS, COMMON, GROUPS, type Group, type Loader } from "./commands.ts";
 import type { FlagSpec, FlagTable } from "./flags.ts";
 import { alignTable } from "./format/table.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
@@ -19,7 +19,7 @@ const TYPE_WORD: Record<FlagSpec["kind"], string> = {
 /** The block of flags in a help text; empty without flags. */
 export function flagsText(title: string, flags: FlagTable): string {
   const shown = Object.entries(flags)
-    .filter(([, spec]) => !spec.hidden)
+    .filter(([, spec]) => !spec.hidden && spec.deprecated === undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1));
   if (shown.length === 0) return "";
   const lines = shown.map(([name, spec]) => {
@@ -71,17 +71,18 @@ async function commandLines(commands: Record<string, Loader>, names: string[]): 
 
 const table = (lines: string[][]): string => alignTable(lines, { minWidth: 14, padding: 2 });
 
-/** `berth GROUP`. */
-export async function groupHelp(name: string): Promise<string> {
-  const group = GROUPS[name] ?? { summary: "", commands: {} };
-  const lines = await commandLines(group.commands, Object.keys(group.commands));
-  return `Usage:  berth ${name} COMMAND
+/** `berth GROUP`, the group named by its words. */
+export async function groupHelp(words: readonly string[], group: Group): Promise<string> {
+  const name = ["berth", ...words].join(" ");
+  const shown = Object.keys(group.commands).filter((command) => !group.hidden?.includes(command));
+  const groups = Object.entries(group.groups ?? {}).map(([inner, g]) => [`  ${inner}`, g.summary]);
+  return `Usage:  ${name} COMMAND
 
 ${group.summary}
-
+${groups.length > 0 ? `\nManagement Commands:\n${table(groups)}` : ""}
 Commands:
-${table(lines)}
-Run 'berth ${name} COMMAND --help' for more information on a command.
+${table(await commandLines(group.commands, shown))}
+Run '${name} COMMAND --help' for more information on a command.
 `;
 }
 

@@ -4,11 +4,12 @@ import { DEFAULT_HOST } from "../client/host.ts";
 import { BerthError, messageOf } from "../spec/errors.ts";
 import { absentCommand } from "./absent.ts";
 import { type Command, UsageError } from "./command.ts";
-import { ALIASES, COMMANDS, GROUPS, type Loader } from "./commands.ts";
+import type { Loader } from "./commands.ts";
 import type { CliOptions, Context } from "./context.ts";
 import { ExitError } from "./exit.ts";
 import { type Globals, parseGlobals } from "./globals.ts";
 import { OutputClosed, processIo } from "./io.ts";
+import { findPlace, type Place } from "./tree.ts";
 
 const PIPE_CLOSED = 141;
 const FLAG_ERROR = 125;
@@ -49,49 +50,67 @@ async function dispatch(globals: Globals, options: Settings): Promise<number> {
     io.out(`Berth version ${options.version ?? "dev"}\n`);
     return 0;
   }
-  const rest = globals.rest[0] === "help" ? [...globals.rest.slice(1), "--help"] : globals.rest;
-  const [first = "", second = ""] = rest;
-  if (first === "" || first === "--help" || globals.help) {
-    io.out(await (await import("./help.ts")).programHelp());
-    return 0;
+  if (globals.help === "short") io.err(SHORT_HELP);
+  // `berth --help ps` is `berth ps --help`.
+  const { words } = findPlace(globals.rest);
+  const rest = globals.help ? [...words, "--help"] : globals.rest;
+  if (rest[0] === "help") return helpTopic(rest.slice(1), { globals, options });
+  const place = findPlace(rest);
+  const name = ["berth", ...place.words].join(" ");
+  if (place.load) return runCommand(place.load, { name, argv: place.rest }, { globals, options });
+  return runGroup(place, name, io);
+}
+
+type Program = { globals: Globals; options: Settings };
+
+/** `berth help run` is `berth run --help`, where there is such a command. */
+async function helpTopic(words: string[], program: Program): Promise<number> {
+  const place = findPlace(words);
+  if (place.rest[0]?.startsWith("-") === false) {
+    program.options.io.err(`unknown help topic: ${place.rest[0]}\n`);
+    return 1;
   }
-  const found = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
-  if (found) return runCommand(found, { name: `berth ${first}`, argv: rest.slice(1) }, { globals, options });
-  const group = Object.hasOwn(GROUPS, first) ? GROUPS[first] : undefined;
-  const absent = absentCommand(first, second);
+  return dispatch({ ...program.globals, help: false, rest: [...place.words, "--help"] }, program.options);
+}
+
+/** A group, or the program, alone: its help, or what is wrong with the next word. */
+async function runGroup(place: Place, name: string, io: Context["io"]): Promise<number> {
+  const { words, rest } = place;
+  const group = words.length > 0;
+  const next = rest.find((word) => word !== "--") ?? "";
+  const absent = absentCommand(words[0] ?? rest[0] ?? "", rest[0] ?? "");
   if (absent !== undefined) {
     io.err(`${absent}\n`);
     return 1;
   }
-  if (!group) {
-    io.err(`berth: unknown command: berth ${first}\n\nRun 'berth --help' for more information\n`);
+  const more = `${group ? `Usage:  ${name}\n\n` : ""}Run '${name} --help' for more information`;
+  if (/^-[^-h]/.test(next) || (next.startsWith("--") && !/^--help(=|$)/.test(next))) {
+    const what = next.startsWith("--") ? `flag: ${next}` : `shorthand flag: '${next[1]}' in ${next}`;
+    io.err(`unknown ${what}\n\n${more}\n`);
+    return FLAG_ERROR;
+  }
+  if (next !== "" && !next.startsWith("-") && !rest.some((word) => word === "--help" || word === "-h")) {
+    io.err(`berth: unknown command: ${name} ${next}\n\n${more}\n`);
     return 1;
   }
-  if (second === "" || second === "--help" || second === "-h") {
-    const text = await (await import("./help.ts")).groupHelp(first);
-    if (second === "") io.err(text);
-    else io.out(text);
-    return 0;
-  }
-  const verb = ALIASES[first]?.[second] ?? second;
-  const member = Object.hasOwn(group.commands, verb) ? group.commands[verb] : undefined;
-  if (member)
-    return runCommand(member, { name: `berth ${first} ${second}`, argv: rest.slice(2) }, { globals, options });
-  const tail = `Usage:  berth ${first}\n\nRun 'berth ${first} --help' for more information`;
-  io.err(`berth: unknown command: berth ${first} ${second}\n\n${tail}\n`);
-  return 1;
+  const help = await import("./help.ts");
+  if (rest.includes("-h")) io.err(SHORT_HELP);
+  const text = await (place.group ? help.groupHelp(words, place.group) : help.programHelp());
+  if (group && next === "") io.err(text);
+  else io.out(text);
+  return 0;
 }
 
-async function runCommand(
-  load: Loader,
-  line: { name: string; argv: string[] },
-  program: { globals: Globals; options: Settings },
-): Promise<number> {
+/** What pflag says of `-h`, which is still taken. */
+const SHORT_HELP = "Flag shorthand -h has been deprecated, use --help\n";
+
+async function runCommand(load: Loader, line: { name: string; argv: string[] }, program: Program): Promise<number> {
   const { io } = program.options;
   const { default: found } = await load();
   try {
     const result = await found.invoke(() => contextFor(line.name, program), line.name, line.argv);
-    if (result !== "help") return result;
+    if (typeof result === "number") return result;
+    if (result === "short-help") io.err(SHORT_HELP);
     io.out((await import("./help.ts")).commandHelp(line.name, found));
     return 0;
   } catch (error) {
@@ -132,7 +151,7 @@ function errorText(error: unknown): string {
   return `unexpected error: ${messageOf(error)}`;
 }
 
-function contextFor(name: string, program: { globals: Globals; options: Settings }): Context {
+function contextFor(name: string, program: Program): Context {
   const { globals, options } = program;
   const host = globals.host ?? DEFAULT_HOST;
   return {

@@ -1,12 +1,15 @@
 import { expect, test } from "bun:test";
-import { COMMANDS, COMMON, GROUPS } from "../../src/cli/commands.ts";
+import { COMMANDS, COMMON, GROUPS, type Group } from "../../src/cli/commands.ts";
+import { leaves } from "../../src/cli/tree.ts";
 import { berth } from "./harness.ts";
 
 const WIDTH = 100;
-const MEMBERS = Object.entries(GROUPS).flatMap(([group, { commands }]) =>
-  Object.keys(commands).map((name): string[] => [group, name]),
-);
-const ALL: string[][] = [...Object.keys(COMMANDS).map((name) => [name]), ...MEMBERS];
+const LEAVES = leaves();
+const SUBGROUPS = (words: string[], group: Group): [string, string[], Group][] => [
+  [words.join(" "), words, group],
+  ...Object.entries(group.groups ?? {}).flatMap(([name, g]) => SUBGROUPS([...words, name], g)),
+];
+const ALL_GROUPS = Object.entries(GROUPS).flatMap(([name, group]) => SUBGROUPS([name], group));
 
 /** The lines of a help text. Help asks no engine: there is none at this host. */
 async function help(...argv: string[]): Promise<string[]> {
@@ -15,22 +18,22 @@ async function help(...argv: string[]): Promise<string[]> {
   return out.split("\n");
 }
 
-test.each(ALL.map((words): [string, string[]] => [words.join(" "), words]))("berth %s --help", async (name, words) => {
+test.each(LEAVES.map((leaf) => [leaf.words.join(" "), leaf] as const))("berth %s --help", async (name, leaf) => {
+  const { words } = leaf;
   const lines = await help(...words, "--help");
   expect(lines[0]).toStartWith(`Usage:  berth ${name}`);
   expect(lines[2]).toMatch(/^[A-Z]/);
   expect(lines.filter((line) => line.length > WIDTH)).toEqual([]);
-  const { default: command } = (await (words.length === 1
-    ? COMMANDS[words[0] ?? ""]
-    : GROUPS[words[0] ?? ""]?.commands[words[1] ?? ""])?.()) ?? { default: undefined };
-  for (const [flag, spec] of Object.entries(command?.flags ?? {})) {
+  const { default: command } = await leaf.load();
+  for (const [flag, spec] of Object.entries(command.flags)) {
     const line = lines.find((l) => l.includes(` --${flag} `));
-    expect([flag, line !== undefined]).toEqual([flag, spec.hidden !== true]);
+    expect([flag, line !== undefined]).toEqual([flag, !spec.hidden && !spec.deprecated]);
     if (line) expect(line.split(/ {3,}/).at(-1)).toMatch(/^[A-Z'"]/);
   }
-  // `help run` is `run --help`; a help flag counts wherever a flag may stand, and whatever else is wrong behind it.
+  // `help run` is `run --help`, as `--help run` is.
   expect(await help("help", ...words)).toEqual(lines);
-  expect(await help(...words, "--help", "--no-such-flag")).toEqual(lines);
+  expect(await help("--help", ...words)).toEqual(lines);
+  expect((await berth([...words, "--help", "--no-such-flag"])).err).toStartWith("unknown flag: --no-such-flag\n");
 });
 
 test("berth --help lists every command once, under Docker's headings", async () => {
@@ -49,16 +52,38 @@ test("berth --help lists every command once, under Docker's headings", async () 
   expect(await help("help")).toEqual(lines);
 });
 
-test.each(Object.keys(GROUPS))("berth %s alone shows its commands, on stderr; with --help on stdout", async (group) => {
-  const alone = await berth([group]);
-  const lines = await help(group, "--help");
-  expect([alone.code, alone.out]).toEqual([0, ""]);
-  expect(alone.err.split("\n")).toEqual(lines);
-  const shown = lines.flatMap((l) => /^ {2}([a-z]+) {2,}\S/.exec(l)?.[1] ?? []);
-  expect(shown).toEqual(Object.keys(GROUPS[group]?.commands ?? {}));
+test.each(ALL_GROUPS)(
+  "berth %s alone shows its commands, on stderr; with --help on stdout",
+  async (_, words, group) => {
+    const alone = await berth(words);
+    const lines = await help(...words, "--help");
+    expect([alone.code, alone.out]).toEqual([0, ""]);
+    expect(alone.err.split("\n")).toEqual(lines);
+    const shown = lines.flatMap((l) => /^ {2}([a-z]+) {2,}\S/.exec(l)?.[1] ?? []);
+    const listed = Object.keys(group.commands).filter((name) => !group.hidden?.includes(name));
+    expect(shown).toEqual([...Object.keys(group.groups ?? {}), ...listed]);
+    const bad = await berth([...words, "bogus"]);
+    const more = `Usage:  berth ${words.join(" ")}\n\nRun 'berth ${words.join(" ")} --help' for more information\n`;
+    expect(bad).toEqual({ code: 1, out: "", err: `berth: unknown command: berth ${words.join(" ")} bogus\n\n${more}` });
+    expect(await berth([...words, "--bogus"])).toEqual({ code: 125, out: "", err: `unknown flag: --bogus\n\n${more}` });
+  },
+);
+
+test("-h is the host name in run and create, as Docker's, and help elsewhere, which is said to be old", async () => {
+  expect((await berth(["run", "-h"])).err).toContain("flag needs an argument: 'h' in -h");
+  for (const argv of [
+    ["ps", "-h"],
+    ["container", "-h"],
+    ["-h", "ps"],
+  ]) {
+    const { code, out, err } = await berth(argv);
+    expect([code, err]).toEqual([0, "Flag shorthand -h has been deprecated, use --help\n"]);
+    expect(out).toStartWith("Usage:  berth ");
+  }
 });
 
-test("-h is the host name in run and create, as Docker's, and help elsewhere", async () => {
-  expect((await berth(["run", "-h"])).err).toContain("flag needs an argument: 'h' in -h");
-  expect((await help("ps", "-h"))[0]).toBe("Usage:  berth ps [OPTIONS]");
+test("help of what is not there", async () => {
+  for (const argv of [["bogus"], ["container", "bogus"], ["ps", "bogus"]]) {
+    expect(await berth(["help", ...argv])).toEqual({ code: 1, out: "", err: "unknown help topic: bogus\n" });
+  }
 });

@@ -8,7 +8,7 @@ export default command({
   args: [1, Number.POSITIVE_INFINITY],
   flags: {
     signal: { kind: "string", short: "s", help: "Signal to send" },
-    time: { kind: "int", help: "Seconds to wait before killing it", hidden: true },
+    time: { kind: "int", help: "Seconds to wait before killing it", deprecated: "use --timeout instead" },
     timeout: { kind: "int", short: "t", help: "Seconds to wait before killing it" },
   },
   run(ctx, { flags, given, args }) {

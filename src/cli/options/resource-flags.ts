@@ -19,7 +19,7 @@ export const RESOURCE_FLAGS = {
   "device-write-bps": { kind: "list", help: "Limit writing to a device, bytes a second" },
   "device-write-iops": { kind: "list", help: "Limit writing to a device, operations a second" },
   "io-maxbandwidth": { kind: "bytes", help: "Windows only", hidden: true },
-  "io-maxiops": { kind: "int", help: "Windows only", hidden: true },
+  "io-maxiops": { kind: "int", type: "uint", help: "Windows only", hidden: true },
   "kernel-memory": { kind: "bytes", help: "Taken for compatibility; kernels ignore it" },
   memory: { kind: "bytes", short: "m", help: "Memory limit" },
   "memory-reservation": { kind: "bytes", help: "Soft memory limit" },

@@ -1,0 +1,85 @@
+import { expect, test } from "bun:test";
+import type { Command } from "../../src/cli/command.ts";
+import { GLOBAL_FLAGS } from "../../src/cli/global-flags.ts";
+import { flagsText } from "../../src/cli/help.ts";
+import { findPlace } from "../../src/cli/tree.ts";
+import { dockerTree, type ShownCommand, shownFlags } from "./docker-help.ts";
+
+const TREE = await dockerTree();
+
+/** Beginnings of what docker lists and Berth has not; nothing may be added. */
+const STILL_MISSING: readonly string[] = [
+  "(global) --",
+  "checkpoint",
+  "commit",
+  "container commit",
+  "container cp",
+  "container diff",
+  "container export",
+  "container pause",
+  "container unpause",
+  "container start --checkpoint",
+  "context",
+  "cp",
+  "diff",
+  "export",
+  "image save",
+  "logout",
+  "manifest",
+  "network",
+  "pause",
+  "plugin",
+  "save",
+  "search",
+  "start --checkpoint",
+  "trust",
+  "unpause",
+  "volume",
+];
+
+const nameOf = (words: readonly string[]): string => words.join(" ") || "(global)";
+
+async function berthCommand(words: readonly string[]): Promise<Command | "group" | undefined> {
+  const place = findPlace(words);
+  if (place.load) return (await place.load()).default;
+  return place.rest.length === 0 ? "group" : undefined;
+}
+
+/** What a command lacks: itself, another spelling, or flags. */
+async function lacks(theirs: ShownCommand): Promise<string[]> {
+  const name = nameOf(theirs.words);
+  const ours = await berthCommand(theirs.words);
+  if (!ours) return [name];
+  const spellings = await Promise.all(
+    (theirs.words.length === 0 ? [] : theirs.aliases).map(async (alias) =>
+      (await berthCommand(alias.split(" "))) ? "" : `alias ${alias}`,
+    ),
+  );
+  const own = theirs.words.length === 0 ? GLOBAL_FLAGS : ours === "group" ? {} : ours.flags;
+  const shown = shownFlags(flagsText("Options", visible(own)));
+  const flags = Object.entries(theirs.flags).flatMap(([flag, spec]) => {
+    const mine = flag === "help" ? spec : shown[flag];
+    if (!mine) return [`${name} --${flag}`];
+    const same = (["short", "type", "fallback"] as const).every((k) => sameText(spec[k], mine[k]));
+    return same ? [] : [`${name} --${flag}: ${JSON.stringify(spec)}, not ${JSON.stringify(mine)}`];
+  });
+  return [...spellings.filter(Boolean), ...flags];
+}
+
+/** Docker's home stands in some defaults; the text of a default may hold the program's name. */
+const sameText = (theirs: string, ours: string): boolean => theirs === ours || theirs.startsWith('"/nonexistent');
+
+/** Hidden flags count as taken. */
+function visible(flags: Command["flags"]): Command["flags"] {
+  return Object.fromEntries(Object.entries(flags).map(([name, spec]) => [name, { ...spec, hidden: false }]));
+}
+
+test("Berth has every command and every flag of docker's", async () => {
+  const missing = (await Promise.all(TREE.map(lacks))).flat();
+  const commands = TREE.filter((c) => !c.group);
+  const flags = TREE.flatMap((c) => Object.keys(c.flags).filter((f) => f !== "help"));
+  console.log(`docker's command line: ${commands.length} commands, ${flags.length} flags, ${missing.length} missing`);
+  expect(commands.length).toBeGreaterThan(100);
+  expect(flags.length).toBeGreaterThan(700);
+  expect(missing.filter((name) => !STILL_MISSING.some((start) => name.startsWith(start)))).toEqual([]);
+});
