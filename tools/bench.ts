@@ -1,11 +1,23 @@
 // Berth beside any Engine API socket, in one run, with the same docker command line. Speeds are ratios of medians; nothing is asserted.
-// usage: npm run bench -- [--peer unix:///path/docker.sock] [--rounds 20]
+// usage: npm run bench -- [--peer unix:///path/docker.sock] [--rounds 20] [--only commands,verbs,streams,crowd]
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { DOCKER, TestDaemon } from "../src/testing/daemon.ts";
+import { crowd } from "./bench/crowd.ts";
+import { median } from "./bench/measure.ts";
+import { Socket } from "./bench/socket.ts";
+import { streams } from "./bench/streams.ts";
+import { verbs } from "./bench/verbs.ts";
 
-const { values } = parseArgs({ options: { peer: { type: "string" }, rounds: { type: "string", default: "20" } } });
+const { values } = parseArgs({
+  options: {
+    peer: { type: "string" },
+    rounds: { type: "string", default: "20" },
+    only: { type: "string", default: "commands,verbs,streams,crowd" },
+  },
+});
+const parts = values.only.split(",");
 const rounds = Number(values.rounds);
 const HUNDRED = 100;
 const MIB = 1024;
@@ -17,10 +29,6 @@ function time(argv: string[]): number {
   const done = spawnSync(file, args, { stdio: ["ignore", "ignore", "pipe"], encoding: "utf8" });
   if (done.status !== 0) throw new Error(`${argv.join(" ")}: ${done.stderr}`);
   return Number(process.hrtime.bigint() - begin) / 1e6;
-}
-
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 /** Takes the two in turns, so that a busy moment of the machine hits both. */
@@ -79,38 +87,16 @@ if (values.peer) ensurePeerImage(values.peer);
 
 console.log(`${"".padEnd(44)} ${"Berth".padStart(11)} ${peer ? "peer".padStart(11) : ""}`);
 console.log(`daemon at start, resident: ${(residentKiB(daemon.pid) / MIB).toFixed(1)} MiB`);
-compare(
-  "docker run --rm busybox true",
-  [...own, "run", "--rm", "busybox", "true"],
-  onPeer("run", "--rm", "busybox", "true"),
-  "0.25",
-);
-compare(
-  "docker run --rm --network none busybox true",
-  [...own, "run", "--rm", "--network", "none", "busybox", "true"],
-  onPeer("run", "--rm", "--network", "none", "busybox", "true"),
-  "0.25",
-);
-const berth = ["dist/berth", "-H", `unix://${daemon.socket}`];
-compare(
-  "berth run --rm busybox true",
-  [...berth, "run", "--rm", "busybox", "true"],
-  onPeer("run", "--rm", "busybox", "true"),
-  "0.25",
-);
-compare("berth ps / docker ps", [...berth, "ps"], onPeer("ps"), "1.00");
-for (const argv of [own, ...(peer ? [peer] : [])])
-  spawnSync(argv[0] ?? "", [...argv.slice(1), "run", "-d", "--name", "bench-exec", "busybox", "sleep", "1000"]);
-compare(
-  "docker exec bench-exec true",
-  [...own, "exec", "bench-exec", "true"],
-  onPeer("exec", "bench-exec", "true"),
-  "0.50",
-);
-compare("docker ps", [...own, "ps"], onPeer("ps"), "1.00");
-for (const argv of [own, ...(peer ? [peer] : [])])
-  spawnSync(argv[0] ?? "", [...argv.slice(1), "rm", "-f", "bench-exec"]);
-
+const engines = {
+  own: new Socket(daemon.socket),
+  peer: values.peer ? new Socket(values.peer.replace(/^unix:\/\//, "")) : undefined,
+};
+if (parts.includes("commands")) commands();
+if (parts.includes("verbs")) await verbs(engines, rounds);
+if (parts.includes("streams")) await streams(engines);
+if (parts.includes("crowd")) await crowd(engines, rounds);
+engines.own.close();
+engines.peer?.close();
 for (let i = 0; i < HUNDRED; i++) time([...own, "run", "--rm", "busybox", "true"]);
 console.log(`daemon after ${HUNDRED} more runs, resident: ${(residentKiB(daemon.pid) / MIB).toFixed(1)} MiB (goal 80)`);
 await Promise.all(Array.from({ length: 10 }, () => daemon.ok("run", "-d", "busybox", "sleep", "1000")));
@@ -118,3 +104,38 @@ const each = monitors(daemon.root);
 console.log(
   `a running container's monitor, resident: ${(median(each) / MIB).toFixed(2)} MiB (goal 2), of ${each.length}`,
 );
+
+/** The unmodified docker command line, and Berth's own. */
+function commands(): void {
+  compare(
+    "docker run --rm busybox true",
+    [...own, "run", "--rm", "busybox", "true"],
+    onPeer("run", "--rm", "busybox", "true"),
+    "0.25",
+  );
+  compare(
+    "docker run --rm --network none busybox true",
+    [...own, "run", "--rm", "--network", "none", "busybox", "true"],
+    onPeer("run", "--rm", "--network", "none", "busybox", "true"),
+    "0.25",
+  );
+  const berth = ["dist/berth", "-H", `unix://${daemon.socket}`];
+  compare(
+    "berth run --rm busybox true",
+    [...berth, "run", "--rm", "busybox", "true"],
+    onPeer("run", "--rm", "busybox", "true"),
+    "0.25",
+  );
+  compare("berth ps / docker ps", [...berth, "ps"], onPeer("ps"), "1.00");
+  for (const argv of [own, ...(peer ? [peer] : [])])
+    spawnSync(argv[0] ?? "", [...argv.slice(1), "run", "-d", "--name", "bench-exec", "busybox", "sleep", "1000"]);
+  compare(
+    "docker exec bench-exec true",
+    [...own, "exec", "bench-exec", "true"],
+    onPeer("exec", "bench-exec", "true"),
+    "0.50",
+  );
+  compare("docker ps", [...own, "ps"], onPeer("ps"), "1.00");
+  for (const argv of [own, ...(peer ? [peer] : [])])
+    spawnSync(argv[0] ?? "", [...argv.slice(1), "rm", "-f", "bench-exec"]);
+}

@@ -1,0 +1,73 @@
+import { Agent, type IncomingMessage, request } from "node:http";
+import type { Duplex } from "node:stream";
+
+/** The Engine API on a unix socket, connections kept: the same client for both engines. */
+export class Socket {
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
+
+  constructor(readonly path: string) {}
+
+  /** Sends one request and reads the answer to its end. Throws on a status of 400 and above. */
+  async call(line: string, json?: unknown): Promise<{ status: number; text: string }> {
+    const response = await this.open(line, json);
+    const parts: Buffer[] = [];
+    for await (const part of response) parts.push(part as Buffer);
+    const text = Buffer.concat(parts).toString();
+    if ((response.statusCode ?? 0) >= 400) throw new Error(`${line}: ${response.statusCode} ${text}`);
+    return { status: response.statusCode ?? 0, text };
+  }
+
+  /** As `call`, for a JSON object. */
+  async object<T>(line: string, json?: unknown): Promise<T> {
+    return JSON.parse((await this.call(line, json)).text) as T;
+  }
+
+  /** The answer once its head is there, for streams. */
+  open(line: string, json?: unknown): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) =>
+      this.#send(line, json)
+        .once("error", reject)
+        .once("response", resolve)
+        .end(json === undefined ? undefined : JSON.stringify(json)),
+    );
+  }
+
+  /** The raw connection of a request that is answered with 101. */
+  upgrade(line: string, json?: unknown): Promise<{ socket: Duplex; head: Buffer }> {
+    return new Promise((resolve, reject) => {
+      const headers = { Connection: "Upgrade", Upgrade: "tcp" };
+      const sent = this.#send(line, json, headers);
+      sent.once("error", reject);
+      sent.once("response", (r) => reject(new Error(`${line}: ${r.statusCode}`)));
+      sent.once("upgrade", (_, socket, head) => resolve({ socket, head }));
+      sent.end(json === undefined ? undefined : JSON.stringify(json));
+    });
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #send(line: string, json: unknown, more: Record<string, string> = {}): ReturnType<typeof request> {
+    const [method = "GET", path = "/"] = line.split(" ");
+    const body =
+      json === undefined
+        ? {}
+        : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(JSON.stringify(json)) };
+    const agent = more["Upgrade"] === undefined ? this.#agent : false;
+    return request({
+      socketPath: this.path,
+      method,
+      path: `/v1.47${path}`,
+      agent,
+      headers: { Host: "bench", ...body, ...more },
+    });
+  }
+}
+
+/** Reads a stream to its end and counts its bytes. */
+export async function drain(stream: AsyncIterable<Uint8Array>): Promise<number> {
+  let bytes = 0;
+  for await (const chunk of stream) bytes += chunk.byteLength;
+  return bytes;
+}
