@@ -1,4 +1,4 @@
-import { elapsed, inTurns, type Pair, print } from "./measure.ts";
+import { each, elapsed, inTurns, type Pair, print } from "./measure.ts";
 import type { Socket } from "./socket.ts";
 import { create, remove, start } from "./verbs.ts";
 
@@ -18,7 +18,7 @@ export async function crowd(engines: Pair<Socket>, rounds: number): Promise<void
         ids.push(...(await Promise.all(few)));
       }
     }
-    const result = await inTurns(engines, rounds, (engine) => elapsed(() => engine.call("GET /containers/json?all=1")));
+    const result = await inTurns(engines, rounds, (engine) => each(() => engine.call("GET /containers/json?all=1")));
     print({ name: `ps -a with ${count} containers`, goal: "0.50", ...result });
   };
   const alone = await inTurns({ own: engines.own }, rounds, runOnce);

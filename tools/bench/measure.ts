@@ -24,6 +24,16 @@ export async function elapsed(work: () => Promise<unknown>): Promise<number> {
   return Number(process.hrtime.bigint() - begin) / 1e6;
 }
 
+const BATCH = 50;
+
+/** Milliseconds of one of many calls in a row: what takes microseconds would else be the time of waking up. */
+export async function each(work: () => Promise<unknown>): Promise<number> {
+  const all = await elapsed(async () => {
+    for (let i = 0; i < BATCH; i++) await work();
+  });
+  return all / BATCH;
+}
+
 /** One call on each first, unmeasured; then in turns, so that a busy moment of the machine hits both. The work tells its milliseconds itself. */
 export async function inTurns<T>(
   engines: Pair<T>,
@@ -45,6 +55,6 @@ export async function inTurns<T>(
 /** Prints a row; the ratio says how many of the peer's milliseconds Berth takes. */
 export function print({ name, own, peer, goal }: Row): void {
   const beside =
-    peer === undefined ? "" : `${peer.toFixed(1).padStart(8)} ms   ratio ${(own / peer).toFixed(2)} (goal ${goal})`;
-  console.log(`${name.padEnd(52)} ${own.toFixed(1).padStart(8)} ms ${beside}`);
+    peer === undefined ? "" : `${peer.toFixed(2).padStart(9)} ms   ratio ${(own / peer).toFixed(2)} (goal ${goal})`;
+  console.log(`${name.padEnd(52)} ${own.toFixed(2).padStart(9)} ms ${beside}`);
 }
