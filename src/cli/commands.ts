@@ -49,6 +49,14 @@ export const GROUPS: Record<string, Group> = {
     summary: "Manage builds",
     commands: { build, prune: () => import("./commands/builder-prune.ts") },
   },
+  checkpoint: {
+    summary: "Manage checkpoints",
+    commands: {
+      create: () => import("./commands/checkpoint-create.ts"),
+      ls: () => import("./commands/checkpoint-ls.ts"),
+      rm: () => import("./commands/checkpoint-rm.ts"),
+    },
+  },
   container: {
     summary: "Manage containers",
     commands: {
@@ -97,13 +105,54 @@ export const GROUPS: Record<string, Group> = {
       prune: () => import("./commands/network-prune.ts"),
     },
   },
+  plugin: {
+    summary: "Manage plugins",
+    commands: {
+      create: () => import("./commands/plugin-create.ts"),
+      disable: () => import("./commands/plugin-disable.ts"),
+      enable: () => import("./commands/plugin-enable.ts"),
+      inspect: () => import("./commands/plugin-inspect.ts"),
+      install: () => import("./commands/plugin-install.ts"),
+      ls: () => import("./commands/plugin-ls.ts"),
+      push: () => import("./commands/plugin-push.ts"),
+      rm: () => import("./commands/plugin-rm.ts"),
+      set: () => import("./commands/plugin-set.ts"),
+      upgrade: () => import("./commands/plugin-upgrade.ts"),
+    },
+  },
   system: {
     summary: "Manage the engine",
     commands: {
       df: () => import("./commands/system-df.ts"),
+      "dial-stdio": () => import("./commands/system-dial-stdio.ts"),
       events,
       info,
       prune: () => import("./commands/system-prune.ts"),
+    },
+    hidden: ["dial-stdio"],
+  },
+  trust: {
+    summary: "Manage trust on images",
+    groups: {
+      key: {
+        summary: "Manage keys for signing images",
+        commands: {
+          generate: () => import("./commands/trust-key-generate.ts"),
+          load: () => import("./commands/trust-key-load.ts"),
+        },
+      },
+      signer: {
+        summary: "Manage entities who can sign images",
+        commands: {
+          add: () => import("./commands/trust-signer-add.ts"),
+          remove: () => import("./commands/trust-signer-remove.ts"),
+        },
+      },
+    },
+    commands: {
+      inspect: () => import("./commands/trust-inspect.ts"),
+      revoke: () => import("./commands/trust-revoke.ts"),
+      sign: () => import("./commands/trust-sign.ts"),
     },
   },
   volume: {
@@ -114,6 +163,7 @@ export const GROUPS: Record<string, Group> = {
       ls: () => import("./commands/volume-ls.ts"),
       prune: () => import("./commands/volume-prune.ts"),
       rm: () => import("./commands/volume-rm.ts"),
+      update: () => import("./commands/volume-update.ts"),
     },
   },
 };
@@ -159,8 +209,10 @@ export const COMMON = ["run", "exec", "ps", "build", "bootstrap", "pull", "push"
 
 /** Other spellings of a group's commands; the group is named by its words. */
 export const ALIASES: Record<string, Record<string, string>> = {
+  checkpoint: { list: "ls", remove: "rm" },
   container: { list: "ls", ps: "ls", remove: "rm" },
   image: { list: "ls", remove: "rm" },
   network: { list: "ls" },
+  plugin: { list: "ls", remove: "rm" },
   volume: { list: "ls", remove: "rm" },
 };

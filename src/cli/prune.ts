@@ -2,10 +2,15 @@ import { createInterface } from "node:readline";
 import type { Context } from "./context.ts";
 import { humanSize } from "./format/units.ts";
 
-/** Asks before something is removed; `force` or the answer `y` go on. End of file counts as no. */
-export async function confirm(ctx: Context, warning: string, force: boolean): Promise<boolean> {
+/** Asks before something is removed or granted; `force` or the answer `y` go on. End of file counts as no. */
+export async function confirm(
+  ctx: Context,
+  warning: string,
+  force: boolean,
+  question = "Are you sure you want to continue?",
+): Promise<boolean> {
   if (force) return true;
-  ctx.io.out(`${warning}\nAre you sure you want to continue? [y/N] `);
+  ctx.io.out(`${warning === "" ? "" : `${warning}\n`}${question} [y/N] `);
   const lines = createInterface({ input: ctx.io.stdin() });
   for await (const line of lines) {
     lines.close();

@@ -2,6 +2,7 @@ import { ContainerApi } from "./containers.ts";
 import { EngineCore, type EngineOptions } from "./core.ts";
 import { ExecApi } from "./exec.ts";
 import { ImageApi } from "./images.ts";
+import { PluginApi } from "./plugins.ts";
 import { NetworkApi, VolumeApi } from "./stores.ts";
 import { SystemApi } from "./system.ts";
 
@@ -13,6 +14,7 @@ export interface EngineClient {
   images: ImageApi;
   volumes: VolumeApi;
   networks: NetworkApi;
+  plugins: PluginApi;
   system: SystemApi;
 }
 
@@ -26,6 +28,7 @@ export function engineClient(options: EngineOptions): EngineClient {
     images: new ImageApi(core),
     volumes: new VolumeApi(core),
     networks: new NetworkApi(core),
+    plugins: new PluginApi(core),
     system: new SystemApi(core),
   };
 }

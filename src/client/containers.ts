@@ -10,6 +10,7 @@ import type {
   HostConfig,
   NetworkingConfig,
 } from "../spec/engine-api.ts";
+import { CheckpointApi } from "./checkpoints.ts";
 import type { EngineCore } from "./core.ts";
 import type { HijackedStream } from "./hijack.ts";
 import { jsonLines } from "./json-stream.ts";
@@ -137,6 +138,11 @@ export class ContainerApi {
 
   prune(filters: Filters): Promise<{ ContainersDeleted?: string[] | null; SpaceReclaimed?: number }> {
     return this.core.json({ method: "POST", path: "/containers/prune", query: { filters: filterQuery(filters) } });
+  }
+
+  /** Only for engines with experimental features. */
+  checkpoints(id: string): CheckpointApi {
+    return new CheckpointApi(this.core, this.#path(id, "checkpoints"));
   }
 
   /** One sample a second, or a single one with `stream` false; leaving the loop ends it. */

@@ -1,4 +1,10 @@
-import type { Network, Volume, VolumeCreateOptions, VolumeListResponse } from "../spec/engine-api.ts";
+import type {
+  ClusterVolumeSpec,
+  Network,
+  Volume,
+  VolumeCreateOptions,
+  VolumeListResponse,
+} from "../spec/engine-api.ts";
 import { type Filters, filterQuery, segment } from "./containers.ts";
 import type { EngineCore } from "./core.ts";
 
@@ -16,6 +22,12 @@ export class VolumeApi {
 
   inspect(name: string): Promise<Volume> {
     return this.core.json({ method: "GET", path: `/volumes/${segment(name)}` });
+  }
+
+  /** Volumes of a cluster only. */
+  async update(id: string, change: { version: number; spec: ClusterVolumeSpec }): Promise<void> {
+    const { version, spec } = change;
+    await this.core.done({ method: "PUT", path: `/volumes/${segment(id)}`, query: { version }, json: { Spec: spec } });
   }
 
   async remove(name: string, query: { force?: boolean }): Promise<void> {

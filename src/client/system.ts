@@ -38,6 +38,13 @@ export class SystemApi {
     return this.core.json({ method: "GET", path: "/version" });
   }
 
+  /** Whether the engine runs with experimental features (`Docker-Experimental` of `/_ping`). */
+  async experimental(): Promise<boolean> {
+    const answer = await this.core.stream({ method: "GET", path: "/_ping" });
+    await answer.text();
+    return answer.header("docker-experimental") === "true";
+  }
+
   diskUsage(): Promise<DiskUsage> {
     return this.core.json({ method: "GET", path: "/system/df" });
   }

@@ -10,7 +10,6 @@ const TREE = await dockerTree();
 /** Beginnings of what docker lists and Berth has not; nothing may be added. */
 const STILL_MISSING: readonly string[] = [
   "(global) --",
-  "checkpoint",
   "commit",
   "container commit",
   "container cp",
@@ -18,7 +17,6 @@ const STILL_MISSING: readonly string[] = [
   "container export",
   "container pause",
   "container unpause",
-  "container start --checkpoint",
   "context",
   "cp",
   "diff",
@@ -28,13 +26,9 @@ const STILL_MISSING: readonly string[] = [
   "manifest",
   "network",
   "pause",
-  "plugin",
   "save",
   "search",
-  "start --checkpoint",
-  "trust",
   "unpause",
-  "volume",
 ];
 
 const nameOf = (words: readonly string[]): string => words.join(" ") || "(global)";

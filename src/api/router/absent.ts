@@ -19,8 +19,10 @@ const noSwarm: Handler = async () => {
   );
 };
 
-const noPlugin: Handler = async () => {
-  throw new BerthError("not-found", "plugin not found: Berth has no plugins");
+/** What Docker answers where no plugin of that name is installed. */
+const noPlugin: Handler = async ({ params }) => {
+  const name = (params["*"] ?? "").replace(/\/(json|enable|disable|push|set|upgrade)$/, "");
+  throw new BerthError("not-found", `plugin "${name}" not found`);
 };
 
 const SWARM = ["swarm", "nodes", "services", "tasks", "secrets", "configs"];
@@ -44,8 +46,8 @@ const NOT_YET: [methods: Method[], paths: string[], what: string][] = [
   ],
   [["DELETE"], ["/networks/:id"], "removing a network (user-defined networks are not in this version)"],
   [["PUT"], ["/volumes/:name"], "updating a cluster volume"],
-  [["POST"], ["/plugins/*"], "managing plugins"],
-  [["DELETE"], ["/plugins/*"], "managing plugins"],
+  [["GET"], ["/plugins/privileges"], "installing a plugin"],
+  [["POST"], ["/plugins/pull", "/plugins/create"], "installing a plugin"],
 ];
 
 /** What the specification has and Berth has not: swarm answers 503, no plugin is installed, the rest is 501 by name. */
@@ -57,8 +59,8 @@ export const absentRoutes: Route[] = [
     ]),
   ),
   ["GET", "/plugins", async () => json([])],
-  // What Docker answers where no plugin is installed: `docker inspect NAME` asks here last and goes on after a 404.
-  ["GET", "/plugins/*", noPlugin],
+  // `docker inspect NAME` asks here last and goes on after a 404.
+  ...METHODS.map((method): Route => [method, "/plugins/*", noPlugin]),
   ...NOT_YET.flatMap(([methods, paths, what]) =>
     methods.flatMap((method) => paths.map((path): Route => [method, path, notYet(what)])),
   ),

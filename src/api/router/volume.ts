@@ -1,4 +1,5 @@
 import type { VolumeCreateOptions } from "../../spec/engine-api.ts";
+import { BerthError } from "../../spec/errors.ts";
 import { jsonBody } from "../body.ts";
 import { bool, filters } from "../query.ts";
 import { empty, json } from "../responses.ts";
@@ -19,6 +20,9 @@ async function list({ backend, query }: Context): Promise<ApiResponse> {
 
 async function create({ backend, request }: Context): Promise<ApiResponse> {
   const body = (await jsonBody<VolumeCreateOptions>(request, "#VolumeCreateOptions")) ?? {};
+  if (body.ClusterVolumeSpec) {
+    throw new BerthError("unavailable", "This node is not a swarm manager: Berth has no cluster volumes.");
+  }
   return json(await backend.volume.create(body), 201);
 }
 

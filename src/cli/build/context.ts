@@ -43,6 +43,12 @@ export function packDockerfile(text: Uint8Array): PackedContext {
   return { tar: tarStream(tarEntries("/", emptyWalk(), { name: DOCKERFILE, text })), dockerfile: DOCKERFILE };
 }
 
+/** Everything in a folder, as it is. */
+export function packAll(folder: string): AsyncGenerator<Uint8Array> {
+  const root = resolve(folder);
+  return tarStream(tarEntries(root, walk(root, "", { skip: () => false, descend: true })));
+}
+
 async function* emptyWalk(): AsyncGenerator<Found> {}
 
 async function statFolder(root: string, shown: string): Promise<Stats> {

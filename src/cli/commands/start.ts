@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { errorLine } from "../each.ts";
 import { ExitError } from "../exit.ts";
 import { startFailure } from "../exit-codes.ts";
+import { requireExperimental } from "../experimental.ts";
 
 /** `berth start`: in the background, or with `-a`/`-i` attached to one container. */
 export default command({
@@ -11,10 +12,15 @@ export default command({
   args: [1, Number.POSITIVE_INFINITY],
   flags: {
     attach: { kind: "bool", short: "a", help: "Attach to its output and forward signals" },
+    checkpoint: { kind: "string", help: "Restore from this checkpoint" },
+    "checkpoint-dir": { kind: "string", help: "Folder that keeps the checkpoints" },
     "detach-keys": { kind: "string", help: "Keys that detach from the container" },
     interactive: { kind: "bool", short: "i", help: "Attach to its standard input" },
   },
-  async run(ctx, { flags, args }) {
+  async run(ctx, { flags, given, args }) {
+    for (const flag of ["checkpoint", "checkpoint-dir"]) {
+      if (given.has(flag)) await requireExperimental(ctx, `"--${flag}"`);
+    }
     if (!flags.attach && !flags.interactive) return startAll(ctx, args);
     if (args.length > 1) throw new ExitError(1, "you cannot start and attach multiple containers at once");
     return startAttached(ctx, args[0] ?? "", { stdin: flags.interactive, detachKeys: flags["detach-keys"] });

@@ -1,0 +1,24 @@
+import { command } from "../command.ts";
+import { parseFilters } from "../filters.ts";
+import { printListing } from "../format/listing.ts";
+import { pluginListing } from "../format/plugins.ts";
+
+/** `berth plugin ls`. */
+export default command({
+  usage: "[OPTIONS]",
+  summary: "List plugins",
+  args: [0, 0],
+  flags: {
+    filter: { kind: "list", short: "f", type: "filter", help: "Show only what matches, such as enabled=true" },
+    format: { kind: "string", help: "'table', 'table TEMPLATE', 'json', or a Go template for each line" },
+    "no-trunc": { kind: "bool", help: "Show ids and descriptions in full" },
+    quiet: { kind: "bool", short: "q", help: "Only show plugin ids" },
+  },
+  async run(ctx, { flags }) {
+    const plugins = (await ctx.engine.plugins.list(parseFilters(flags.filter))) ?? [];
+    const sorted = [...plugins].sort((a, b) => (a.Name < b.Name ? -1 : 1));
+    const listing = pluginListing(!flags["no-trunc"]);
+    await printListing(ctx, listing, sorted, { format: flags.format, quiet: flags.quiet ? "ID" : undefined });
+    return 0;
+  },
+});

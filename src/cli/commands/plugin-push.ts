@@ -1,0 +1,18 @@
+import { familiarString, parseReference, withDefaultTag } from "../../spec/reference.ts";
+import { registryAuth } from "../auth-file.ts";
+import { command } from "../command.ts";
+import { showProgress } from "../progress.ts";
+
+/** `berth plugin push`. */
+export default command({
+  usage: "[OPTIONS] PLUGIN[:TAG]",
+  summary: "Push a plugin to a registry",
+  args: [1, 1],
+  flags: { "disable-content-trust": { kind: "bool", help: "Taken for compatibility", fallback: true } },
+  async run(ctx, { args: [name = ""] }) {
+    const ref = withDefaultTag(parseReference(name));
+    const auth = await registryAuth(ref.domain, ctx.env);
+    await showProgress(ctx, ctx.engine.plugins.push(familiarString(ref), auth), {});
+    return 0;
+  },
+});
