@@ -91,6 +91,6 @@ function checkCount(name: string, count: number, [least, most]: readonly [number
   if (count >= least && count <= most) return;
   if (most === 0) fail("accepts no arguments");
   if (least === most) fail(`requires ${plural(least)}`);
-  if (count < least) fail(`requires at least ${plural(least)}`, "See");
+  if (most === Number.POSITIVE_INFINITY) fail(`requires at least ${plural(least)}`, "See");
   fail(least === 0 ? `requires at most ${plural(most)}` : `requires at least ${least} and at most ${plural(most)}`);
 }

@@ -99,6 +99,7 @@ const REFUSED: [string[], string][] = [
   [["-m", "-1"], `invalid argument "-1" for "-m, --memory" flag: invalid size: '-1'`],
   [["--swap", "-2"], `invalid argument "-2" for "--swap" flag: invalid size: '-2'`],
   [["--cpus", "1e9999"], `invalid argument "1e9999" for "--cpus" flag: failed to parse 1e9999 as a rational number`],
+  [["--help=x"], `invalid argument "x" for "--help" flag: strconv.ParseBool: parsing "x": invalid syntax`],
   [["--cpus", "1/3"], `invalid argument "1/3" for "--cpus" flag: value is too precise`],
   [["-f", "x"], `invalid argument "x" for "-f, --filter" flag: bad format of filter (expected name=value)`],
 ];

@@ -108,12 +108,19 @@ function takeLong(line: Line, text: string): void {
   if (name === "" || name.startsWith("-")) throw usage(`bad flag syntax: --${text}`);
   if (!spec) {
     if (name !== "help") throw usage(`unknown flag: --${name}`);
-    line.help = equals < 0 || TRUE.has(text.slice(equals + 1)) ? "long" : false;
+    line.help = equals < 0 || switchedOn(name, text.slice(equals + 1)) ? "long" : false;
     return;
   }
   if (equals >= 0) set(line, name, text.slice(equals + 1));
   else if (spec.kind === "bool") set(line, name, "true");
   else set(line, name, next(line, `--${name}`));
+}
+
+/** `--help=VALUE`, a switch like any other. */
+function switchedOn(name: string, text: string): boolean {
+  if (TRUE.has(text) || FALSE.has(text)) return TRUE.has(text);
+  const why = `strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`;
+  throw usage(badValue(name, { kind: "bool", help: "" }, { text, why }));
 }
 
 function takeShort(line: Line, text: string): void {

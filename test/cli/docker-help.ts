@@ -1,5 +1,5 @@
 // What `docker --help` says of itself, as data.
-import { run } from "../../src/host/spawn.ts";
+import { type RunOutcome, run } from "../../src/host/spawn.ts";
 import { DOCKER } from "../../src/testing/daemon.ts";
 
 /** A flag as a help text shows it; `type` is "" for switches, `fallback` "" without a printed default or with an empty one. */
@@ -29,9 +29,14 @@ const ENV = {
   DOCKER_CONFIG: "/nonexistent",
 };
 
+/** What docker says without an engine. */
+export function dockerSays(argv: readonly string[]): Promise<RunOutcome> {
+  return run([DOCKER, ...argv], { env: { ...ENV, HOME: "/nonexistent" } });
+}
+
 /** Walks docker's help from the program down, without the groups of swarm mode. */
 export async function dockerTree(words: string[] = []): Promise<ShownCommand[]> {
-  const { stdout } = await run([DOCKER, ...words, "--help"], { env: { ...ENV, HOME: "/nonexistent" } });
+  const { stdout } = await dockerSays([...words, "--help"]);
   const names = [...section(stdout, /Commands$/).matchAll(/^ {2}([a-z][a-z-]*)\*? {2,}\S/gm)].map((m) => m[1] ?? "");
   const inner = names.filter((name) => words.length > 0 || !SWARM.has(name));
   const below = await Promise.all(inner.map((name) => dockerTree([...words, name])));

@@ -3,7 +3,8 @@ import type { Command } from "../../src/cli/command.ts";
 import { GLOBAL_FLAGS } from "../../src/cli/global-flags.ts";
 import { flagsText } from "../../src/cli/help.ts";
 import { findPlace } from "../../src/cli/tree.ts";
-import { dockerTree, type ShownCommand, shownFlags } from "./docker-help.ts";
+import { dockerSays, dockerTree, type ShownCommand, shownFlags } from "./docker-help.ts";
+import { berth } from "./harness.ts";
 
 const TREE = await dockerTree();
 
@@ -31,6 +32,7 @@ const STILL_MISSING: readonly string[] = [
   "unpause",
 ];
 
+const stillMissing = (name: string): boolean => STILL_MISSING.some((start) => name.startsWith(start));
 const nameOf = (words: readonly string[]): string => words.join(" ") || "(global)";
 
 async function berthCommand(words: readonly string[]): Promise<Command | "group" | undefined> {
@@ -57,7 +59,8 @@ async function lacks(theirs: ShownCommand): Promise<string[]> {
     const same = (["short", "type", "fallback"] as const).every((k) => sameText(spec[k], mine[k]));
     return same ? [] : [`${name} --${flag}: ${JSON.stringify(spec)}, not ${JSON.stringify(mine)}`];
   });
-  return [...spellings.filter(Boolean), ...flags];
+  const usage = ours !== "group" && ours.usage.trim() !== theirs.usage ? [`usage of ${name}: ${theirs.usage}`] : [];
+  return [...spellings.filter(Boolean), ...usage, ...flags];
 }
 
 /** Docker's home stands in some defaults; the text of a default may hold the program's name. */
@@ -75,5 +78,43 @@ test("Berth has every command and every flag of docker's", async () => {
   console.log(`docker's command line: ${commands.length} commands, ${flags.length} flags, ${missing.length} missing`);
   expect(commands.length).toBeGreaterThan(100);
   expect(flags.length).toBeGreaterThan(700);
-  expect(missing.filter((name) => !STILL_MISSING.some((start) => name.startsWith(start)))).toEqual([]);
+  expect(missing.filter((name) => !stillMissing(name))).toEqual([]);
 });
+
+/** The words of a program about its own command line, with docker's name; without its note on builders, and one slip of its own. */
+const plain = (text: string): string =>
+  text
+    .replaceAll("berth", "docker")
+    .replace(/^DEPRECATED: The legacy builder[\s\S]*?\n\n/, "")
+    .replaceAll("SRun ", "Run ");
+
+const BAD_LINES = [[], ["a"], ["a", "b", "c", "d"], ["--no-such-flag"]];
+const ABOUT_USAGE = / requires | accepts |^unknown |^invalid argument|^flag needs/m;
+const NOWHERE = "unix:///nonexistent/x.sock";
+
+test("a command line that cannot be understood is refused in docker's words, with its exit code", async () => {
+  const lines = TREE.filter(
+    (c) => !c.group && c.words.join(" ") === c.aliases[0] && !stillMissing(nameOf(c.words)),
+  ).flatMap((c) => [
+    ...BAD_LINES.map((tail) => [...c.words, ...tail]),
+    ...Object.keys(c.flags)
+      .slice(0, 1)
+      .filter((f) => c.flags[f]?.type)
+      .map((f) => [...c.words, `--${f}`]),
+  ]);
+  const differ: unknown[] = [];
+  let compared = 0;
+  for (const argv of lines) {
+    const theirs = await dockerSays(argv);
+    if (!ABOUT_USAGE.test(theirs.stderr)) continue;
+    compared += 1;
+    const ours = await berth(argv, { host: NOWHERE });
+    const [a, b] = [
+      { code: ours.code, err: plain(ours.err) },
+      { code: theirs.code, err: plain(theirs.stderr) },
+    ];
+    if (a.code !== b.code || a.err !== b.err) differ.push({ argv, ours: a, theirs: b });
+  }
+  console.log(`${compared} bad command lines compared`);
+  expect(differ).toEqual([]);
+}, 60_000);

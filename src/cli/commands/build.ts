@@ -48,7 +48,7 @@ type Flags = FlagValues<typeof FLAGS>;
 
 /** `berth build PATH | -`. The exit code is that of a failed RUN, as Docker's. */
 export default command({
-  usage: "[OPTIONS] PATH | -",
+  usage: "[OPTIONS] PATH | URL | -",
   summary: "Build an image from a Dockerfile",
   args: [1, 1],
   flags: FLAGS,

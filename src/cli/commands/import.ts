@@ -7,7 +7,7 @@ import { showProgress } from "../progress.ts";
 export default command({
   usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
   summary: "Import the contents from a tarball to create a filesystem image",
-  args: [1, 2],
+  args: [1, Number.POSITIVE_INFINITY],
   flags: {
     change: { kind: "list", short: "c", help: "Apply a Dockerfile instruction to the image" },
     message: { kind: "string", short: "m", help: "Message of the image's one layer" },
