@@ -77,14 +77,17 @@ function completed(item: unknown): unknown {
   );
 }
 
-/** One value as `json` or by a Go template, as `info` and `version` print it: a template that does not fit leaves an empty line. */
-export async function printValue(ctx: Context, format: string, data: object): Promise<void> {
+/**
+ * One value as `json` or by a Go template, as `info` and `version` print it: a template that does not fit leaves an empty
+ * line. `name` is the template's in messages.
+ */
+export async function printValue(ctx: Context, format: string, data: object, name = ""): Promise<void> {
   if (format === "json") {
     ctx.io.out(`${JSON.stringify(data)}\n`);
     return;
   }
   const { compileTemplate } = await import("./template/execute.ts");
-  const template = compiled(() => compileTemplate(format));
+  const template = compiled(() => compileTemplate(format, { name }));
   let text = "";
   try {
     text = template.execute(data);

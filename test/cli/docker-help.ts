@@ -1,4 +1,7 @@
 // What `docker --help` says of itself, as data.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type RunOutcome, run } from "../../src/host/spawn.ts";
 import { DOCKER } from "../../src/testing/daemon.ts";
 
@@ -26,12 +29,15 @@ const ENV = {
   PATH: process.env["PATH"] ?? "",
   DOCKER_HOST: "unix:///nonexistent/x.sock",
   DOCKER_BUILDKIT: "0",
-  DOCKER_CONFIG: "/nonexistent",
 };
+
+/** Some commands leave folders in their home. */
+const HOME = mkdtempSync(join(tmpdir(), "docker-home-"));
+process.once("exit", () => rmSync(HOME, { recursive: true, force: true }));
 
 /** What docker says without an engine. */
 export function dockerSays(argv: readonly string[]): Promise<RunOutcome> {
-  return run([DOCKER, ...argv], { env: { ...ENV, HOME: "/nonexistent" } });
+  return run([DOCKER, ...argv], { env: { ...ENV, HOME, DOCKER_CONFIG: HOME } });
 }
 
 /** Walks docker's help from the program down, without the groups of swarm mode. */

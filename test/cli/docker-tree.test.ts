@@ -64,7 +64,7 @@ async function lacks(theirs: ShownCommand): Promise<string[]> {
 }
 
 /** Docker's home stands in some defaults; the text of a default may hold the program's name. */
-const sameText = (theirs: string, ours: string): boolean => theirs === ours || theirs.startsWith('"/nonexistent');
+const sameText = (theirs: string, ours: string): boolean => theirs === ours || theirs.startsWith('"/');
 
 /** Hidden flags count as taken. */
 function visible(flags: Command["flags"]): Command["flags"] {

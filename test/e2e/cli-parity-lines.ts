@@ -196,10 +196,60 @@ export const READING = {
     system df --format 'table {{.Type}}\t{{.Size}}'
     info --format '{{.ServerVersion}} {{.Driver}} {{.NCPU}} {{.Containers}} {{.ContainersRunning}} {{.CgroupVersion}}'
     info --format '{{json .Plugins}}'
-    info --format {{.Nope}}
     version --format '{{.Server.Version}} {{.Server.APIVersion}} {{.Server.Os}}/{{.Server.Arch}}'
-    version --format '{{range .Server.Components}}{{.Name}} {{end}}'
-    version --format {{.Server.Nope}}`,
+    version --format '{{range .Server.Components}}{{.Name}} {{end}}'`,
+  "plugins, checkpoints, volumes of a cluster": table`
+    plugin ls
+    plugin ls -q
+    plugin ls --format json
+    plugin ls --format {{.ID
+    plugin ls -f x
+    plugin inspect nosuch
+    plugin inspect -f {{.Name}} nosuch
+    plugin enable nosuch
+    plugin disable -f nosuch
+    plugin rm nosuch other
+    plugin set nosuch a=b
+    plugin push nosuch
+    plugin upgrade nosuch
+    plugin create BAD /nonexistent
+    plugin create x /nonexistent
+    plugin create x /
+    plugin install BAD
+    plugin enable --timeout -1 x
+    inspect --type plugin nosuch
+    checkpoint create up c1
+    checkpoint ls up
+    checkpoint rm up c1
+    start --checkpoint c1 fresh
+    start --checkpoint-dir /tmp fresh
+    volume update vol1
+    volume update --availability pause nosuch
+    volume update vol1 --availability bogus`,
+  "formats that do not fit": table`
+    images --format {{.Nope}}
+    images --format {{.ID
+    images --format '{{bogus .ID}}'
+    images --format 'table {{.Nope}}'
+    images --format '{{json}}'
+    volume ls --format {{.Nope}}
+    network ls --format {{.Nope}}
+    network ls --format '{{upper .Nope}}'
+    history busybox --format {{.Nope}}
+    stats --no-stream --format {{.Nope}}
+    system df --format {{.Nope}}
+    system df -v --format {{.Nope}}
+    system df -v --format '{{range .Images}}{{.Nope}}{{end}}'
+    system df -v --format '{{range .Containers}}{{.Nope}}{{end}}'
+    ps --format 'table {{.Nope}}'
+    ps -a --format '{{.ID | bogus}}'
+    events --since 1s --until 0s --format {{.ID
+    info --format {{.ID
+    version --format {{.ID
+    inspect -f {{.ID up
+    inspect -f '{{json}}' up
+    inspect -f 'table {{.Id}}' bridge
+    inspect -f '{{index .Config.Labels}}' up`,
   "errors of exec and run, exit codes of containers": table`
     exec nosuch true
     exec quick true
@@ -293,6 +343,5 @@ export const READING = {
     rename nosuch a1
     rename up -bad
     attach nosuch
-    attach quick
     start up`,
 };

@@ -42,14 +42,17 @@ function historyListing(options: { truncate: boolean; human: boolean }): Listing
     columns: ["ID", human ? "CreatedSince" : "CreatedAt", "CreatedBy", "Size", "Comment"],
     row: (item) => {
       const by = (item.CreatedBy ?? "").replaceAll("\t", " ");
-      return new Row({
-        ID: truncate ? shortId(item.Id) : item.Id,
-        CreatedSince: item.Created > 0 ? ago(item.Created) : "N/A",
-        CreatedAt: localRfc3339(item.Created),
-        CreatedBy: truncate ? ellipsis(by, CREATED_BY_WIDTH) : by,
-        Size: human ? humanSizeShort(item.Size) : String(item.Size),
-        Comment: item.Comment,
-      });
+      return new Row(
+        {
+          ID: truncate ? shortId(item.Id) : item.Id,
+          CreatedSince: item.Created > 0 ? ago(item.Created) : "N/A",
+          CreatedAt: localRfc3339(item.Created),
+          CreatedBy: truncate ? ellipsis(by, CREATED_BY_WIDTH) : by,
+          Size: human ? humanSizeShort(item.Size) : String(item.Size),
+          Comment: item.Comment,
+        },
+        { type: "*image.historyContext" },
+      );
     },
   };
 }

@@ -12,7 +12,18 @@ const KINDS: Record<string, Fetch> = {
   image: (ctx, name) => ctx.engine.images.inspect(name),
   network: (ctx, name) => ctx.engine.networks.inspect(name),
   volume: (ctx, name) => ctx.engine.volumes.inspect(name),
+  plugin: (ctx, name) => ctx.engine.plugins.inspect(name),
 };
+
+/** Kinds of a swarm's things; the engine says that there is none. */
+const CLUSTER_KINDS = ["config", "node", "secret", "service", "task"];
+const ALL_KINDS = [...Object.keys(KINDS), ...CLUSTER_KINDS].sort();
+const ONE_OF = `must be one of "${ALL_KINDS.join('", "')}"`;
+
+const clusterFetch =
+  (kind: string): Fetch =>
+  (ctx, name) =>
+    ctx.engine.core.json({ method: "GET", path: `/${kind}s/${encodeURIComponent(name)}` });
 
 /** `berth inspect`: containers, images, networks and volumes alike. */
 export default command({
@@ -22,15 +33,12 @@ export default command({
   flags: {
     format: { kind: "string", short: "f", help: "'json', or a Go template for each object" },
     size: { kind: "bool", short: "s", help: "Show sizes on disk of containers" },
-    type: { kind: "string", help: "Only objects of this type: container, image, network, volume" },
+    type: { kind: "string", help: "Only objects of this type: container, image, network, volume, plugin" },
   },
   run(ctx, { flags, given, args }) {
-    if (given.has("type") && flags.type === "")
-      throw new ExitError(1, `type is empty: must be one of "${Object.keys(KINDS).join('", "')}"`);
-    const only = flags.type === "" ? undefined : KINDS[flags.type];
-    if (flags.type !== "" && !only) {
-      throw new ExitError(1, `unknown type: "${flags.type}": must be one of "${Object.keys(KINDS).join('", "')}"`);
-    }
+    if (given.has("type") && flags.type === "") throw new ExitError(1, `type is empty: ${ONE_OF}`);
+    const only = CLUSTER_KINDS.includes(flags.type) ? clusterFetch(flags.type) : KINDS[flags.type];
+    if (flags.type !== "" && !only) throw new ExitError(1, `unknown type: "${flags.type}": ${ONE_OF}`);
     const fetch = (name: string): Promise<unknown> =>
       only ? only(ctx, name, flags.size) : firstOf(ctx, name, flags.size);
     return printInspected(ctx, args, { format: flags.format, fetch });

@@ -41,20 +41,23 @@ function networkListing(truncate: boolean): Listing<Network> {
     },
     columns: ["ID", "Name", "Driver", "Scope"],
     row: (n) =>
-      new Row({
-        CreatedAt: goTimeOf(n.Created),
-        Driver: n.Driver ?? "",
-        ID: truncate ? shortId(n.Id ?? "") : (n.Id ?? ""),
-        IPv4: String(n.EnableIPv4 ?? true),
-        IPv6: String(n.EnableIPv6 ?? false),
-        Internal: String(n.Internal ?? false),
-        Label: (name: unknown) => n.Labels?.[String(name)] ?? "",
-        Labels: Object.entries(n.Labels ?? {})
-          .map(([k, x]) => `${k}=${x}`)
-          .sort()
-          .join(","),
-        Name: n.Name ?? "",
-        Scope: n.Scope ?? "",
-      }),
+      new Row(
+        {
+          CreatedAt: goTimeOf(n.Created),
+          Driver: n.Driver ?? "",
+          ID: truncate ? shortId(n.Id ?? "") : (n.Id ?? ""),
+          IPv4: String(n.EnableIPv4 ?? true),
+          IPv6: String(n.EnableIPv6 ?? false),
+          Internal: String(n.Internal ?? false),
+          Label: (name: unknown) => n.Labels?.[String(name)] ?? "",
+          Labels: Object.entries(n.Labels ?? {})
+            .map(([k, x]) => `${k}=${x}`)
+            .sort()
+            .join(","),
+          Name: n.Name ?? "",
+          Scope: n.Scope ?? "",
+        },
+        { type: "*network.networkContext" },
+      ),
   };
 }

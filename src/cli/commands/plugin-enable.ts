@@ -1,4 +1,5 @@
 import { command } from "../command.ts";
+import { ExitError } from "../exit.ts";
 
 /** `berth plugin enable`. */
 export default command({
@@ -7,7 +8,7 @@ export default command({
   args: [1, 1],
   flags: { timeout: { kind: "int", help: "Seconds to wait for the plugin's answers", fallback: 30 } },
   async run(ctx, { flags, args: [name = ""] }) {
-    if (flags.timeout < 0) throw new Error(`negative timeout ${flags.timeout} is invalid`);
+    if (flags.timeout < 0) throw new ExitError(1, `negative timeout ${flags.timeout} is invalid`);
     await ctx.engine.plugins.enable(name, flags.timeout);
     ctx.io.out(`${name}\n`);
     return 0;

@@ -1,7 +1,7 @@
 import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
 import { containerListing } from "../format/containers.ts";
-import { printListing } from "../format/listing.ts";
+import { checkFormat, printListing } from "../format/listing.ts";
 
 const FORMAT_HELP = "'table', 'table TEMPLATE', 'json', or a Go template for each line";
 
@@ -23,13 +23,14 @@ export default command({
   async run(ctx, { flags }) {
     const limit = flags.latest && flags.last === -1 ? 1 : flags.last;
     const size = flags.size || /\{\{[^}]*(\.Size\b|json \.\s*\}\})/.test(flags.format);
+    const listing = containerListing({ truncate: !flags["no-trunc"], size: flags.size });
+    await checkFormat(listing, flags.format, {});
     const containers = await ctx.engine.containers.list({
       all: flags.all,
       size,
       ...(limit > 0 ? { limit } : {}),
       filters: parseFilters(flags.filter),
     });
-    const listing = containerListing({ truncate: !flags["no-trunc"], size: flags.size });
     await printListing(ctx, listing, containers, { format: flags.format, quiet: flags.quiet ? "ID" : undefined });
     return 0;
   },

@@ -52,7 +52,7 @@ async function print(ctx: Context, server: SystemVersion | undefined, format: st
     return;
   }
   const data = { Client: named(client), Server: server ? named(shown(server)) : null };
-  await printValue(ctx, format, data);
+  await printValue(ctx, format, data, "version");
 }
 
 /** Templates name fields as Go does, JSON as the API does. */

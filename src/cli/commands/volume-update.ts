@@ -16,7 +16,7 @@ export default command({
   },
   async run(ctx, { flags, given, args: [name = ""] }) {
     const { ClusterVolume } = await ctx.engine.volumes.inspect(name);
-    if (!ClusterVolume?.Spec) throw new ExitError(1, "Can only update cluster volumes");
+    if (!ClusterVolume?.Spec) throw new ExitError(1, "can only update cluster volumes");
     const spec: ClusterVolumeSpec & { Availability?: string } = { ...ClusterVolume.Spec };
     if (given.has("availability")) {
       if (!/^(active|pause|drain)$/.test(flags.availability))

@@ -32,6 +32,7 @@ const MOUNT_WIDTH = 15;
 export function containerListing(options: { truncate: boolean; size: boolean }): Listing<ContainerSummary> {
   return {
     titles: TITLES,
+    checked: true,
     columns: options.size ? [...COLUMNS, "Size"] : COLUMNS,
     row: (c) => containerRow(c, options.truncate),
   };
@@ -41,27 +42,30 @@ function containerRow(c: ContainerSummary, truncate: boolean): Row {
   const labels = c.Labels ?? {};
   const mounts = (c.Mounts ?? []).map((m) => m.Name || m.Source || "");
   const command = c.Command ?? "";
-  return new Row({
-    ID: truncate ? shortId(c.Id ?? "") : (c.Id ?? ""),
-    Image: imageText(c, truncate),
-    Command: goQuote(truncate ? ellipsis(command, COMMAND_WIDTH) : command),
-    CreatedAt: goTime(c.Created ?? 0),
-    RunningFor: ago(c.Created ?? 0),
-    Ports: portsText(c.Ports ?? []),
-    State: c.State ?? "",
-    Status: c.Status ?? "",
-    Size: sizeText(c),
-    Names: namesText(c.Names ?? [], truncate),
-    Labels: Object.entries(labels)
-      .map(([k, v]) => `${k}=${v}`)
-      .sort()
-      .join(","),
-    Label: (name: unknown) => labels[String(name)] ?? "",
-    Mounts: mounts.map((m) => (truncate ? ellipsis(m, MOUNT_WIDTH) : m)).join(","),
-    LocalVolumes: String((c.Mounts ?? []).filter((m) => m.Driver === "local").length),
-    Networks: Object.keys(c.NetworkSettings?.Networks ?? {}).join(","),
-    Platform: null,
-  });
+  return new Row(
+    {
+      ID: truncate ? shortId(c.Id ?? "") : (c.Id ?? ""),
+      Image: imageText(c, truncate),
+      Command: goQuote(truncate ? ellipsis(command, COMMAND_WIDTH) : command),
+      CreatedAt: goTime(c.Created ?? 0),
+      RunningFor: ago(c.Created ?? 0),
+      Ports: portsText(c.Ports ?? []),
+      State: c.State ?? "",
+      Status: c.Status ?? "",
+      Size: sizeText(c),
+      Names: namesText(c.Names ?? [], truncate),
+      Labels: Object.entries(labels)
+        .map(([k, v]) => `${k}=${v}`)
+        .sort()
+        .join(","),
+      Label: (name: unknown) => labels[String(name)] ?? "",
+      Mounts: mounts.map((m) => (truncate ? ellipsis(m, MOUNT_WIDTH) : m)).join(","),
+      LocalVolumes: String((c.Mounts ?? []).filter((m) => m.Driver === "local").length),
+      Networks: Object.keys(c.NetworkSettings?.Networks ?? {}).join(","),
+      Platform: null,
+    },
+    { type: "*formatter.ContainerContext" },
+  );
 }
 
 function imageText(c: ContainerSummary, truncate: boolean): string {

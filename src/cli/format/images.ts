@@ -73,17 +73,20 @@ const known = (n: number): boolean => n !== -1;
 
 function imageRow({ image, repository, tag, digest }: ImageLine, id: string): Row {
   const unique = known(image.Size) && known(image.SharedSize);
-  return new Row({
-    ID: id,
-    Repository: repository,
-    Tag: tag,
-    Digest: digest,
-    CreatedSince: image.Created > 0 ? ago(image.Created) : "N/A",
-    CreatedAt: goTime(image.Created),
-    Size: humanSizeShort(image.Size),
-    Containers: known(image.Containers) ? String(image.Containers) : "N/A",
-    VirtualSize: humanSize(image.Size),
-    SharedSize: known(image.SharedSize) ? humanSizeShort(image.SharedSize) : "N/A",
-    UniqueSize: unique ? humanSize(image.Size - image.SharedSize) : "N/A",
-  });
+  return new Row(
+    {
+      ID: id,
+      Repository: repository,
+      Tag: tag,
+      Digest: digest,
+      CreatedSince: image.Created > 0 ? ago(image.Created) : "N/A",
+      CreatedAt: goTime(image.Created),
+      Size: humanSizeShort(image.Size),
+      Containers: known(image.Containers) ? String(image.Containers) : "N/A",
+      VirtualSize: humanSize(image.Size),
+      SharedSize: known(image.SharedSize) ? humanSizeShort(image.SharedSize) : "N/A",
+      UniqueSize: unique ? humanSize(image.Size - image.SharedSize) : "N/A",
+    },
+    { type: "*formatter.imageContext" },
+  );
 }

@@ -8,6 +8,8 @@ export interface Listing<T> {
   /** Column titles by field; those of `columns` make the default table. */
   titles: Record<string, string>;
   columns: readonly string[];
+  /** True: a template is tried, as it was given, before anything is asked (`checkFormat`), and its errors have words of their own. */
+  checked?: boolean;
   /** A thing's fields, for tables and templates. */
   row(item: T): Row;
 }
@@ -50,8 +52,8 @@ async function printTemplate<T>(ctx: Context, listing: Listing<T>, items: readon
   const isTable = /^table(\s|$)/.test(format);
   const source =
     format === "json" ? "{{json .}}" : unescapeTabs(isTable ? format.slice("table".length).trim() : format);
-  const template = explained("parse", () => compileTemplate(source, { functions: FUNCTIONS }));
-  const lines = explained("execute", () => items.map((item) => template.execute(listing.row(item))));
+  const template = explained("parse", () => compileTemplate(source, { functions: FUNCTIONS }), listing.checked);
+  const lines = explained("execute", () => items.map((item) => template.execute(listing.row(item))), listing.checked);
   if (!isTable) {
     for (const line of lines) printLine(ctx, line);
     return;
@@ -62,12 +64,21 @@ async function printTemplate<T>(ctx: Context, listing: Listing<T>, items: readon
   ctx.io.out(alignTable([header, ...lines].flatMap((line) => line.split("\n")).map((line) => line.split("\t"))));
 }
 
-function explained<T>(step: "parse" | "execute", action: () => T): T {
+function explained<T>(step: "parse" | "execute", action: () => T, checked = false): T {
   try {
     return action();
   } catch (error) {
-    throw new BerthError("invalid-argument", `failed to ${step} template: ${messageOf(error)}`);
+    const words = checked ? `failed to ${step} template` : "template parsing error";
+    throw new BerthError("invalid-argument", `${words}: ${messageOf(error)}`);
   }
+}
+
+/** Tries a format on a thing without content. Throws as Docker's `ps` does, whether there is anything to list or not. */
+export async function checkFormat<T>(listing: Listing<T>, format: string, nothing: T): Promise<void> {
+  if (format === "" || format === "table" || format === "json") return;
+  const { compileTemplate } = await import("../template/execute.ts");
+  const template = explained("parse", () => compileTemplate(format), true);
+  explained("execute", () => template.execute(listing.row(nothing)), true);
 }
 
 /** `com.example.my-label` heads its column as `my label`. */

@@ -18,13 +18,16 @@ export function pluginListing(truncate: boolean): Listing<Plugin> {
     columns: ["ID", "Name", "Description", "Enabled"],
     row: (plugin) => {
       const text = plugin.Config.Description.replaceAll("\n", "").replaceAll("\r", "");
-      return new Row({
-        ID: truncate ? shortId(plugin.Id ?? "") : (plugin.Id ?? ""),
-        Name: plugin.Name,
-        Description: truncate ? ellipsis(text, DESCRIPTION_WIDTH) : text,
-        Enabled: plugin.Enabled,
-        PluginReference: plugin.PluginReference ?? "",
-      });
+      return new Row(
+        {
+          ID: truncate ? shortId(plugin.Id ?? "") : (plugin.Id ?? ""),
+          Name: plugin.Name,
+          Description: truncate ? ellipsis(text, DESCRIPTION_WIDTH) : text,
+          Enabled: plugin.Enabled,
+          PluginReference: plugin.PluginReference ?? "",
+        },
+        { type: "*plugin.pluginContext" },
+      );
     },
   };
 }

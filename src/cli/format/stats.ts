@@ -46,22 +46,25 @@ function statsRow({ asked, sample }: StatsLine, truncate: boolean): Row {
     net.reduce((total, n) => total + (n ? (pick(n) ?? 0) : 0), 0);
   const blocks = sample ? blockTotals(sample) : { read: 0, write: 0 };
   const shown = (text: string): string => (sample ? text : NONE);
-  return new Row({
-    BlockIO: shown(pair(blocks.read, blocks.write)),
-    CPUPerc: shown(`${(sample ? cpuPercent(sample) : 0).toFixed(2)}%`),
-    Container: asked,
-    ID: id ? (truncate ? shortId(id) : id) : shown(""),
-    MemPerc: shown(`${(limit > 0 ? (100 * used) / limit : 0).toFixed(2)}%`),
-    MemUsage: sample ? `${binarySize(used)} / ${binarySize(limit)}` : `${NONE} / ${NONE}`,
-    Name: sample?.name?.replace(/^\//, "") ?? NONE,
-    NetIO: shown(
-      pair(
-        sum((n) => n.rx_bytes),
-        sum((n) => n.tx_bytes),
+  return new Row(
+    {
+      BlockIO: shown(pair(blocks.read, blocks.write)),
+      CPUPerc: shown(`${(sample ? cpuPercent(sample) : 0).toFixed(2)}%`),
+      Container: asked,
+      ID: id ? (truncate ? shortId(id) : id) : shown(""),
+      MemPerc: shown(`${(limit > 0 ? (100 * used) / limit : 0).toFixed(2)}%`),
+      MemUsage: sample ? `${binarySize(used)} / ${binarySize(limit)}` : `${NONE} / ${NONE}`,
+      Name: sample?.name?.replace(/^\//, "") ?? NONE,
+      NetIO: shown(
+        pair(
+          sum((n) => n.rx_bytes),
+          sum((n) => n.tx_bytes),
+        ),
       ),
-    ),
-    PIDs: shown(String(sample?.pids_stats?.current ?? 0)),
-  });
+      PIDs: shown(String(sample?.pids_stats?.current ?? 0)),
+    },
+    { type: "*container.statsContext" },
+  );
 }
 
 /** Share of one CPU since the sample before, in percent; 100 is a whole CPU. */

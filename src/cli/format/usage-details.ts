@@ -92,20 +92,23 @@ const CACHE_TITLES = {
 };
 
 function cacheRow(r: BuildCache, id: string): Row {
-  return new Row({
-    CacheType: r.Type ?? "",
-    CreatedAt: goTimeOf(r.CreatedAt),
-    CreatedSince: ago(unixOf(r.CreatedAt)),
-    Description: r.Description ?? "",
-    ID: id,
-    InUse: String(r.InUse ?? false),
-    LastUsedAt: r.LastUsedAt ? goTimeOf(r.LastUsedAt) : "",
-    LastUsedSince: r.LastUsedAt ? ago(unixOf(r.LastUsedAt)) : "",
-    Parent: r.Parents?.join(", ") ?? "",
-    Shared: String(r.Shared ?? false),
-    Size: humanSizeShort(r.Size ?? 0),
-    UsageCount: String(r.UsageCount ?? 0),
-  });
+  return new Row(
+    {
+      CacheType: r.Type ?? "",
+      CreatedAt: goTimeOf(r.CreatedAt),
+      CreatedSince: ago(unixOf(r.CreatedAt)),
+      Description: r.Description ?? "",
+      ID: id,
+      InUse: String(r.InUse ?? false),
+      LastUsedAt: r.LastUsedAt ? goTimeOf(r.LastUsedAt) : "",
+      LastUsedSince: r.LastUsedAt ? ago(unixOf(r.LastUsedAt)) : "",
+      Parent: r.Parents?.join(", ") ?? "",
+      Shared: String(r.Shared ?? false),
+      Size: humanSizeShort(r.Size ?? 0),
+      UsageCount: String(r.UsageCount ?? 0),
+    },
+    { type: "*formatter.buildCacheContext" },
+  );
 }
 
 /** What was not used for the longest time comes first. */

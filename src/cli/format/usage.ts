@@ -82,13 +82,16 @@ export function usageListing(): Listing<UsageRow> {
     columns: ["Type", "TotalCount", "Active", "Size", "Reclaimable"],
     row: (u) => {
       const share = u.percent && u.size > 0 ? ` (${Math.trunc((100 * u.reclaimable) / u.size)}%)` : "";
-      return new Row({
-        Active: String(u.active),
-        Reclaimable: `${humanSize(u.reclaimable)}${share}`,
-        Size: humanSize(u.size),
-        TotalCount: String(u.total),
-        Type: u.type,
-      });
+      return new Row(
+        {
+          Active: String(u.active),
+          Reclaimable: `${humanSize(u.reclaimable)}${share}`,
+          Size: humanSize(u.size),
+          TotalCount: String(u.total),
+          Type: u.type,
+        },
+        { type: "*formatter.diskUsageImagesContext" },
+      );
     },
   };
 }

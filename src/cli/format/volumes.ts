@@ -19,20 +19,23 @@ export const VOLUME_LISTING: Listing<Volume> = {
   },
   columns: ["Driver", "Name"],
   row: (v) =>
-    new Row({
-      Availability: "N/A",
-      Driver: v.Driver,
-      Group: "N/A",
-      Label: (name: unknown) => v.Labels?.[String(name)] ?? "",
-      Labels: Object.entries(v.Labels ?? {})
-        .map(([k, x]) => `${k}=${x}`)
-        .sort()
-        .join(","),
-      Links: v.UsageData ? String(v.UsageData.RefCount) : "N/A",
-      Mountpoint: v.Mountpoint,
-      Name: v.Name,
-      Scope: v.Scope,
-      Size: v.UsageData ? humanSizeShort(v.UsageData.Size) : "N/A",
-      Status: "N/A",
-    }),
+    new Row(
+      {
+        Availability: "N/A",
+        Driver: v.Driver,
+        Group: "N/A",
+        Label: (name: unknown) => v.Labels?.[String(name)] ?? "",
+        Labels: Object.entries(v.Labels ?? {})
+          .map(([k, x]) => `${k}=${x}`)
+          .sort()
+          .join(","),
+        Links: v.UsageData ? String(v.UsageData.RefCount) : "N/A",
+        Mountpoint: v.Mountpoint,
+        Name: v.Name,
+        Scope: v.Scope,
+        Size: v.UsageData ? humanSizeShort(v.UsageData.Size) : "N/A",
+        Status: "N/A",
+      },
+      { type: "*formatter.volumeContext" },
+    ),
 };

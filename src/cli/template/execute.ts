@@ -8,6 +8,8 @@ import { isRecord, NilOf, namedText, nilFor, Row, truth } from "./values.ts";
 export interface TemplateOptions {
   functions?: Record<string, TemplateFunction>;
   missing?: "error" | "zero";
+  /** Its name in messages. */
+  name?: string;
 }
 
 /** A parsed template, ready to be run on many values. */
@@ -18,14 +20,27 @@ export interface Template {
 /** Parses once. `execute` throws `invalid-argument`, `template: :1:…: executing …`, in Go's words. */
 export function compileTemplate(source: string, options: TemplateOptions = {}): Template {
   const functions = options.functions ?? FUNCTIONS;
-  const nodes = parseTemplate(source, new Set(Object.keys(functions)));
+  const { name = "" } = options;
+  const nodes = named(name, () => parseTemplate(source, new Set(Object.keys(functions))));
   return {
-    execute(data) {
-      const run: Run = { functions, missing: options.missing ?? "error", out: [], scopes: [new Map([["", data]])] };
-      walk(run, nodes, data);
-      return run.out.join("");
-    },
+    execute: (data) =>
+      named(name, () => {
+        const run: Run = { functions, missing: options.missing ?? "error", out: [], scopes: [new Map([["", data]])] };
+        walk(run, nodes, data);
+        return run.out.join("");
+      }),
   };
+}
+
+/** Errors carry the template's name where it has one. */
+function named<T>(name: string, action: () => T): T {
+  if (name === "") return action();
+  try {
+    return action();
+  } catch (error) {
+    const text = messageOf(error).replace("template: :", `template: ${name}:`);
+    throw new BerthError("invalid-argument", text.replace('executing ""', `executing "${name}"`), { cause: error });
+  }
 }
 
 interface Run {
