@@ -73,6 +73,8 @@ export interface ContainerBackend {
   stop(id: string, options: { signal?: string; timeout?: number }): Promise<void>;
   restart(id: string, options: { signal?: string; timeout?: number }): Promise<void>;
   kill(id: string, options: { signal?: string }): Promise<void>;
+  pause(id: string): Promise<void>;
+  unpause(id: string): Promise<void>;
   rename(id: string, name: string): Promise<void>;
   /** `ready` is called when the wait is registered, before it resolves: the API sends its headers then. */
   wait(

@@ -52,10 +52,14 @@ export function stringMap(query: URLSearchParams, name: string): Record<string, 
   return parsed as Record<string, string | null>;
 }
 
-/** A moment in milliseconds since 1970, in the forms that `parseInstant` takes. Absent, empty and "0" are undefined. */
-export function moment(query: URLSearchParams, name: string): number | undefined {
+/** A moment in milliseconds since 1970, in the forms that `parseInstant` takes. Absent and empty are undefined, and "0" unless `zeroCounts`. */
+export function moment(
+  query: URLSearchParams,
+  name: string,
+  options: { zeroCounts?: boolean } = {},
+): number | undefined {
   const value = query.get(name);
-  if (!value || value === "0") return undefined;
+  if (!value || (value === "0" && !options.zeroCounts)) return undefined;
   const at = parseInstant(value);
   if (at !== undefined) return at;
   throw invalid(`invalid value "${value}" for ${name}: give unix seconds, a time as 2006-01-02T15:04:05Z or 10m`);

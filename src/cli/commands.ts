@@ -18,6 +18,8 @@ const create: Loader = () => import("./commands/create.ts");
 const start: Loader = () => import("./commands/start.ts");
 const stop: Loader = () => import("./commands/stop.ts");
 const restart: Loader = () => import("./commands/restart.ts");
+const pause: Loader = () => import("./commands/pause.ts");
+const unpause: Loader = () => import("./commands/unpause.ts");
 const kill: Loader = () => import("./commands/kill.ts");
 const rm: Loader = () => import("./commands/rm.ts");
 const ps: Loader = () => import("./commands/ps.ts");
@@ -67,6 +69,7 @@ export const GROUPS: Record<string, Group> = {
       kill,
       logs,
       ls: ps,
+      pause,
       port,
       prune: () => import("./commands/container-prune.ts"),
       rename,
@@ -77,6 +80,7 @@ export const GROUPS: Record<string, Group> = {
       stats,
       stop,
       top,
+      unpause,
       update,
       wait,
     },
@@ -185,6 +189,7 @@ export const COMMANDS: Record<string, Loader> = {
   load,
   login: () => import("./commands/login.ts"),
   logs,
+  pause,
   port,
   ps,
   pull,
@@ -199,6 +204,7 @@ export const COMMANDS: Record<string, Loader> = {
   stop,
   tag,
   top,
+  unpause,
   update,
   version: () => import("./commands/version.ts"),
   wait,

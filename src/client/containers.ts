@@ -92,6 +92,14 @@ export class ContainerApi {
     await this.core.done({ method: "POST", path: this.#path(id, "kill"), query });
   }
 
+  async pause(id: string): Promise<void> {
+    await this.core.done({ method: "POST", path: this.#path(id, "pause") });
+  }
+
+  async unpause(id: string): Promise<void> {
+    await this.core.done({ method: "POST", path: this.#path(id, "unpause") });
+  }
+
   async rename(id: string, name: string): Promise<void> {
     await this.core.done({ method: "POST", path: this.#path(id, "rename"), query: { name } });
   }

@@ -15,6 +15,10 @@ export interface Run {
   handle: MonitorHandle;
   /** The exit is recorded. */
   done: Promise<WaitResult>;
+  /** It was sent a SIGKILL. */
+  killed?: boolean;
+  /** Called once it has ended, before that is announced: Docker tells of the stop first, then of the end. */
+  ended?: () => void;
 }
 
 /** An attach that came before the start. */
@@ -174,6 +178,12 @@ export class ContainerIndex {
 /** True where a process of it runs now. */
 export function isRunning(container: Container): boolean {
   return container.record.state.status === "running";
+}
+
+/** Throws `conflict` in Docker's words for a container that waits for its restart. */
+export function refuseRestarting({ record: { id, state } }: Container): void {
+  if (state.status !== "restarting") return;
+  throw new BerthError("conflict", `Container ${id} is restarting, wait until the container is running`);
 }
 
 /** The run of a running container; throws `conflict` in Docker's words. */

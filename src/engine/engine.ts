@@ -7,6 +7,7 @@ import { inspectContainer } from "./container/inspect.ts";
 import { killContainer } from "./container/kill.ts";
 import { listContainers } from "./container/list.ts";
 import { containerLogs } from "./container/logs.ts";
+import { pauseContainer, unpauseContainer } from "./container/pause.ts";
 import { pruneContainers } from "./container/prune.ts";
 import { removeContainer } from "./container/remove.ts";
 import { renameContainer } from "./container/rename.ts";
@@ -115,6 +116,8 @@ function containerBackend(ctx: EngineContext): ContainerBackend {
     stop: (id, options) => stopContainer(ctx, id, options),
     restart: (id, options) => restartContainer(ctx, id, options),
     kill: (id, options) => killContainer(ctx, id, options),
+    pause: async (id) => pauseContainer(ctx, id),
+    unpause: async (id) => unpauseContainer(ctx, id),
     rename: async (id, name) => renameContainer(ctx, id, name),
     wait: (id, options) => waitContainer(ctx, id, options),
     remove: (id, options) => removeContainer(ctx, id, options),

@@ -149,7 +149,15 @@ test.each<[Record<string, string[]>, string[]]>([
   [{ label: ["tier=other"] }, []],
   [{ scope: ["local"] }, ["one start", "one die", "two start", "image tag", "volume mount"]],
   [{ scope: ["swarm"] }, []],
-  [{ nonsense: ["x"] }, []],
+  [{ container: ["on"] }, ["one start", "one die"]],
+  [{ network: ["two"] }, ["two start"]],
+  [{ volume: ["da"] }, ["volume mount"]],
+  [{ daemon: ["x"] }, []],
+  [{ event: ["sta"] }, []],
+  [{ event: ["exec_start", "die"] }, ["one die"]],
+  [{ label: ["tier", "tier=web"] }, ["one start", "one die"]],
+  [{ label: ["tier=web", "tier=db"] }, []],
+  [{ nonsense: ["x"] }, ["one start", "one die", "two start", "image tag", "volume mount"]],
 ])("filter %p", async (filters, wanted) => {
   const bus = new EventBus();
   const one = { id: "aaaa1", attributes: { name: "one", image: "busybox:latest", tier: "web" } };

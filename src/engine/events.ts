@@ -1,7 +1,7 @@
 import type { Filters } from "../image/types.ts";
 import type { EventMessage } from "../spec/engine-api.ts";
-import { hasLabel } from "../spec/labels.ts";
 import type { Container } from "./container.ts";
+import { matchesEvent } from "./event-filter.ts";
 
 const PAST = 512;
 const QUEUE_MAX = 10_000;
@@ -69,7 +69,7 @@ export class EventBus {
       for (;;) {
         for (let event = queue.shift(); event; event = queue.shift()) {
           if (millis(event) > until) return;
-          if (matches(event, filters)) yield event;
+          if (matchesEvent(event, filters)) yield event;
         }
         if (signal.aborted || overrun || Date.now() >= until) return;
         await new Promise<void>((resolve) => {
@@ -107,39 +107,4 @@ function legacyFields(
 
 function millis(event: Event): number {
   return (event.timeNano ?? 0) / NANOS_PER_MS;
-}
-
-/** Docker's event filters: one key's values are alternatives, keys must all match. */
-function matches(event: Event, filters: Filters): boolean {
-  return Object.entries(filters).every(
-    ([key, values]) => values.length === 0 || values.some((v) => matchesOne(event, key, v)),
-  );
-}
-
-function matchesOne(event: Event, key: string, value: string): boolean {
-  const attributes = event.Actor?.Attributes ?? {};
-  const named = (type: string): boolean =>
-    event.Type === type &&
-    (event.Actor?.ID === value ||
-      event.Actor?.ID?.startsWith(value) === true ||
-      attributes["name"] === value.replace(/^\//, ""));
-  switch (key) {
-    case "event":
-      return event.Action === value || event.Action?.split(":")[0] === value;
-    case "type":
-      return event.Type === value;
-    case "scope":
-      return event.scope === value;
-    case "label":
-      return hasLabel(attributes, value);
-    case "image":
-      return named("image") || attributes["image"] === value || attributes["image"]?.split(":")[0] === value;
-    case "container":
-    case "network":
-    case "volume":
-    case "daemon":
-      return named(key);
-    default:
-      return false;
-  }
 }

@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
+import { isFrozen } from "../host/cgroup.ts";
 import { ensurePrivateDir, listIfThere, removeTree } from "../host/files.ts";
 import type { ExitStatus, MonitorHandle } from "../host/monitor-types.ts";
 import { messageOf } from "../spec/errors.ts";
+import { cgroupOf } from "./container/cgroup-path.ts";
 import { announceExit, followExit } from "./container/exit.ts";
 import { startHealth } from "./container/health.ts";
 import { removeLocked } from "./container/remove-locked.ts";
@@ -104,11 +106,23 @@ function takeUp(ctx: EngineContext, container: Container, handle: MonitorHandle)
       state: afterStart(state, { pid, startedAt, byPolicy: state.status === "restarting" }),
     });
   }
+  const paused = isFrozenNow(container);
+  if (paused !== (container.record.state.paused === true))
+    ctx.containers.saveRun(container, { state: { ...container.record.state, paused } });
   const done = signal<WaitResult>();
   const run: Run = { handle, done: done.promise };
   container.run = run;
   followExit(ctx, container, { run, done: done.resolve });
   startHealth(ctx, container, run, isSameRun ? health : undefined);
+}
+
+/** As the kernel says: a kill between freezing and its record leaves a record that does not know. */
+function isFrozenNow({ record }: Container): boolean {
+  try {
+    return isFrozen(cgroupOf(record));
+  } catch {
+    return false; // It has just ended.
+  }
 }
 
 async function settle(ctx: EngineContext, container: Container): Promise<void> {

@@ -10,6 +10,8 @@ export type Status = "created" | "running" | "restarting" | "exited";
 export interface StateRecord {
   status: Status;
   pid: number;
+  /** Its processes are frozen; absent: they are not. Start-up asks the kernel, not this. */
+  paused?: boolean;
   exitCode: number;
   oomKilled: boolean;
   /** Why the last start failed, in the words that its client saw. */
@@ -43,6 +45,7 @@ export interface MountRecord {
  * A container as the records keep it.
  *
  * created ─start→ running ─exit→ exited ─start→ running …
+ * running ─pause→ running, paused ─unpause, signal→ running
  *                    └─exit, by policy→ restarting ─delay→ running
  * any but running ─remove→ (no record)
  *
@@ -53,6 +56,7 @@ export interface MountRecord {
  * - while running: the monitor runs on; its handle is taken up again, or its exit file is read.
  * - between launch and the record of start, with an exit in between: the exit file is newer than the record; the exit is recorded.
  * - between exit and its record: the exit file is still there, since it goes after the record; the exit is handled again.
+ * - between freezing or thawing and its record: the kernel tells which of them it is.
  * - in a removal: first the folder is renamed into `tmp`, then the record goes. A record without a folder is a removal to finish.
  * AutoRemove containers have no record of their start, health and exit: created ─→ (no record) in one step, the rest is in memory and found again as above.
  */
@@ -109,6 +113,7 @@ export function afterStart(
     ...state,
     status: "running",
     pid: run.pid,
+    paused: false,
     exitCode: 0,
     oomKilled: false,
     error: "",
@@ -124,6 +129,7 @@ export function afterExit(state: StateRecord, exit: ExitStatus): StateRecord {
     ...state,
     status: "exited",
     pid: 0,
+    paused: false,
     exitCode: exit.code,
     oomKilled: exit.oomKilled,
     error: exit.error ?? "",

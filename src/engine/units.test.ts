@@ -186,7 +186,7 @@ test("events: past ones by filter, then live ones until the signal; times never 
   expect(await past({ container: ["one"] })).toEqual(["start"]);
   expect(await past({ type: ["image"], event: ["tag", "untag"] })).toEqual(["tag"]);
   expect(await past({ label: ["k=v"] })).toEqual(["start"]);
-  expect(await past({ image: ["img"] })).toEqual(["start"]);
+  expect(await past({ image: ["img"] })).toEqual(["start", "tag"]);
   const abort = new AbortController();
   const live = bus.stream({ filters: {}, signal: abort.signal });
   const next = live.next();

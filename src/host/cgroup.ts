@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf } from "../spec/errors.ts";
+import { BerthError, errnoOf } from "../spec/errors.ts";
 
 const ROOT = "/sys/fs/cgroup";
 const V1_CONTROLLERS = [
@@ -54,6 +54,36 @@ export async function removeCgroup(path: string): Promise<boolean> {
     await new Promise((done) => setTimeout(done, 10)); // A killed process leaves its cgroup a moment later; the kernel has no event for it on v1.
   }
   return false;
+}
+
+const FREEZE_MS = 10_000;
+
+/**
+ * Freezes or thaws all processes of a cgroup (cgroup-v2.rst, cgroup.freeze; freezer-subsystem.rst for v1); answers when the kernel says that it
+ * is done. Repeatable. Throws `internal` where it is not done after ten seconds: it is thawed then.
+ */
+export async function freezeCgroup(path: string, frozen: boolean): Promise<void> {
+  const v2 = cgroupMode() === "v2";
+  const order = v2 ? (frozen ? "1" : "0") : frozen ? "FROZEN" : "THAWED";
+  const write = (text: string): void =>
+    writeFileSync(join(cgroupDir("freezer", path), v2 ? "cgroup.freeze" : "freezer.state"), text);
+  write(order);
+  const end = performance.now() + FREEZE_MS;
+  while (isFrozen(path) !== frozen) {
+    if (performance.now() > end) {
+      write(v2 ? "0" : "THAWED");
+      throw new BerthError("internal", `cgroup ${path} could not be ${frozen ? "frozen" : "thawed"}`);
+    }
+    // Usually done at once. A process in an uninterruptible wait takes longer; v1 has no event for it, and wants the order again where something has forked meanwhile.
+    await new Promise((done) => setTimeout(done, 2));
+    write(order);
+  }
+}
+
+/** True where all processes of a cgroup are frozen by an order to it. */
+export function isFrozen(path: string): boolean {
+  if (cgroupMode() === "v1") return readCgroup("freezer", path, "freezer.state")?.trim() === "FROZEN";
+  return /^frozen 1$/m.test(readCgroup("freezer", path, "cgroup.events") ?? "");
 }
 
 /** A file of a cgroup as text, or undefined where there is none. */

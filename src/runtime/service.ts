@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { cgroupProcesses, removeCgroup } from "../host/cgroup.ts";
+import { cgroupProcesses, freezeCgroup, isFrozen, removeCgroup } from "../host/cgroup.ts";
 import { ensureDir, ensurePrivateDir, removeTree, writeAtomic } from "../host/files.ts";
 import { launchExec, launchMonitor, readExit, readPid, reconnectMonitor } from "../host/monitor.ts";
 import type { MonitorHandle, RuntimeBinary, StdioOptions } from "../host/monitor-types.ts";
@@ -125,6 +125,8 @@ async function cleanup(context: Context, id: string): Promise<void> {
   if (pid !== undefined) killHard(pid);
   if (cgroup) {
     cgroupProcesses(cgroup).forEach(killHard);
+    // A frozen process of cgroup v1 dies when it is thawed.
+    if (isFrozen(cgroup)) await freezeCgroup(cgroup, false);
     await removeCgroup(cgroup);
   }
   for (const name of Object.keys(context.runtimes.all)) removeTree(join(context.execRoot, "runtime", name, id));

@@ -168,7 +168,7 @@ function drop(state: FakeState, c: FakeContainer): void {
   change(state, c, "destroy");
 }
 
-type LifeCycle = "create" | "start" | "stop" | "restart" | "kill" | "rename" | "wait" | "remove";
+type LifeCycle = "create" | "start" | "stop" | "restart" | "kill" | "pause" | "unpause" | "rename" | "wait" | "remove";
 
 function fakeLifeCycle(state: FakeState): Pick<ContainerBackend, LifeCycle> {
   const set = (id: string, running: boolean, action: string): void => {
@@ -197,6 +197,8 @@ function fakeLifeCycle(state: FakeState): Pick<ContainerBackend, LifeCycle> {
     start: async (id) => set(id, true, "start"),
     stop: async (id) => set(id, false, "die"),
     restart: async (id) => change(state, find(state, id), "restart"),
+    pause: async (id) => change(state, find(state, id), "pause"),
+    unpause: async (id) => change(state, find(state, id), "unpause"),
     kill: async (id) => set(id, false, "die"),
     async rename(id, name) {
       find(state, id).name = name;

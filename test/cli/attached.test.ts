@@ -161,7 +161,7 @@ test("attach refuses what does not run", async () => {
   expect(await berth(["attach", "c"], engine)).toEqual({
     code: 1,
     out: "",
-    err: "cannot attach to a stopped container, start it first\n",
+    err: "You cannot attach to a stopped container, start it first\n",
   });
 });
 

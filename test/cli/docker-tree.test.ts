@@ -16,8 +16,6 @@ const STILL_MISSING: readonly string[] = [
   "container cp",
   "container diff",
   "container export",
-  "container pause",
-  "container unpause",
   "context",
   "cp",
   "diff",
@@ -26,10 +24,8 @@ const STILL_MISSING: readonly string[] = [
   "logout",
   "manifest",
   "network",
-  "pause",
   "save",
   "search",
-  "unpause",
 ];
 
 const stillMissing = (name: string): boolean => STILL_MISSING.some((start) => name.startsWith(start));

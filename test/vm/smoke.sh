@@ -80,7 +80,9 @@ memory() { # out of memory; new limits while it runs
   check "$runtime: top" "sleep 1000000" "$(berth top live-$runtime -eo pid,args | sed -n '2,$p' | sed 's/^ *[0-9]* *//;s/ *$//')"
   berth exec -d live-$runtime sleep 2000000
   check "$runtime: top shows what exec started" 2 "$(berth top live-$runtime | grep -c 'sleep [12]000000')"
-  check "$runtime: no pause" 1 "$(code berth pause live-$runtime)"
+  check "$runtime: pause freezes" paused "$(berth pause live-$runtime >/dev/null; berth ps --filter name=live-$runtime --format '{{.State}}')"
+  check "$runtime: no exec while paused" 1 "$(code berth exec live-$runtime true)"
+  check "$runtime: unpause" running "$(berth unpause live-$runtime >/dev/null; berth ps --filter name=live-$runtime --format '{{.State}}')"
   # An init that moves itself into a group of its own, as systemd does.
   run -d --privileged --name nested-$runtime -m 64m busybox sh -c 'mkdir /sys/fs/cgroup/own && echo 1 >/sys/fs/cgroup/own/cgroup.procs && echo +pids >/sys/fs/cgroup/cgroup.subtree_control && exec sleep 1000000' >/dev/null
   nested=/sys/fs/cgroup/berth/$(berth inspect -f '{{.Id}}' nested-$runtime)

@@ -36,7 +36,6 @@ const NOT_YET: [methods: Method[], paths: string[], what: string][] = [
   [["GET"], ["/containers/:id/changes"], "listing a container's changed files"],
   [["GET"], ["/containers/:id/export"], "exporting a container's files"],
   [["HEAD", "GET", "PUT"], ["/containers/:id/archive"], "copying files into and out of a container"],
-  [["POST"], ["/containers/:id/pause", "/containers/:id/unpause"], "pausing a container"],
   [["GET"], ["/containers/:id/attach/ws"], "attaching over a WebSocket (use POST /containers/{id}/attach)"],
   [["POST"], ["/networks/create"], "creating a network (user-defined networks are not in this version)"],
   [

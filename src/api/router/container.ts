@@ -25,6 +25,8 @@ export const containerRoutes: Route[] = [
   ["POST", "/containers/:id/stop", stop],
   ["POST", "/containers/:id/restart", restart],
   ["POST", "/containers/:id/kill", kill],
+  ["POST", "/containers/:id/pause", pause],
+  ["POST", "/containers/:id/unpause", unpause],
   ["POST", "/containers/:id/rename", rename],
   ["POST", "/containers/:id/resize", resize],
   ["POST", "/containers/:id/update", update],
@@ -161,6 +163,16 @@ async function restart(context: Context): Promise<ApiResponse> {
 async function kill(context: Context): Promise<ApiResponse> {
   const options = defined<{ signal?: string }>({ signal: text(context.query, "signal") });
   await context.backend.container.kill(idOf(context), options);
+  return empty();
+}
+
+async function pause(context: Context): Promise<ApiResponse> {
+  await context.backend.container.pause(idOf(context));
+  return empty();
+}
+
+async function unpause(context: Context): Promise<ApiResponse> {
+  await context.backend.container.unpause(idOf(context));
   return empty();
 }
 

@@ -29,7 +29,7 @@ function ping(text: string): ApiResponse {
 }
 
 async function events({ backend, query, request }: Context): Promise<ApiResponse> {
-  const [since, until] = [moment(query, "since"), moment(query, "until")];
+  const [since, until] = [moment(query, "since", { zeroCounts: true }), moment(query, "until", { zeroCounts: true })];
   if (since !== undefined && until !== undefined && since > until) {
     throw invalid(`\`since\` time (${query.get("since")}) cannot be after \`until\` time (${query.get("until")})`);
   }

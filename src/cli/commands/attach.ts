@@ -46,7 +46,8 @@ export default command({
 });
 
 function refuse(state: ContainerState): void {
-  if (state?.Paused) throw new ExitError(1, "cannot attach to a paused container, unpause it first");
-  if (state?.Restarting) throw new ExitError(1, "cannot attach to a restarting container, wait until it is running");
-  if (!state?.Running) throw new ExitError(1, "cannot attach to a stopped container, start it first");
+  if (state?.Paused) throw new ExitError(1, "You cannot attach to a paused container, unpause it first");
+  if (state?.Restarting)
+    throw new ExitError(1, "You cannot attach to a restarting container, wait until it is running");
+  if (!state?.Running) throw new ExitError(1, "You cannot attach to a stopped container, start it first");
 }

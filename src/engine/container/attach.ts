@@ -21,6 +21,7 @@ export async function attachContainer(
 ): Promise<void> {
   const container = ctx.containers.find(reference);
   const tty = container.record.config.Tty === true;
+  refuseAtRest(container, reference);
   const detach = detachKeysOf(options, tty);
   const client = ready(tty);
   emitContainer(ctx.events, container, "attach");
@@ -31,6 +32,13 @@ export async function attachContainer(
   if (!stream) return flush(client);
   const end = await splice(client, stream, { stdin: takesStdin(container, options), ...(detach ? { detach } : {}) });
   if (end === "detached") emitContainer(ctx.events, container, "detach");
+}
+
+function refuseAtRest({ record: { state } }: Container, reference: string): void {
+  if (state.paused)
+    throw new BerthError("conflict", `container ${reference} is paused, unpause the container before attach`);
+  if (state.status === "restarting")
+    throw new BerthError("conflict", `container ${reference} is restarting, wait until the container is running`);
 }
 
 /** The monitor's stream, now or when the container starts; undefined where it never does or the client leaves before. */

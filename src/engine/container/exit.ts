@@ -51,6 +51,7 @@ async function handleExit(
   const next = again ? awaitingRestart(ended) : ended;
   ctx.containers.saveRun(container, { state: next });
   delete container.run;
+  run.ended?.();
   announceExit(ctx, container, status);
   of.done(result);
   settle(container, result, again);

@@ -75,9 +75,12 @@ async function checkAgainAndAgain(
     const starting = health.status === "starting" && Date.now() - begun < probe.startPeriod;
     await pause(starting ? probe.startInterval : probe.interval, end);
     if (end.aborted) return;
+    if (container.record.state.paused) continue;
     const start = new Date().toISOString();
     const { code, output } = await check(ctx, container, probe);
     if (end.aborted) return;
+    // It was frozen meanwhile: that says nothing.
+    if (container.record.state.paused) continue;
     health.log.push({ Start: start, End: new Date().toISOString(), ExitCode: code, Output: output });
     if (health.log.length > LOG_ENTRIES) health.log.shift();
     const inStartPeriod = Date.now() - begun < probe.startPeriod;

@@ -54,8 +54,8 @@ function shownState(container: Container): ContainerState {
   const status = shownStatus(container);
   return {
     Status: status,
-    Running: status === "running" || status === "restarting",
-    Paused: false,
+    Running: status === "running" || status === "paused" || status === "restarting",
+    Paused: status === "paused",
     Restarting: status === "restarting",
     OOMKilled: state.oomKilled,
     Dead: false,

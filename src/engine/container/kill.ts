@@ -3,19 +3,27 @@ import { parseSignal } from "../../spec/signals.ts";
 import { type Container, type Run, runningOf } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
+import { thawLocked } from "./pause.ts";
+import { endRestarting } from "./schedule.ts";
 
 const SIGKILL = 9;
 
-/** Sends a signal to a running container's first process (default SIGKILL). Throws `conflict` in Docker's words where it does not run. */
+/**
+ * Sends a signal to a running container's first process (default SIGKILL). As with Docker, no restart policy starts it again, and a paused one
+ * is thawed, unless its configuration names a stop signal and this is another one (then `unless-stopped` alone minds it). Throws `conflict` in Docker's words where it does not run.
+ */
 export async function killContainer(
   ctx: EngineContext,
   reference: string,
   options: { signal?: string },
 ): Promise<void> {
-  const { container, run, number } = targetOf(ctx, reference, options.signal);
-  if (number === SIGKILL || number === stopSignalOf(container)) markStopped(container);
-  await sendSignal(container, number);
-  emitContainer(ctx.events, container, "kill", { signal: String(number) });
+  const { container, number } = targetOf(ctx, reference, options.signal);
+  // What waits for its restart needs no signal, and gets no event: it stays at rest.
+  if (await container.lock.run(() => endRestarting(ctx, container))) return;
+  const run = refusing(reference, () => runningOf(container));
+  const ends = !container.record.config.StopSignal || number === SIGKILL || number === stopSignalOf(container);
+  if (ends || container.record.hostConfig.RestartPolicy?.Name === "unless-stopped") markStopped(container);
+  await (ends ? sendSignal(ctx, container, { number }) : signalRun(ctx, container, { run, number }));
   // Docker answers a SIGKILL when the container has ended.
   if (number === SIGKILL) await run.done;
 }
@@ -24,20 +32,46 @@ function targetOf(
   ctx: EngineContext,
   reference: string,
   signal: string | undefined,
-): { container: Container; run: Run; number: number } {
-  try {
+): { container: Container; number: number } {
+  return refusing(reference, () => {
     const number = signal ? parseSignal(signal) : SIGKILL;
-    const container = ctx.containers.find(reference);
-    return { container, run: runningOf(container), number };
+    return { container: ctx.containers.find(reference), number };
+  });
+}
+
+/** Every refusal begins with Docker's words. */
+function refusing<T>(reference: string, action: () => T): T {
+  try {
+    return action();
   } catch (error) {
     if (!(error instanceof BerthError)) throw error;
     throw new BerthError(error.kind, `cannot kill container: ${reference}: ${error.message}`, { cause: error });
   }
 }
 
-/** Sends a signal to the run; one that has just ended is fine. */
-export async function sendSignal(container: Container, number: number): Promise<void> {
-  await runningOf(container).handle.signal(number);
+/**
+ * Sends a signal that shall end it to the run, announces that, and thaws what is paused: it could not take the signal. A run that has just
+ * ended is fine.
+ */
+export async function sendSignal(
+  ctx: EngineContext,
+  container: Container,
+  of: { number: number; reason?: string },
+): Promise<void> {
+  const run = runningOf(container);
+  const { number, ...why } = of;
+  if (number === SIGKILL) run.killed = true;
+  await signalRun(ctx, container, { run, number, why });
+  if (container.record.state.paused || number === SIGKILL) await container.lock.run(() => thawLocked(ctx, container));
+}
+
+async function signalRun(
+  ctx: EngineContext,
+  container: Container,
+  of: { run: Run; number: number; why?: { reason?: string } },
+): Promise<void> {
+  await of.run.handle.signal(of.number);
+  emitContainer(ctx.events, container, "kill", { signal: String(of.number), ...of.why });
 }
 
 /** A person wants it to end: no restart policy starts it again. Recorded together with the exit. */

@@ -4,6 +4,7 @@ import type { EngineContext } from "../context.ts";
 import { sendSignal } from "./kill.ts";
 import { removeLocked } from "./remove-locked.ts";
 import { cancelRestart } from "./schedule.ts";
+import { shownStatus } from "./status.ts";
 
 const SIGKILL = 9;
 
@@ -25,7 +26,7 @@ export async function removeContainer(
   container.removing = true;
   try {
     cancelRestart(container);
-    await killAndWait(container);
+    await killAndWait(ctx, container);
     await container.lock.run(() => removeOnce(ctx, container, options.volumes));
   } catch (error) {
     container.removing = false;
@@ -34,18 +35,24 @@ export async function removeContainer(
 }
 
 function refuseRunning(container: Container, reference: string, force: boolean): void {
-  const { status } = container.record.state;
-  if (force || (status !== "running" && status !== "restarting")) return;
+  const status = shownStatus(container);
+  if (force || !["running", "paused", "restarting"].includes(status)) return;
+  if (status === "paused") {
+    throw new BerthError(
+      "conflict",
+      `cannot remove container "${reference}": container is paused and must be unpaused first`,
+    );
+  }
   const advice = "stop the container before removing or force remove";
   throw new BerthError("conflict", `cannot remove container "${reference}": container is ${status}: ${advice}`);
 }
 
 /** A start that is under way is waited for, then its run is killed. */
-async function killAndWait(container: Container): Promise<void> {
+async function killAndWait(ctx: EngineContext, container: Container): Promise<void> {
   await container.lock.run(async () => undefined);
   const { run } = container;
   if (!run || !isRunning(container)) return;
-  await sendSignal(container, SIGKILL);
+  await sendSignal(ctx, container, { number: SIGKILL });
   await run.done;
 }
 

@@ -22,6 +22,15 @@ export function cancelRestart(container: Container): void {
   delete container.restartTimer;
 }
 
+/** With the lock held: a container that waits for its restart is simply not started again. False where it did not wait for one. */
+export async function endRestarting(ctx: EngineContext, container: Container): Promise<boolean> {
+  if (container.record.state.status !== "restarting") return false;
+  cancelRestart(container);
+  ctx.containers.saveRun(container, { state: { ...container.record.state, status: "exited", manualStop: true } });
+  container.stopped.resolve({ code: container.record.state.exitCode });
+  return true;
+}
+
 async function restartNow(ctx: EngineContext, container: Container): Promise<void> {
   if (container.record.state.status !== "restarting" || ctx.closing.aborted || container.removing) return;
   try {

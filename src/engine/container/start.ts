@@ -30,7 +30,9 @@ class StartError extends Error {
 export function startContainer(ctx: EngineContext, reference: string): Promise<void> {
   const container = ctx.containers.find(reference);
   return container.lock.run(async () => {
-    if (isRunning(container))
+    if (container.record.state.paused)
+      throw new BerthError("conflict", "cannot start a paused container, try unpause instead");
+    if (isRunning(container) || container.record.state.status === "restarting")
       throw new BerthError("not-modified", `container ${container.record.id} is already running`);
     await startLocked(ctx, container, { byPolicy: false });
   });

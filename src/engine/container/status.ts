@@ -13,8 +13,9 @@ export function formatTime(ms: number): string {
 }
 
 /** The state that clients see. */
-export function shownStatus(container: Container): Status | "removing" {
-  const { status } = container.record.state;
+export function shownStatus(container: Container): Status | "removing" | "paused" {
+  const { status, paused } = container.record.state;
+  if (paused && status === "running") return "paused";
   return container.removing && status !== "running" ? "removing" : status;
 }
 
@@ -24,6 +25,8 @@ export function statusText(container: Container, now = Date.now()): string {
   switch (shownStatus(container)) {
     case "running":
       return `Up ${since(state.startedAt, now)}${healthText(container)}`;
+    case "paused":
+      return `Up ${since(state.startedAt, now)} (Paused)`;
     case "restarting":
       return `Restarting (${state.exitCode}) ${since(state.finishedAt, now)} ago`;
     case "exited":

@@ -6,7 +6,7 @@ import { type Container, isRunning, type Run } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { markStopped, sendSignal, stopSignalOf } from "./kill.ts";
-import { cancelRestart } from "./schedule.ts";
+import { endRestarting } from "./schedule.ts";
 
 const SIGKILL = 9;
 const DEFAULT_SECONDS = 10;
@@ -22,7 +22,10 @@ export async function stopContainer(
   options: { signal?: string; timeout?: number },
 ): Promise<void> {
   const container = ctx.containers.find(reference);
-  if (await container.lock.run(() => endRestarting(ctx, container))) return;
+  if (await container.lock.run(() => endRestarting(ctx, container))) {
+    emitContainer(ctx.events, container, "stop");
+    return;
+  }
   if (!isRunning(container)) {
     throw new BerthError("not-modified", `container ${container.record.id} is already stopped`);
   }
@@ -42,31 +45,19 @@ export async function stopRun(
   const seconds = options.timeout ?? container.record.config.StopTimeout ?? DEFAULT_SECONDS;
   const deaf = isDeaf(container.record.state.pid, signal);
   const reason = deaf ? { reason: `no handler for ${signalName(signal)}` } : {};
+  run.ended ??= () => emitContainer(ctx.events, container, "stop", reason);
   if (deaf) {
     await kill(ctx, container, reason);
   } else {
-    await sendSignal(container, signal);
-    emitContainer(ctx.events, container, "kill", { signal: String(signal) });
+    await sendSignal(ctx, container, { number: signal });
     if (!(await endsWithin(run, seconds))) await kill(ctx, container, { reason: `still running after ${seconds} s` });
   }
   await run.done;
-  emitContainer(ctx.events, container, "stop", reason);
 }
 
 async function kill(ctx: EngineContext, container: Container, why: { reason?: string }): Promise<void> {
   if (!container.run) return;
-  await sendSignal(container, SIGKILL);
-  emitContainer(ctx.events, container, "kill", { signal: String(SIGKILL), ...why });
-}
-
-/** A container that waits for its restart is simply not started again. False where it did not wait for one. */
-async function endRestarting(ctx: EngineContext, container: Container): Promise<boolean> {
-  if (container.record.state.status !== "restarting") return false;
-  cancelRestart(container);
-  ctx.containers.saveRun(container, { state: { ...container.record.state, status: "exited", manualStop: true } });
-  container.stopped.resolve({ code: container.record.state.exitCode });
-  emitContainer(ctx.events, container, "stop");
-  return true;
+  await sendSignal(ctx, container, { number: SIGKILL, ...why });
 }
 
 /**

@@ -2,7 +2,7 @@ import { cgroupProcesses } from "../../host/cgroup.ts";
 import { run } from "../../host/spawn.ts";
 import type { ContainerTopResponse } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
-import { runningOf } from "../container.ts";
+import { refuseRestarting, runningOf } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { cgroupOf } from "./cgroup-path.ts";
@@ -14,6 +14,7 @@ export async function topContainer(
   psArgs: string,
 ): Promise<ContainerTopResponse> {
   const container = ctx.containers.find(reference);
+  refuseRestarting(container);
   runningOf(container);
   const args = psArgs.split(/\s+/).filter(Boolean);
   // A word with "=" would name the PID column otherwise and hide other containers' processes behind it.

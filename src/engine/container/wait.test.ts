@@ -140,13 +140,22 @@ test.each(["always", "unless-stopped"] as const)(
   },
 );
 
-test("a signal that is not the end does not stop restarts", async () => {
-  const id = await h.start(["sh", "-c", 'trap "exit 1" USR1; echo up; while :; do sleep 0.01; done'], {
-    HostConfig: { RestartPolicy: { Name: "on-failure" } },
+test.each([
+  [undefined, "on-failure", "exited"],
+  ["TERM", "on-failure", "running"],
+  ["TERM", "unless-stopped", "exited"],
+] as const)("a signal beside the stop signal %p ends restarts by %s: %s", async (stopSignal, policy, status) => {
+  const script = 'test -e /again && exec sleep 1000; touch /again; trap "exit 1" USR1; echo up; while :; do :; done';
+  const id = await h.start(["sh", "-c", script], {
+    HostConfig: { RestartPolicy: { Name: policy } },
+    ...(stopSignal ? { StopSignal: stopSignal } : {}),
   });
   while (!(await h.logs(id)).includes("up")) await Bun.sleep(5);
   await h.backend.container.kill(id, { signal: "USR1" });
-  while ((await h.backend.container.inspect(id, { size: false })).RestartCount === 0) await Bun.sleep(5);
+  expect(await h.wait(id, "next-exit")).toBe(1);
+  const shown = async () => (await h.backend.container.inspect(id, { size: false })).State?.Status ?? "";
+  while ((await shown()) === "restarting") await Bun.sleep(5);
+  expect(await shown()).toBe(status);
   await remove(id);
 });
 

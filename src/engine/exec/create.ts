@@ -3,7 +3,7 @@ import type { ExecCreateBody } from "../../api/backend.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { mergeEnv, processEnv } from "../container/config.ts";
 import { hostnameOf } from "../container/network-files.ts";
-import { type Container, runningOf } from "../container.ts";
+import { type Container, refuseRestarting, runningOf } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { parseDetachKeys } from "../splice.ts";
@@ -17,6 +17,7 @@ const KEPT = 50;
 export function createExec(ctx: EngineContext, reference: string, body: ExecCreateBody): Exec {
   if (!body.Cmd?.length || body.Cmd[0] === "") throw new BerthError("invalid-argument", "No exec command specified");
   const container = ctx.containers.find(reference);
+  refuseUnready(container, reference);
   runningOf(container);
   if (body.WorkingDir && !body.WorkingDir.startsWith("/")) {
     throw new BerthError(
@@ -33,6 +34,13 @@ export function createExec(ctx: EngineContext, reference: string, body: ExecCrea
   container.execs.add(exec.id);
   emitContainer(ctx.events, container, `exec_create: ${exec.argv.join(" ")}`, { execID: exec.id });
   return exec;
+}
+
+/** Throws `conflict` in Docker's words for a container that is paused or waits for its restart. */
+export function refuseUnready(container: Container, reference: string): void {
+  refuseRestarting(container);
+  if (container.record.state.paused)
+    throw new BerthError("conflict", `Container ${reference} is paused, unpause the container before exec`);
 }
 
 /** Ended execs can be inspected for a while: the last fifty of a container. */
