@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { TEXT, LIST, FLAG, INT, LONG };
+enum kind { TEXT, LIST, FLAG, INT, LONG, STAGE };
 
 static const struct key {
 	const char *name;
@@ -17,11 +17,11 @@ static const struct key {
 	{ "runtime", TEXT, offsetof(struct conf, runtime) },
 	{ "runtime-root", TEXT, offsetof(struct conf, root) },
 	{ "runtime-arg", LIST, offsetof(struct conf, runtime_args) },
-	{ "base", TEXT, offsetof(struct conf, base) },
-	{ "lower", LIST, offsetof(struct conf, lower) },
-	{ "upper", TEXT, offsetof(struct conf, upper) },
-	{ "work", TEXT, offsetof(struct conf, work) },
-	{ "volatile", FLAG, offsetof(struct conf, is_volatile) },
+	{ "base", TEXT, offsetof(struct conf, rootfs.base) },
+	{ "lower", LIST, offsetof(struct conf, rootfs.lower) },
+	{ "upper", TEXT, offsetof(struct conf, rootfs.upper) },
+	{ "work", TEXT, offsetof(struct conf, rootfs.work) },
+	{ "volatile", FLAG, offsetof(struct conf, rootfs.is_volatile) },
 	{ "tty", FLAG, offsetof(struct conf, tty) },
 	{ "stdin", FLAG, offsetof(struct conf, stdin) },
 	{ "stdin-once", FLAG, offsetof(struct conf, stdin_once) },
@@ -32,6 +32,16 @@ static const struct key {
 	{ "log-files", INT, offsetof(struct conf, log_files) },
 	{ "cgroup", TEXT, offsetof(struct conf, cgroup) },
 	{ "monitor", INT, offsetof(struct conf, monitor) },
+	{ "stage", STAGE, 0 },
+};
+
+/* Keys of the last stage. */
+static const struct key stage_keys[] = {
+	{ "stage-base", TEXT, offsetof(struct stage, layers.base) },
+	{ "stage-lower", LIST, offsetof(struct stage, layers.lower) },
+	{ "stage-sub", TEXT, offsetof(struct stage, sub) },
+	{ "stage-shared", FLAG, offsetof(struct stage, shared) },
+	{ "stage-alone", FLAG, offsetof(struct stage, alone) },
 };
 
 static bool list_add(struct list *l, const char *item)
@@ -44,11 +54,21 @@ static bool list_add(struct list *l, const char *item)
 	return true;
 }
 
-static bool set(struct conf *c, const struct key *k, const char *value)
+static bool stage_add(struct conf *c, const char *source)
 {
-	char *place = (char *)c + k->offset, *end = NULL;
+	struct stage *stages = realloc(c->stages, (c->stage_count + 1) * sizeof *stages);
+	if (!stages)
+		return false;
+	c->stages = stages;
+	c->stages[c->stage_count++] = (struct stage){ .source = source, .tree = -1 };
+	return true;
+}
+
+static bool set(void *object, const struct key *k, const char *value)
+{
+	char *place = (char *)object + k->offset, *end = NULL;
 	errno = 0;
-	long long number = k->kind == TEXT || k->kind == LIST ? 0 : strtoll(value, &end, 10);
+	long long number = k->kind == TEXT || k->kind == LIST || k->kind == STAGE ? 0 : strtoll(value, &end, 10);
 	if (end && (end == value || *end || errno || number < 0 || (k->kind == INT && number > 0x7fffffff)))
 		return false;
 	switch (k->kind) {
@@ -57,6 +77,7 @@ static bool set(struct conf *c, const struct key *k, const char *value)
 	case FLAG: *(bool *)place = number == 1; return true;
 	case INT: *(int *)place = number; return true;
 	case LONG: *(long long *)place = number; return true;
+	case STAGE: return stage_add(object, value);
 	}
 	return false;
 }
@@ -72,16 +93,27 @@ static const char *check(const struct conf *c, const char *path)
 {
 	const char *missing = !c->id ? "id" : !c->runtime ? "runtime" : !c->root ? "runtime-root" : NULL;
 	if (!missing && !c->exec)
-		missing = !c->base ? "base" : !c->lower.count ? "lower" : !c->cgroup ? "cgroup" : NULL;
+		missing = !c->rootfs.base ? "base" : !c->rootfs.lower.count ? "lower" : !c->cgroup ? "cgroup" : NULL;
 	if (!missing && c->exec && !c->monitor)
 		missing = "monitor";
 	if (missing)
 		return line("%s: no %s", path, missing);
-	if (!c->upper != !c->work)
+	if (!c->rootfs.upper != !c->rootfs.work)
 		return line("%s: upper and work go together", path);
+	for (size_t i = 0; i < c->stage_count; i++)
+		if (!*c->stages[i].source && (!c->stages[i].layers.base || !c->stages[i].layers.lower.count))
+			return line("%s: stage %zu has no source", path, i);
 	if (c->cgroup && !cgroup_is_own(c->cgroup))
 		return line("%s: bad cgroup: %.200s", path, c->cgroup);
 	return c->log && c->log_files < 1 ? line("%s: log-files must be at least 1", path) : NULL;
+}
+
+static const struct key *find(const struct key *table, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(table[i].name, name))
+			return &table[i];
+	return NULL;
 }
 
 const char *conf_read(struct conf *c, const char *path)
@@ -95,12 +127,16 @@ const char *conf_read(struct conf *c, const char *path)
 		if (!value)
 			return line("%s: entry without '=': %.40s", path, p);
 		*value++ = 0;
-		bool known = false;
-		for (size_t i = 0; i < sizeof keys / sizeof *keys && !known; i++)
-			if ((known = !strcmp(keys[i].name, p)) && !set(c, &keys[i], value))
-				return line("%s: bad value of %s: %.40s", path, p, value);
-		if (!known)
+		const struct key *k = find(keys, sizeof keys / sizeof *keys, p);
+		void *object = c;
+		if (!k && c->stage_count > 0) {
+			k = find(stage_keys, sizeof stage_keys / sizeof *stage_keys, p);
+			object = &c->stages[c->stage_count - 1];
+		}
+		if (!k)
 			return line("%s: unknown key: %.40s", path, p);
+		if (!set(object, k, value))
+			return line("%s: bad value of %s: %.40s", path, p, value);
 		p = next;
 	}
 	return check(c, path);

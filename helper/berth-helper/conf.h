@@ -11,16 +11,33 @@ struct list {
 	size_t count;
 };
 
+/* Folders on top of each other; lower names are relative to `base`, top first. Without `upper` it is read-only. */
+struct overlay {
+	const char *base;
+	struct list lower;
+	const char *upper, *work;
+	bool is_volatile; /* the upper folder need not outlive a crash of the host */
+};
+
+/* What is put on <dir>/stage/<n> before the OCI runtime binds it from there. */
+struct stage {
+	const char *source;	/* stage=: absolute; empty: layers */
+	struct overlay layers;	/* stage-base=, stage-lower= */
+	const char *sub;	/* stage-sub=: a path below the source, which does not leave it */
+	bool shared;		/* stage-shared=1: what is mounted below reaches the host */
+	bool alone;		/* stage-alone=1: without what is mounted below the source */
+	int tree;		/* while mounting: a detached copy of the source, or -1 */
+};
+
 struct conf {
 	bool exec;		   /* one process inside a running container */
 	const char *dir;	   /* absolute; argv */
 	const char *id;		   /* id=: for --root's folder; with exec, of the container */
 	const char *runtime, *root; /* runtime=, runtime-root=: absolute */
 	struct list runtime_args;  /* runtime-arg=, repeated */
-	const char *base;	   /* base=: lower names are relative to it */
-	struct list lower;	   /* lower=, repeated, top first */
-	const char *upper, *work;  /* upper=, work=: absolute, or both absent: read-only */
-	bool is_volatile;	   /* volatile=1: the upper folder need not outlive a crash of the host */
+	struct overlay rootfs;  /* base=, lower= (repeated), upper=, work= (absolute, or both absent), volatile=1 */
+	struct stage *stages;	   /* stage=, repeated; the keys stage-* belong to the last one */
+	size_t stage_count;
 	bool tty, stdin, stdin_once; /* tty=1, stdin=1, stdin-once=1 */
 	int rows, cols;		   /* rows=, cols= */
 	const char *log;	   /* log=: absolute; absent: no log */

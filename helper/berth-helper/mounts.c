@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,7 +68,7 @@ static void add_escaped(struct options *o, const char *value, bool colons)
 	}
 }
 
-static bool build_options(struct options *o, const struct conf *c)
+static bool build_options(struct options *o, const struct overlay *c, const char *dir)
 {
 	o->n = 0;
 	o->full = false;
@@ -79,7 +80,7 @@ static bool build_options(struct options *o, const struct conf *c)
 	/* A single lower folder without an upper one is no overlay to the kernel: an empty folder makes the second. */
 	if (!c->upper && c->lower.count == 1) {
 		add(o, ":");
-		add_escaped(o, c->dir, true);
+		add_escaped(o, dir, true);
 		add(o, "/empty");
 	}
 	if (c->upper) {
@@ -99,7 +100,7 @@ static bool fs_set(int fs, const char *key, const char *value)
 }
 
 /* More layers than one page of options holds: one call per layer (Linux 6.8). Returns a mount's descriptor, or -1. */
-static int mount_piecewise(const struct conf *c)
+static int mount_piecewise(const struct overlay *c)
 {
 	int fs = syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC), mnt = -1;
 	bool ok = fs >= 0 && fs_set(fs, "source", "overlay") && fs_set(fs, "index", "off") &&
@@ -130,21 +131,22 @@ static void unmark_volatile(const char *work)
 		close(dir);
 }
 
-static const char *mount_overlay(const struct conf *c)
+/* Mounts on <dir>/<name>, which is made. */
+static const char *mount_overlay(const struct overlay *c, const char *dir, const char *name)
 {
 	static struct options o;
 	char target[4096];
-	snprintf(target, sizeof target, "%s/rootfs", c->dir);
-	if (mkdir("rootfs", 0755) < 0 && errno != EEXIST)
+	snprintf(target, sizeof target, "%s/%s", dir, name);
+	if (mkdir(target, 0755) < 0 && errno != EEXIST)
 		return line("%s: %s", target, strerror(errno));
 	if (!c->upper && mkdir("empty", 0555) < 0 && errno != EEXIST)
-		return line("%s/empty: %s", c->dir, strerror(errno));
+		return line("%s/empty: %s", dir, strerror(errno));
 	if (chdir(c->base) < 0)
 		return line("layers %s: %s", c->base, strerror(errno));
 	if (c->upper && c->is_volatile)
 		unmark_volatile(c->work);
 	const char *error = NULL;
-	if (build_options(&o, c)) {
+	if (build_options(&o, c, dir)) {
 		if (mount("overlay", target, "overlay", c->upper ? 0 : MS_RDONLY, o.text) < 0)
 			error = line("overlay mount on %s: %s", target, strerror(errno));
 	} else {
@@ -155,6 +157,80 @@ static const char *mount_overlay(const struct conf *c)
 		if (mnt >= 0)
 			close(mnt);
 	}
+	return !error && chdir(dir) < 0 ? line("%s: %s", dir, strerror(errno)) : error;
+}
+
+/* A detached copy of the mounts at `sub` below `root`; links in between that leave it are refused (openat2(2), RESOLVE_BENEATH). */
+static const char *clone_tree(struct stage *s, const char *root)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+	const char *failed = root;
+	int top = open(root, O_PATH | O_CLOEXEC), at = top;
+	if (top >= 0 && s->sub) {
+		failed = s->sub;
+		at = syscall(SYS_openat2, top, s->sub, &how, sizeof how);
+	}
+	if (at >= 0)
+		s->tree = syscall(SYS_open_tree, at, "", AT_EMPTY_PATH | (s->alone ? 0 : AT_RECURSIVE) | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	const char *error = s->tree < 0 ? line("mount source %s: %s", failed, strerror(errno)) : NULL;
+	if (at >= 0 && at != top)
+		close(at);
+	if (top >= 0)
+		close(top);
+	return error;
+}
+
+/* Puts a copy on stage/<n>, a folder or a file as the source is. */
+static const char *attach_tree(struct stage *s, const char *name)
+{
+	struct stat st;
+	bool ok = fstat(s->tree, &st) == 0;
+	if (ok && S_ISDIR(st.st_mode))
+		ok = mkdir(name, 0700) == 0 || errno == EEXIST;
+	else if (ok) {
+		int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		ok = fd >= 0;
+		if (ok)
+			close(fd);
+	}
+	ok = ok && syscall(SYS_move_mount, s->tree, "", AT_FDCWD, name, MOVE_MOUNT_F_EMPTY_PATH) == 0;
+	const char *error = ok ? NULL : line("mount on %s: %s", name, strerror(errno));
+	close(s->tree);
+	s->tree = -1;
+	return error;
+}
+
+/* Copies that keep their tie to the host's mounts have to be made before all others lose it. */
+static const char *clone_shared(const struct conf *c)
+{
+	const char *error = NULL;
+	for (size_t i = 0; i < c->stage_count && !error; i++)
+		if (c->stages[i].shared)
+			error = clone_tree(&c->stages[i], c->stages[i].source);
+	return error;
+}
+
+static const char *make_stage(const struct conf *c, size_t n)
+{
+	struct stage *s = &c->stages[n];
+	char name[64], layers[64];
+	const char *error = NULL;
+	snprintf(name, sizeof name, "stage/%zu", n);
+	snprintf(layers, sizeof layers, "stage/%zu.layers", n);
+	if (!*s->source)
+		error = mount_overlay(&s->layers, c->dir, layers);
+	if (!error && s->tree < 0)
+		error = clone_tree(s, *s->source ? s->source : layers);
+	return error ? error : attach_tree(s, name);
+}
+
+static const char *make_stages(const struct conf *c)
+{
+	const char *error = NULL;
+	if (c->stage_count > 0 && mkdir("stage", 0700) < 0 && errno != EEXIST)
+		return line("%s/stage: %s", c->dir, strerror(errno));
+	for (size_t i = 0; i < c->stage_count && !error; i++)
+		error = make_stage(c, i);
 	return error;
 }
 
@@ -162,14 +238,14 @@ const char *mounts_make(const struct conf *c)
 {
 	if (unshare(CLONE_NEWNS) < 0)
 		return line("new mount namespace: %s", strerror(errno));
-	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		return line("mount namespace as slave: %s", strerror(errno));
-	const char *error = hide_unified();
+	const char *error = clone_shared(c);
+	if (!error && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		error = line("mount namespace as slave: %s", strerror(errno));
 	if (!error)
-		error = mount_overlay(c);
-	if (!error && chdir(c->dir) < 0)
-		error = line("%s: %s", c->dir, strerror(errno));
-	return error;
+		error = hide_unified();
+	if (!error)
+		error = mount_overlay(&c->rootfs, c->dir, "rootfs");
+	return error ? error : make_stages(c);
 }
 
 const char *mounts_join(const struct conf *c)

@@ -6,7 +6,8 @@
 
 /*
  * Moves this process into a mount namespace of its own whose mounts are slaves: what the host mounts later arrives, nothing of ours
- * leaves. Then the hybrid cgroup2 mount is hidden, and the overlay is mounted on <dir>/rootfs. The working folder is <dir> afterwards.
+ * leaves, but for the stages that are shared. Then the hybrid cgroup2 mount is hidden, the overlay is mounted on <dir>/rootfs and each stage
+ * on <dir>/stage/<n>. The working folder is <dir> afterwards.
  * All of it ends with the namespace's last process. Returns NULL, or the error.
  */
 const char *mounts_make(const struct conf *c);

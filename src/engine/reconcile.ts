@@ -8,6 +8,7 @@ import { announceExit, followExit } from "./container/exit.ts";
 import { startHealth } from "./container/health.ts";
 import { removeLocked } from "./container/remove-locked.ts";
 import { scheduleRestart } from "./container/schedule.ts";
+import { holdVolumes } from "./container/volumes.ts";
 import type { Container, Run, WaitResult } from "./container.ts";
 import { containerDir, type EngineContext } from "./context.ts";
 import { signal } from "./lock.ts";
@@ -37,7 +38,9 @@ export async function reconcile(ctx: EngineContext): Promise<void> {
     const handle = handles.get(container.record.id);
     if (handle) takeUp(ctx, container, handle);
     else await settle(ctx, container);
+    if (handle) await holdVolumes(ctx, container.record);
   }
+  await ctx.volumes.releaseOthers();
 }
 
 /**

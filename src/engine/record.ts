@@ -25,18 +25,25 @@ export interface StateRecord {
 
 /** One mount point of a container, decided at create. */
 export interface MountRecord {
-  type: "bind" | "volume" | "tmpfs";
-  /** Absolute host folder or file; empty for tmpfs. */
+  type: "bind" | "volume" | "tmpfs" | "image";
+  /** Absolute host folder or file; empty for tmpfs; for an image the folder of its topmost layer. */
   source: string;
   destination: string;
-  /** Volume name. */
+  /** Volume's name, or the image as the person wrote it. */
   name?: string;
+  /** An image and its layers. */
+  image?: Digest;
+  top?: ChainId;
+  /** A path below the source; links in it do not lead out of the source. */
+  subpath?: string;
   /** As the person wrote it, `ro`, `z`, …; for inspect. */
   mode: string;
   rw: boolean;
   propagation: string;
   /** Bind the folder alone, without what is mounted below it. */
   nonRecursive?: boolean;
+  /** Of a read-only one: leave what is mounted below writable. */
+  submountsWritable?: boolean;
   /** Options of a tmpfs, `size=…`. */
   options?: string[];
 }
@@ -87,6 +94,11 @@ export interface HealthRecord {
   status: "starting" | "healthy" | "unhealthy";
   failingStreak: number;
   log: { Start: string; End: string; ExitCode: number; Output: string }[];
+}
+
+/** The layers that a container needs: its own image's and those of the images that it mounts. */
+export function layersOf({ top, mounts }: ContainerRecord): ChainId[] {
+  return [top, ...mounts.map((mount) => mount.top)].filter((chain) => chain !== undefined);
 }
 
 /** The state of a container that was never started. */

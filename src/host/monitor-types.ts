@@ -13,6 +13,18 @@ export interface OverlayMount {
   volatile?: boolean;
 }
 
+/** A source of a bind mount that a path alone cannot name. The monitor has it as `dir/stage/<index>` before the OCI runtime runs. */
+export interface StageMount {
+  /** An absolute path of the host, or the layers of an image, read-only. */
+  source: string | Pick<OverlayMount, "base" | "lower">;
+  /** A relative path below the source. It never leads out of it: links that would are refused. */
+  subpath?: string;
+  /** What the container mounts below reaches the host, where the source's mount is shared (mount_namespaces(7)). */
+  shared?: boolean;
+  /** The source without what is mounted below it. */
+  alone?: boolean;
+}
+
 /** Which OCI runtime to run, and where it keeps its state (`--root`). */
 export interface RuntimeBinary {
   path: string;
@@ -50,6 +62,7 @@ export interface MonitorOptions {
   runtime: RuntimeBinary;
   /** Mounted on `dir/rootfs` inside the monitor's own mount namespace. */
   rootfs: OverlayMount;
+  stages?: StageMount[];
   stdio: StdioOptions;
   /** Absent: nothing is logged. */
   log?: LogOptions;

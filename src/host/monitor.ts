@@ -10,6 +10,7 @@ import type {
   MonitorOptions,
   OverlayMount,
   RuntimeBinary,
+  StageMount,
   StdioOptions,
 } from "./monitor-types.ts";
 
@@ -35,6 +36,7 @@ export async function launchMonitor(
     ...stdioEntries(options.stdio),
     ...logEntries(options.log),
     ["cgroup", options.cgroup],
+    ...(options.stages ?? []).flatMap(stageEntries),
   ];
   return launch([helper, "monitor", options.dir], entries, onRunning);
 }
@@ -109,6 +111,21 @@ function rootfsEntries(rootfs: OverlayMount): Entry[] {
     ["upper", rootfs.upper],
     ["work", rootfs.work],
     ["volatile", rootfs.volatile],
+  ];
+}
+
+/** Keys of a stage follow its `stage`. */
+function stageEntries({ source, subpath, shared, alone }: StageMount): Entry[] {
+  const layers: Entry[] =
+    typeof source === "string"
+      ? []
+      : [["stage-base", source.base], ...source.lower.map((name): Entry => ["stage-lower", name])];
+  return [
+    ["stage", typeof source === "string" ? source : ""],
+    ...layers,
+    ["stage-sub", subpath],
+    ["stage-shared", shared],
+    ["stage-alone", alone],
   ];
 }
 

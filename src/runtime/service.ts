@@ -63,7 +63,10 @@ async function launch(context: Context, request: LaunchRequest): Promise<Monitor
   const runtime = binaryOf(context, request.runtime);
   ensureDir(join(dir, "rootfs"));
   const shm = sharedMemory(context.execRoot, request);
-  const spec = context.filters.apply(runtime.path, containerSpec(request, context.facts, shm));
+  const mounts = request.mounts.map((m) =>
+    m.source?.startsWith("stage/") ? { ...m, source: join(dir, m.source) } : m,
+  );
+  const spec = context.filters.apply(runtime.path, containerSpec({ ...request, mounts }, context.facts, shm));
   writeAtomic(join(dir, "config.json"), JSON.stringify(spec), { mode: 0o600 });
   try {
     return await launchMonitor(
@@ -72,6 +75,7 @@ async function launch(context: Context, request: LaunchRequest): Promise<Monitor
         dir,
         runtime,
         rootfs: request.rootfs,
+        ...(request.stages ? { stages: request.stages } : {}),
         stdio: stdioOf(request.config.Tty === true, request.config.OpenStdin === true, request),
         ...(request.log ? { log: request.log } : {}),
         cgroup: cgroupPath(request.id, request.hostConfig, context.facts),

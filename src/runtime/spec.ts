@@ -101,13 +101,18 @@ function linuxOf(request: LaunchRequest, capabilities: string[], facts: HostFact
       devices: rules,
     },
     ...(seccomp ? { seccomp } : {}),
-    ...(request.mounts.some((m) => m.options?.some((o) => /^r?(shared|slave)$/.test(o)))
-      ? { rootfsPropagation: "rslave" }
-      : {}),
+    ...propagationOf(request),
     sysctl: sysctlsOf(request),
     maskedPaths: maskedPaths(host),
     readonlyPaths: readonlyPaths(host),
   };
+}
+
+/** A private root would cut the tie of every mount below it. */
+function propagationOf({ mounts }: LaunchRequest): Pick<Linux, "rootfsPropagation"> {
+  const has = (pattern: RegExp): boolean => mounts.some((m) => m.options?.some((o) => pattern.test(o)));
+  if (has(/^r?shared$/)) return { rootfsPropagation: "rshared" };
+  return has(/^r?slave$/) ? { rootfsPropagation: "rslave" } : {};
 }
 
 function namespacesOf(request: LaunchRequest): Linux["namespaces"] {

@@ -1,4 +1,4 @@
-import type { ExitStatus, LogOptions, MonitorHandle, OverlayMount } from "../host/monitor-types.ts";
+import type { ExitStatus, LogOptions, MonitorHandle, OverlayMount, StageMount } from "../host/monitor-types.ts";
 import type { ContainerConfig, HostConfig } from "../spec/engine-api.ts";
 import type { Mount } from "../spec/runtime-spec.ts";
 
@@ -25,6 +25,8 @@ export interface LaunchRequest {
   rootfs: OverlayMount;
   /** Binds, volumes, and the generated /etc/hosts, hostname, resolv.conf; sorted by destination. */
   mounts: Mount[];
+  /** Sources that the monitor makes; a mount whose source is `stage/<index>` has it. */
+  stages?: StageMount[];
   /** Network namespace to join; undefined: the host's. */
   netns?: string;
   /** Namespaces of other containers to join, by path, and the id of the one whose /dev/shm it shares. */

@@ -40,8 +40,13 @@ export async function copyUp(source: string, target: string): Promise<boolean> {
   if (readdirSync(target).length > 0) return false;
   const fd = openFolder(source);
   if (fd === undefined) return false;
+  const held = `/proc/${process.pid}/fd/${fd}/.`;
   try {
-    await copyTree(`/proc/${process.pid}/fd/${fd}/.`, copying);
+    if (isMountPoint(target)) {
+      await copyTree(held, target);
+      return true;
+    }
+    await copyTree(held, copying);
   } catch (error) {
     removeTree(copying);
     throw error;
@@ -51,6 +56,11 @@ export async function copyUp(source: string, target: string): Promise<boolean> {
   renameSync(copying, moving);
   await moveIn(moving, target);
   return true;
+}
+
+/** A volume with something mounted on it: nothing can be moved there from beside it. */
+function isMountPoint(target: string): boolean {
+  return lstatSync(target).dev !== lstatSync(dirname(target)).dev;
 }
 
 /** Undefined where there is no folder (a link counts as none). */

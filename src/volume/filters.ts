@@ -25,10 +25,23 @@ export function volumeFilter(filters: Filters): (volume: Filterable) => boolean 
   const dangling = (filters["dangling"] ?? []).map(danglingOf);
   return (volume) =>
     (dangling.length === 0 || dangling.includes(!volume.used)) &&
-    anyOf(filters["name"], (part) => volume.name.includes(part)) &&
+    anyOf(filters["name"], nameTest(volume.name)) &&
     anyOf(filters["driver"], (driver) => driver === "local") &&
     (filters["label"] ?? []).every((label) => hasLabel(volume.labels, label)) &&
     !(filters["label!"] ?? []).some((label) => hasLabel(volume.labels, label));
+}
+
+/** A part of the name, or a regular expression that it fits. */
+function nameTest(name: string): (part: string) => boolean {
+  return (part) => name.includes(part) || fitsPattern(name, part);
+}
+
+function fitsPattern(name: string, pattern: string): boolean {
+  try {
+    return new RegExp(pattern).test(name);
+  } catch {
+    return false; // No expression: the plain part counts alone.
+  }
 }
 
 function danglingOf(value: string): boolean {

@@ -27,14 +27,20 @@ export function checkDriver(name: string, driver: string | undefined): void {
   );
 }
 
-/** Throws for driver options: Docker's words for unknown ones, `not-implemented` for those that would mount something. */
+const OPTIONS = ["type", "o", "device", "size"];
+/** What an option needs beside it. */
+const REQUIRED: Record<string, string[]> = { device: ["type"], type: ["device"], o: ["device", "type"] };
+
+/** Throws `invalid-argument` in Docker's words for options of the local driver that it does not know, or that lack others. */
 export function checkOptions(name: string, options: Record<string, string>): void {
-  for (const key of Object.keys(options)) {
-    if (!["type", "o", "device", "size"].includes(key)) {
-      throw new BerthError("invalid-argument", `create ${name}: invalid option: "${key}"`);
-    }
-    throw new BerthError("not-implemented", `create ${name}: the local driver's option "${key}" is not supported`, {
-      hint: "use a bind mount or --tmpfs instead",
-    });
-  }
+  const bad = (why: string): BerthError => new BerthError("invalid-argument", `create ${name}: ${why}`);
+  const keys = Object.keys(options);
+  const strange = keys.find((key) => !OPTIONS.includes(key));
+  if (strange !== undefined) throw bad(`invalid option: "${strange}"`);
+  const missing = keys.flatMap((key) => REQUIRED[key] ?? []).find((key) => !keys.includes(key));
+  if (missing !== undefined) throw bad(`missing required option: "${missing}"`);
+  const size = options["size"];
+  if (size === undefined) return;
+  if (!/^\d+(\.\d+)?\s*([kmgtp]?i?b?)$/i.test(size)) throw bad(`invalid size: '${size}'`);
+  throw bad("quota size requested but no quota support");
 }

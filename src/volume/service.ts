@@ -8,6 +8,7 @@ import type { Volume } from "../spec/engine-api.ts";
 import { BerthError, fromErrno } from "../spec/errors.ts";
 import type { Records, Table } from "../store/types.ts";
 import { volumeFilter } from "./filters.ts";
+import { type DriverOptions, Mounting } from "./mounting.ts";
 import { checkDriver, checkOptions, checkVolumeName } from "./names.ts";
 import type { VolumeService } from "./types.ts";
 
@@ -26,6 +27,8 @@ interface VolumeRecord {
   /** RFC 3339, whole seconds. */
   createdAt: string;
   labels: Record<string, string>;
+  /** What the local driver mounts, as the person gave it. */
+  options?: DriverOptions;
 }
 
 type CreateOptions = Parameters<VolumeService["create"]>[0];
@@ -46,6 +49,7 @@ class Service implements VolumeService {
   readonly #root: string;
   readonly #records: Table<VolumeRecord>;
   readonly #usedBy: (name: string) => string[];
+  readonly #mounting = new Mounting();
 
   constructor({ root, records, usedBy = () => [] }: VolumeOptions) {
     this.#root = root;
@@ -66,7 +70,8 @@ class Service implements VolumeService {
     const anonymous = generated || options.anonymous === true;
     const labels = { ...options.labels, ...(anonymous ? { [ANONYMOUS_LABEL]: "" } : {}) };
     this.#makeFolder(name);
-    return this.#view(this.#put({ name, createdAt: timestamp(new Date()), labels }));
+    const own = options.options ? { options: options.options } : {};
+    return this.#view(this.#put({ name, createdAt: timestamp(new Date()), labels, ...own }));
   }
 
   inspect(name: string): Volume {
@@ -92,6 +97,7 @@ class Service implements VolumeService {
     if (options.usedBy.length > 0) {
       throw new BerthError("conflict", `remove ${name}: volume is in use - [${options.usedBy.join(", ")}]`);
     }
+    if (record.options) await this.release(record.name, "");
     const grave = join(this.#root, REMOVING, randomBytes(8).toString("hex"));
     ensureDir(grave, 0o700);
     if (existsSync(join(this.#root, record.name))) renameSync(join(this.#root, record.name), join(grave, record.name));
@@ -103,6 +109,19 @@ class Service implements VolumeService {
 
   isAnonymous(name: string): boolean {
     return Object.hasOwn(this.#records.get(name)?.labels ?? {}, ANONYMOUS_LABEL);
+  }
+
+  async hold(name: string, user: string): Promise<void> {
+    const { options } = this.#find(name);
+    if (options) await this.#mounting.hold(this.path(name), options, user);
+  }
+
+  async release(name: string, user: string): Promise<void> {
+    if (this.#records.get(name)?.options) await this.#mounting.release(this.#folder(name), user);
+  }
+
+  async releaseOthers(): Promise<void> {
+    for (const [name] of this.#records.entries()) await this.release(name, "");
   }
 
   #find(name: string): VolumeRecord {
@@ -137,7 +156,7 @@ class Service implements VolumeService {
       Labels: Object.keys(record.labels).length > 0 ? record.labels : none,
       Mountpoint: this.#folder(record.name),
       Name: record.name,
-      Options: none,
+      Options: record.options ?? none,
       Scope: "local",
     };
     return view as Volume;

@@ -17,4 +17,12 @@ export interface VolumeService {
   /** Throws `conflict` where a container uses it. */
   remove(name: string, options: { force: boolean; usedBy: string[] }): Promise<void>;
   isAnonymous(name: string): boolean;
+  /**
+   * `user` has the volume until `release`. One with driver options is mounted on its folder for its first user and unmounted after its last
+   * one; the mount outlives the daemon, as its containers do. Throws `internal` in Docker's words where it cannot be mounted. Repeatable.
+   */
+  hold(name: string, user: string): Promise<void>;
+  release(name: string, user: string): Promise<void>;
+  /** At start-up, when all that run hold their volumes: unmounts the rest, which a killed daemon left. */
+  releaseOthers(): Promise<void>;
 }

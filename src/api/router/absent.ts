@@ -44,7 +44,6 @@ const NOT_YET: [methods: Method[], paths: string[], what: string][] = [
     "connecting a running container to a network (user-defined networks are not in this version)",
   ],
   [["DELETE"], ["/networks/:id"], "removing a network (user-defined networks are not in this version)"],
-  [["PUT"], ["/volumes/:name"], "updating a cluster volume"],
   [["GET"], ["/plugins/privileges"], "installing a plugin"],
   [["POST"], ["/plugins/pull", "/plugins/create"], "installing a plugin"],
 ];

@@ -12,6 +12,7 @@ export const volumeRoutes: Route[] = [
   ["POST", "/volumes/prune", prune],
   ["GET", "/volumes/:name", inspect],
   ["DELETE", "/volumes/:name", remove],
+  ["PUT", "/volumes/:name", update],
 ];
 
 async function list({ backend, query }: Context): Promise<ApiResponse> {
@@ -40,4 +41,9 @@ async function inspect({ backend, params }: Context): Promise<ApiResponse> {
 async function remove({ backend, params, query }: Context): Promise<ApiResponse> {
   await backend.volume.remove(params["name"] ?? "", { force: bool(query, "force") });
   return empty();
+}
+
+/** Volumes of a cluster are what can be updated, and this is no cluster. */
+async function update(): Promise<ApiResponse> {
+  throw new BerthError("unavailable", "volume update only valid for cluster volumes, but swarm is unavailable");
 }

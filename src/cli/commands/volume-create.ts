@@ -39,8 +39,8 @@ export default command({
     const volume = await ctx.engine.volumes.create({
       Name: name || flags.name,
       Driver: flags.driver,
-      DriverOpts: pairs(flags.opt),
-      Labels: pairs(flags.label),
+      ...(flags.opt.length > 0 ? { DriverOpts: pairs(flags.opt) } : {}),
+      ...(flags.label.length > 0 ? { Labels: pairs(flags.label) } : {}),
       ...(Object.keys(CLUSTER_FLAGS).some((name) => given.has(name)) ? { ClusterVolumeSpec: clusterSpec(flags) } : {}),
     });
     ctx.io.out(`${volume.Name}\n`);

@@ -6,6 +6,7 @@ import { BerthError } from "../../spec/errors.ts";
 import { parseUntil } from "../../spec/instant.ts";
 import type { EngineContext } from "../context.ts";
 import { inUse } from "../image/prune.ts";
+import { layersOf } from "../record.ts";
 
 /** Docker's filters of the build cache. Labels are no property of it: where they are asked for, nothing fits. */
 const FILTERS = ["until", "unused-for", "id", "type", "description", "inuse", "shared", "label", "label!"];
@@ -80,7 +81,7 @@ function sharedChains(ctx: EngineContext): Set<ChainId> {
   const images = ctx.images
     .list({ all: true, filters: {} })
     .map(({ Id }) => (isDigest(Id) ? ctx.images.get(Id)?.top : undefined));
-  const containers = ctx.containers.all().map(({ record }) => record.top);
+  const containers = ctx.containers.all().flatMap(({ record }) => layersOf(record));
   const shared = new Set<ChainId>();
   for (const top of [...images, ...containers]) {
     for (let at = top; at && !shared.has(at); at = ctx.layers.get(at)?.parent) shared.add(at);

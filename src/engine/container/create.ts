@@ -16,7 +16,6 @@ import { normaliseHostConfig } from "./host-config.ts";
 import { withoutUnsupported } from "./host-support.ts";
 import { checkModes } from "./modes.ts";
 import { planMounts } from "./mounts.ts";
-import { propagationWarnings } from "./propagation.ts";
 import { checkConfig, checkHostConfig, checkName } from "./validate.ts";
 import { checkIsolation } from "./validate-isolation.ts";
 import { makeVolumes } from "./volumes.ts";
@@ -45,7 +44,6 @@ export async function createContainer(
   checkEndpoints(body, hostConfig);
   warnings.push(...checkHostConfig(ctx, hostConfig), ...withoutEffect(body, hostConfig));
   const plans = planMounts(ctx, config, hostConfig);
-  warnings.push(...propagationWarnings(plans.map((plan) => plan.mount)));
   const id = newId(ctx);
   const chosen = name ? checkName(name) : generateName((n) => ctx.containers.hasName(n));
   await using lease = ctx.leases.acquire();

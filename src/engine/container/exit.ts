@@ -9,7 +9,7 @@ import { restartDelay, shouldRestart } from "../restart-policy.ts";
 import { leaveNetwork } from "./join.ts";
 import { removeLocked } from "./remove-locked.ts";
 import { scheduleRestart } from "./schedule.ts";
-import { emitVolumes } from "./volumes.ts";
+import { emitVolumes, releaseVolumes } from "./volumes.ts";
 
 const MS_PER_SECOND = 1000;
 
@@ -72,6 +72,7 @@ async function finishRun(
   const { id } = container.record;
   try {
     await of.run.handle.gone;
+    await releaseVolumes(ctx, container.record);
     await Promise.all([ctx.runtime.cleanup(id), of.left]);
   } catch (error) {
     ctx.log("warn", `container ${id}: clean-up: ${messageOf(error)}`);

@@ -20,17 +20,20 @@ export async function fillVolumes(
 ): Promise<void> {
   if (fill.length === 0) return;
   const view = ctx.layers.view(top);
-  for (const { path, destination } of fill) {
+  for (const { name, path, destination } of fill) {
     const inside = view.resolve(destination);
     const entry = view.lstat(inside);
     if (entry?.type !== "dir") continue;
-    const staging = `${ctx.dataRoot}/tmp/fill-${randomBytes(6).toString("hex")}`;
+    const user = `fill-${randomBytes(6).toString("hex")}`;
+    const staging = `${ctx.dataRoot}/tmp/${user}`;
     ensureDir(`${ctx.dataRoot}/tmp`);
     try {
+      await ctx.volumes.hold(name, user);
       await copyMerged(view, { path: inside, entry, to: staging });
       await copyUp(staging, path);
     } finally {
       removeTree(staging);
+      await ctx.volumes.release(name, user);
     }
   }
 }

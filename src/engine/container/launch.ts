@@ -13,9 +13,10 @@ import { processEnv } from "./config.ts";
 import { type Joined, joinNetwork, leaveNetwork } from "./join.ts";
 import { joinsOf } from "./modes.ts";
 import { onTree, workingFolder } from "./mount-targets.ts";
-import { runtimeMount } from "./mounts.ts";
 import { hostnameOf, writeNetworkFiles } from "./network-files.ts";
 import { checkPropagation } from "./propagation.ts";
+import { mountsOf } from "./stages.ts";
+import { holdVolumes, releaseVolumes } from "./volumes.ts";
 
 const LOG_BYTES = "20m";
 const LOG_FILES = "5";
@@ -26,14 +27,15 @@ const INIT_TARGET = "/sbin/docker-init";
  * nothing is left.
  */
 export async function launchContainer(ctx: EngineContext, record: ContainerRecord): Promise<MonitorHandle> {
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => releaseVolumes(ctx, record));
+  await holdVolumes(ctx, record);
   prepareSources(record);
   const joined = await joinNetwork(ctx, record);
-  try {
-    return await ctx.runtime.launch(requestOf(ctx, record, joined));
-  } catch (error) {
-    await leaveNetwork(ctx, record.id);
-    throw error;
-  }
+  undo.defer(() => leaveNetwork(ctx, record.id));
+  const handle = await ctx.runtime.launch(requestOf(ctx, record, joined));
+  undo.move();
+  return handle;
 }
 
 function requestOf(ctx: EngineContext, record: ContainerRecord, joined: Joined): LaunchRequest {
@@ -46,8 +48,9 @@ function requestOf(ctx: EngineContext, record: ContainerRecord, joined: Joined):
   const init = initOf(ctx, record);
   const log = logOptions(ctx, record);
   const [rows = 0, cols = 0] = hostConfig.ConsoleSize ?? [];
+  const own = mountsOf(ctx, record);
   const mounts = [
-    ...onTree(view, [...record.mounts.map(runtimeMount), ...init.mounts]),
+    ...onTree(view, [...own.mounts, ...init.mounts]),
     ...writeNetworkFiles(ctx, record, joined.attachment),
   ];
   return {
@@ -61,6 +64,7 @@ function requestOf(ctx: EngineContext, record: ContainerRecord, joined: Joined):
     hostname,
     rootfs: rootfsOf(ctx, record, upper),
     mounts: mounts.sort((a, b) => (a.destination < b.destination ? -1 : 1)),
+    ...(own.stages ? { stages: own.stages } : {}),
     ...(joined.netns ? { netns: joined.netns } : {}),
     joins: { ...joinsOf(ctx, record), ...(joined.shared ? { network: joined.shared } : {}) },
     ...(log ? { log } : {}),
@@ -108,7 +112,7 @@ export function logOptions(ctx: EngineContext, record: ContainerRecord): LogOpti
 function prepareSources(record: ContainerRecord): void {
   for (const mount of record.mounts) {
     checkPropagation(mount);
-    if (mount.type === "tmpfs" || existsSync(mount.source)) continue;
+    if (mount.type === "tmpfs" || mount.type === "image" || existsSync(mount.source)) continue;
     try {
       ensureDir(mount.source);
     } catch (error) {

@@ -1,13 +1,14 @@
-import { existsSync } from "node:fs";
+import { release } from "node:os";
 import { posix } from "node:path";
-import type { Mount as ApiMount, ContainerConfig, HostConfig, MountPoint } from "../../spec/engine-api.ts";
+import type { ContainerConfig, HostConfig, MountPoint } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
 import type { Mount } from "../../spec/runtime-spec.ts";
 import { checkVolumeName } from "../../volume/names.ts";
 import type { EngineContext } from "../context.ts";
 import type { MountRecord } from "../record.ts";
+import { parseMount } from "./mount-config.ts";
+import { ANONYMOUS, checkTarget, type PlannedMount, PROPAGATIONS, tmpfsMount, volumeMount } from "./planned-mount.ts";
 
-const PROPAGATIONS = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
 /** Words of `-v` by kind that ask for nothing here: SELinux labels, copy-up (told apart elsewhere), consistency. */
 const IGNORED_MODES = [["z", "Z"], ["nocopy"], ["consistent", "cached", "delegated", "default"]];
 /** Options of a tmpfs: flags of mount(8), and the file system's own (tmpfs(5)). */
@@ -15,19 +16,10 @@ const TMPFS_FLAGS =
   /^(r[ow]|(no)?(exec|suid|dev|atime|diratime|relatime|strictatime)|a?sync|dirsync|defaults|remount|(no)?(mand|iversion)|r?(private|shared|slave|unbindable)|r?bind)$/;
 const TMPFS_VALUES = /^(size|mode|uid|gid|nr_inodes|nr_blocks|mpol|huge)=/;
 
-const bad = (message: string): BerthError => new BerthError("invalid-argument", message);
+const [MAJOR = 0, MINOR = 0] = release().split(".").map(Number);
+const CAN_MAKE_ALL_READ_ONLY = MAJOR > 5 || (MAJOR === 5 && MINOR >= 12);
 
-/** What `planMounts` decides on: a volume may still have to be made, and filled from the image. */
-export interface PlannedMount {
-  mount: MountRecord;
-  volume?: {
-    name?: string;
-    labels?: Record<string, string>;
-    driver?: string;
-    options?: Record<string, string>;
-    copy: boolean;
-  };
-}
+const bad = (message: string): BerthError => new BerthError("invalid-argument", message);
 
 /**
  * A container's mounts, one for each destination: volumes-from under binds and mounts, anonymous volumes of the image or the command where
@@ -44,11 +36,13 @@ export function planMounts(ctx: EngineContext, config: ContainerConfig, host: Ho
     plans.set(destination, plan);
   };
   for (const bind of host.Binds ?? []) add(parseBind(bind, host.VolumeDriver));
-  for (const mount of host.Mounts ?? []) add(parseMount(mount));
-  for (const [path, options] of Object.entries(host.Tmpfs ?? {})) add(tmpfs(cleanTarget(path), checkedTmpfs(options)));
+  for (const mount of host.Mounts ?? []) add(parseMount(ctx, mount));
+  for (const [path, options] of Object.entries(host.Tmpfs ?? {}))
+    add(tmpfsMount(cleanTarget(path), checkedTmpfs(options)));
   for (const path of Object.keys(config.Volumes ?? {})) {
     const destination = cleanTarget(path);
-    if (!plans.has(destination)) plans.set(destination, volume(destination, { copy: true }, { mode: "", rw: true }));
+    if (!plans.has(destination))
+      plans.set(destination, volumeMount(destination, { copy: true, ...driverOf(host.VolumeDriver) }, ANONYMOUS));
   }
   return [...plans.values()].sort((a, b) => (a.mount.destination < b.mount.destination ? -1 : 1));
 }
@@ -56,21 +50,22 @@ export function planMounts(ctx: EngineContext, config: ContainerConfig, host: Ho
 /** `source:destination[:mode]`, or a lone destination for an anonymous volume. */
 function parseBind(text: string, driver: string | undefined): PlannedMount {
   const parts = text.split(":");
-  if (parts.length > 3 || parts.some((p) => p === "")) throw bad(`invalid volume specification: '${text}'`);
-  if (parts.length === 1) return volume(cleanTarget(text), { copy: true, ...driverOf(driver) }, { mode: "", rw: true });
-  const [source = "", target = "", mode = ""] = parts;
+  if (parts.length > 3 || parts.slice(0, 2).some((p) => p === "")) throw bad(`invalid volume specification: '${text}'`);
+  const [source = "", target = source, mode = ""] = parts;
   const flags = parseMode(mode);
-  const kind = source.startsWith("/") ? "bind" : "volume";
+  const kind = parts.length > 1 && source.startsWith("/") ? "bind" : "volume";
   const complain = (why: string): BerthError =>
     bad(`invalid volume specification: '${text}': invalid mount config for type "${kind}": ${why}`);
-  if (!target.startsWith("/")) throw complain(`invalid mount path: '${target}' mount path must be absolute`);
+  checkTarget(target, complain);
   const destination = posix.resolve(target);
-  if (destination === "/") throw complain("invalid specification: destination can't be '/'");
+  if (parts.length === 1) return volumeMount(destination, { copy: true, ...driverOf(driver) }, ANONYMOUS);
+  const copy = !mode.split(",").includes("nocopy");
   if (kind === "bind") {
+    if (!copy) throw complain("field VolumeOptions must not be specified");
     return {
       mount: {
         type: "bind",
-        source: cleanPath(source),
+        source: posix.resolve(source),
         destination,
         mode,
         rw: flags.rw,
@@ -78,12 +73,9 @@ function parseBind(text: string, driver: string | undefined): PlannedMount {
       },
     };
   }
+  if (flags.propagation) throw complain("field BindOptions must not be specified");
   checkVolumeName(source);
-  return volume(
-    destination,
-    { name: source, copy: !mode.split(",").includes("nocopy"), ...driverOf(driver) },
-    { mode: mode || "z", rw: flags.rw },
-  );
+  return volumeMount(destination, { name: source, copy, ...driverOf(driver) }, { mode: mode || "z", rw: flags.rw });
 }
 
 function parseMode(mode: string): { rw: boolean; propagation: string } {
@@ -96,54 +88,8 @@ function parseMode(mode: string): { rw: boolean; propagation: string } {
   return { rw: !words.includes("ro"), propagation: of(PROPAGATIONS)[0] ?? "" };
 }
 
-function parseMount(mount: ApiMount): PlannedMount {
-  const type = mount.Type ?? "volume";
-  const complain = (why: string): BerthError => bad(`invalid mount config for type "${type}": ${why}`);
-  if (!mount.Target) throw complain("field Target must not be empty");
-  const destination = cleanTarget(mount.Target);
-  const rw = mount.ReadOnly !== true;
-  switch (type) {
-    case "bind": {
-      const source = mount.Source ?? "";
-      if (source === "") throw complain("field Source must not be empty");
-      if (!source.startsWith("/")) throw complain(`invalid mount path: '${source}' mount path must be absolute`);
-      if (!existsSync(source) && !mount.BindOptions?.CreateMountpoint)
-        throw complain(`bind source path does not exist: ${source}`);
-      const propagation = mount.BindOptions?.Propagation || "rprivate";
-      if (!PROPAGATIONS.includes(propagation)) throw complain(`invalid propagation mode: ${propagation}`);
-      const alone = mount.BindOptions?.NonRecursive ? { nonRecursive: true } : {};
-      return { mount: { type, source: cleanPath(source), destination, mode: "", rw, propagation, ...alone } };
-    }
-    case "tmpfs": {
-      if (mount.Source) throw complain("field Source must not be specified");
-      const { SizeBytes: size, Mode: mode } = mount.TmpfsOptions ?? {};
-      return tmpfs(destination, [
-        ...(size ? [`size=${size}`] : []),
-        ...(mode ? [`mode=${mode.toString(8)}`] : []),
-        ...(rw ? [] : ["ro"]),
-      ]);
-    }
-    case "volume": {
-      const options = mount.VolumeOptions;
-      return volume(
-        destination,
-        {
-          ...(mount.Source ? { name: mount.Source } : {}),
-          ...(options?.Labels ? { labels: options.Labels } : {}),
-          ...driverOf(options?.DriverConfig?.Name),
-          ...(options?.DriverConfig?.Options ? { options: options.DriverConfig.Options } : {}),
-          copy: options?.NoCopy !== true,
-        },
-        { mode: "z", rw },
-      );
-    }
-    default:
-      if (!["image", "npipe", "cluster"].includes(type)) throw complain("mount type unknown");
-      throw new BerthError("not-implemented", `mounts of type "${type}" are not supported`);
-  }
-}
-
 function fromContainer(ctx: EngineContext, text: string): PlannedMount[] {
+  if (text === "") throw bad("volumes-from specification cannot be an empty string");
   const at = text.lastIndexOf(":");
   const [reference, mode] = at < 0 ? [text, "rw"] : [text.slice(0, at), text.slice(at + 1)];
   const { rw } = parseMode(mode);
@@ -154,20 +100,6 @@ function fromContainer(ctx: EngineContext, text: string): PlannedMount[] {
     throw bad(error instanceof Error ? error.message : String(error));
   }
   return mounts.filter((m) => m.type !== "tmpfs").map((m) => ({ mount: { ...m, rw: m.rw && rw } }));
-}
-
-function volume(
-  destination: string,
-  wanted: NonNullable<PlannedMount["volume"]>,
-  flags: { mode: string; rw: boolean },
-): PlannedMount {
-  const name = wanted.name === undefined ? {} : { name: wanted.name };
-  return { mount: { type: "volume", source: "", destination, ...name, ...flags, propagation: "" }, volume: wanted };
-}
-
-function tmpfs(destination: string, options: string[]): PlannedMount {
-  const rw = !options.includes("ro");
-  return { mount: { type: "tmpfs", source: "", destination, mode: "", rw, propagation: "", options } };
 }
 
 function checkedTmpfs(text: string): string[] {
@@ -181,19 +113,13 @@ function driverOf(name: string | undefined): { driver?: string } {
   return name ? { driver: name } : {};
 }
 
-function cleanPath(path: string): string {
+function cleanTarget(path: string): string {
+  checkTarget(path, bad);
   return posix.resolve(path);
 }
 
-function cleanTarget(path: string): string {
-  if (!path.startsWith("/")) throw bad(`invalid mount path: '${path}' mount path must be absolute`);
-  const clean = posix.resolve(path);
-  if (clean === "/") throw bad("invalid specification: destination can't be '/'");
-  return clean;
-}
-
-/** A mount as the OCI runtime wants it. */
-export function runtimeMount(mount: MountRecord): Mount {
+/** A mount as the OCI runtime wants it. `source` is where it finds the source, and what that is. */
+export function runtimeMount(mount: MountRecord, source: { path: string; isFolder: boolean }): Mount {
   const { destination } = mount;
   if (mount.type === "tmpfs") {
     const options = ["nosuid", "nodev", "noexec", ...(mount.options ?? [])];
@@ -205,9 +131,16 @@ export function runtimeMount(mount: MountRecord): Mount {
   return {
     destination,
     type: "bind",
-    source: mount.source,
-    options: [bind, mount.rw ? "rw" : "ro", mount.propagation || "rprivate"],
+    source: source.path,
+    options: [bind, accessOf(mount, source.isFolder), mount.propagation || "rprivate"],
   };
+}
+
+/** Read-only is so for all that is mounted below, where the kernel can (mount_setattr(2), Linux 5.12), unless the person wants it otherwise. */
+function accessOf(mount: MountRecord, isFolder: boolean): string {
+  if (mount.rw) return "rw";
+  // Nothing is mounted below a file, and crun 1.8 opens the target as a folder.
+  return !isFolder || mount.submountsWritable || mount.nonRecursive || !CAN_MAKE_ALL_READ_ONLY ? "ro" : "rro";
 }
 
 const NEGATED: Record<string, string> = { noexec: "exec", nosuid: "suid", nodev: "dev" };

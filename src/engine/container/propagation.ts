@@ -16,16 +16,6 @@ export function checkPropagation(mount: Pick<MountRecord, "type" | "source" | "p
   throw new BerthError("invalid-argument", `path ${mount.source} is mounted on ${point} but it is not ${wanted}`);
 }
 
-/** The monitor's mount namespace is a slave of the host's, so that nothing leaks out: what a container mounts on a shared bind stays inside. */
-export function propagationWarnings(mounts: readonly Pick<MountRecord, "propagation" | "destination">[]): string[] {
-  return mounts
-    .filter((m) => /^r?shared$/.test(m.propagation))
-    .map(
-      (m) =>
-        `Mounts made inside the container below ${m.destination} do not reach the host: "${m.propagation}" works as slave`,
-    );
-}
-
 /** The mount that a path is on, and its propagation tags (proc_pid_mountinfo(5), fields 5 and 7). */
 function mountOf(path: string): { point: string; tags: string[] } {
   let found = { point: "/", tags: [] as string[] };

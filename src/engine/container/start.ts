@@ -14,7 +14,7 @@ import { filesOwner } from "./modes.ts";
 import { hostnameOf } from "./network-files.ts";
 import { removeLocked } from "./remove-locked.ts";
 import { cancelRestart } from "./schedule.ts";
-import { emitVolumes } from "./volumes.ts";
+import { emitVolumes, releaseVolumes } from "./volumes.ts";
 
 /** The exit code of a container that was not even given to the OCI runtime. */
 const NOT_STARTED = 128;
@@ -85,6 +85,7 @@ async function launchAndRun(ctx: EngineContext, container: Container, how: { byP
     await endMonitor(handle);
     await ctx.runtime.cleanup(record.id);
     await leaveNetwork(ctx, record.id);
+    await releaseVolumes(ctx, record);
     throw error;
   }
 }

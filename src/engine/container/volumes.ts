@@ -1,7 +1,7 @@
 import { BerthError, messageOf } from "../../spec/errors.ts";
 import type { EngineContext } from "../context.ts";
 import type { ContainerRecord, MountRecord } from "../record.ts";
-import type { PlannedMount } from "./mounts.ts";
+import type { PlannedMount } from "./planned-mount.ts";
 
 /** A container's mounts with all their volumes made, and how to take the new anonymous ones back. */
 export interface MadeVolumes {
@@ -77,6 +77,16 @@ function exists(ctx: EngineContext, name: string): boolean {
     if (error instanceof BerthError && error.kind === "not-found") return false;
     throw error;
   }
+}
+
+/** Mounts what a run's volumes are configured to have mounted. Repeatable. */
+export async function holdVolumes(ctx: EngineContext, { id, mounts }: ContainerRecord): Promise<void> {
+  for (const { type, name } of mounts) if (type === "volume" && name) await ctx.volumes.hold(name, id);
+}
+
+/** The run has ended: what no other one holds is unmounted. Repeatable. */
+export async function releaseVolumes(ctx: EngineContext, { id, mounts }: ContainerRecord): Promise<void> {
+  for (const { type, name } of mounts) if (type === "volume" && name) await ctx.volumes.release(name, id);
 }
 
 /** Announces that a run's volumes are in use, or no longer. */

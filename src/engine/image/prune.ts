@@ -3,6 +3,7 @@ import type { Filters, RemovedItem } from "../../image/types.ts";
 import { BerthError, isKind } from "../../spec/errors.ts";
 import { hasLabel } from "../../spec/labels.ts";
 import type { EngineContext } from "../context.ts";
+import { layersOf } from "../record.ts";
 import { imageUsers } from "./users.ts";
 
 const YES = ["true", "1"];
@@ -45,7 +46,7 @@ export async function pruneImages(
 export function inUse(ctx: EngineContext): Parameters<EngineContext["images"]["gc"]>[0] {
   return {
     get chains() {
-      const tops = ctx.containers.all().flatMap((c) => (c.record.top ? [c.record.top] : []));
+      const tops = ctx.containers.all().flatMap((c) => layersOf(c.record));
       return [...tops, ...cachedChains(ctx.records)];
     },
     blobs: [],

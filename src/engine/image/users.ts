@@ -10,10 +10,14 @@ export function emitImage(ctx: EngineContext, action: string, image: { id: strin
 
 /** The containers that use images, for conflicts. */
 export function imageUsers(ctx: EngineContext): ImageUser[] {
-  return ctx.containers.all().map((c) => ({
-    containerId: c.record.id,
-    image: c.record.image,
-    running: isRunning(c),
-    ...(c.record.top ? { top: c.record.top } : {}),
-  }));
+  return ctx.containers.all().flatMap((c) => {
+    const { id: containerId, image, top, mounts } = c.record;
+    const mounted = mounts.flatMap((m) => (m.image ? [{ image: m.image, top: m.top }] : []));
+    return [{ image, top }, ...mounted].map((used) => ({
+      containerId,
+      image: used.image,
+      running: isRunning(c),
+      ...(used.top ? { top: used.top } : {}),
+    }));
+  });
 }

@@ -36,7 +36,8 @@ function stackOf(ctx: EngineContext, id: string): LayerRecord[] {
 }
 
 async function volumes(ctx: EngineContext): Promise<object[]> {
-  const rows = ctx.volumes.list({});
+  // Docker leaves out what mounts something: its size is not the volume's.
+  const rows = ctx.volumes.list({}).filter((volume) => volume.Options?.["device"] === undefined);
   return Promise.all(
     rows.map(async (volume) => ({
       ...volume,

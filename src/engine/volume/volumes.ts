@@ -33,10 +33,14 @@ export function volumeBackend(ctx: EngineContext): VolumeBackend {
 
 /** `dangling` is answered here, the other filters by the service. */
 function listVolumes(ctx: EngineContext, filters: Filters): Volume[] {
-  const { dangling, ...rest } = filters;
+  const { dangling = [], ...rest } = filters;
+  const isTrue = (value: string): boolean => ["true", "1"].includes(value);
+  const wanted = dangling.some(isTrue);
+  const fits = dangling.every((value) => isTrue(value) === wanted && (wanted || ["false", "0"].includes(value)));
+  if (!fits) throw new BerthError("invalid-argument", `invalid filter 'dangling=[${dangling.join(" ")}]'`);
+  if ("label!" in rest) throw new BerthError("invalid-argument", "invalid filter 'label!'");
   const volumes = ctx.volumes.list(rest);
-  if (!dangling?.length) return volumes;
-  const wanted = ["true", "1"].includes(dangling[0] ?? "");
+  if (dangling.length === 0) return volumes;
   return volumes.filter(({ Name }) => (volumeUsers(ctx, Name).length === 0) === wanted);
 }
 
@@ -48,12 +52,15 @@ async function pruneVolumes(
   const { all, ...rest } = filters;
   const unknown = Object.keys(rest).find((key) => key !== "label" && key !== "label!");
   if (unknown !== undefined) throw new BerthError("invalid-argument", `invalid filter '${unknown}'`);
+  if (all && all.length > 1)
+    throw new BerthError("invalid-argument", `invalid filter 'all=[${all.join(" ")}]': only one value is expected`);
   const named = isTrue(all?.[0] ?? "false");
   const deleted: string[] = [];
   let space = 0;
-  for (const { Name: name, Mountpoint: path } of ctx.volumes.list(rest)) {
+  for (const { Name: name, Mountpoint: path, Options: options } of ctx.volumes.list(rest)) {
     if (volumeUsers(ctx, name).length > 0 || (!named && !ctx.volumes.isAnonymous(name))) continue;
-    const size = await treeSize(path);
+    // What is mounted there is not ours, and is not freed.
+    const size = options?.["device"] === undefined ? await treeSize(path) : 0;
     await ctx.volumes.remove(name, { force: false, usedBy: volumeUsers(ctx, name) });
     deleted.push(name);
     space += size;
