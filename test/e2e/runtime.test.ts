@@ -239,8 +239,6 @@ test("a bind that is a slave sees what the host mounts and unmounts later; a pri
     expect(await daemon.ok("exec", id, "ls", "/slave/in", "/private/in")).toBe("/private/in:\n\n/slave/in:\nlate");
     await runOk(["umount", join(shared, "in")]);
     expect(await daemon.ok("exec", id, "ls", "/slave/in")).toBe("");
-    const warned = await daemon.docker("create", "-v", `${shared}:/s:rshared`, "busybox");
-    expect(warned.stderr).toContain("do not reach the host");
     await daemon.ok("rm", "-f", id, warned.stdout.trim());
   } finally {
     await run(["umount", "-R", shared]);
