@@ -143,15 +143,18 @@ describe("bodies", () => {
         { body: "{}", headers: { "content-type": "text/plain" } },
         "unsupported Content-Type header (text/plain): must be 'application/json'",
       ],
-      [{ body: "{}" }, "unsupported Content-Type header"],
-      [{ body: "{", headers }, "invalid JSON"],
-      [{ body: "{}{}", headers }, "invalid JSON"],
+      [{ body: "{}" }, "malformed Content-Type header"],
+      [{ body: "{", headers }, "invalid JSON: unexpected EOF"],
+      [{ body: "{}{}", headers }, "unexpected content after JSON"],
       [{ json: {} }, "config cannot be empty in order to create a container"],
       [{ json: null }, "config cannot be empty in order to create a container"],
-      [{ body: "", headers }, "config cannot be empty in order to create a container"],
-      [{ json: { Image: 5 } }, "Image must be a string, not a number"],
-      [{ json: { Image: "a", HostConfig: { Memory: "1g" } } }, "HostConfig.Memory must be an integer"],
-      [{ json: { Image: "a".repeat(5_000_000) } }, "request body too large"],
+      [{ body: "", headers }, "invalid JSON: got EOF while reading request body"],
+      [{ json: { Image: 5 } }, "cannot unmarshal number into Go struct field .Image of type string"],
+      [
+        { json: { Image: "a", HostConfig: { Memory: "1g" } } },
+        "cannot unmarshal string into Go struct field .HostConfig.Memory of type int64",
+      ],
+      [{ json: { Image: "a".repeat(17_000_000) } }, "request body too large"],
     ];
     for (const [options, message] of cases) {
       const answer = await create(options);

@@ -7,16 +7,19 @@ const config = (value: unknown): unknown => conform(value, "#ContainerConfig", S
 
 test("a wrong type names the field by its path, and both types", () => {
   const cases: [value: unknown, message: string][] = [
-    [{ Memory: "1g" }, "invalid request body: Memory must be an integer, not a string"],
-    [{ Memory: 1.5 }, "Memory must be an integer, not 1.5"],
+    [{ Memory: "1g" }, "json: cannot unmarshal string into Go struct field .Memory of type int64"],
+    [{ Memory: 1.5 }, "cannot unmarshal number 1.5 into Go struct field .Memory of type int64"],
     [
       { PortBindings: { "80/tcp": [{ HostPort: 80 }] } },
-      "PortBindings.80/tcp.0.HostPort must be a string, not a number",
+      "json: cannot unmarshal number into Go struct field .PortBindings.80~1tcp.0.HostPort of type string",
     ],
-    [{ Binds: "a:b" }, "Binds must be a list, not a string"],
-    [{ RestartPolicy: [] }, "RestartPolicy must be an object, not a list"],
-    [{ Privileged: "true" }, "Privileged must be a boolean, not a string"],
-    [[], "it must be an object, not a list"],
+    [{ Binds: "a:b" }, "cannot unmarshal string into Go struct field .Binds of type []string"],
+    [
+      { RestartPolicy: [] },
+      "cannot unmarshal array into Go struct field .RestartPolicy of type container.RestartPolicy",
+    ],
+    [{ Privileged: "true" }, "cannot unmarshal string into Go struct field .Privileged of type bool"],
+    [[], "cannot unmarshal array into Go value of type container.CreateRequest"],
   ];
   for (const [value, message] of cases) expect(() => host(value)).toThrow(message);
 });
@@ -38,7 +41,7 @@ test("unknown members are ignored and letter case of members does not matter", (
 
 test("one string is a list where Docker takes it, a command, and nowhere else", () => {
   expect(config({ Cmd: "ls", Entrypoint: "sh" })).toEqual({ Cmd: ["ls"], Entrypoint: ["sh"] });
-  expect(() => config({ Env: "A=b" })).toThrow("Env must be a list");
+  expect(() => config({ Env: "A=b" })).toThrow("cannot unmarshal string into Go struct field .Env of type []string");
 });
 
 test("hostile names and depth do no harm", () => {

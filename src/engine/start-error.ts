@@ -40,6 +40,7 @@ function isRefusedLimit(text: string): boolean {
 
 function commandProblem(text: string, argv0: string): { words: string; code: number } | undefined {
   const quoted = `exec: "${argv0}"`;
+  if (argv0 === "") return { words: `${quoted}: executable file not found in $PATH`, code: NOT_FOUND };
   const has = (pattern: RegExp): boolean => pattern.test(text);
   // Working directories come first: their messages also end in "no such file".
   if (has(/chdir|working directory|cwd/i)) return undefined;

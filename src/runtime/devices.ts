@@ -38,7 +38,11 @@ export function deviceSetup(host: HostConfig): DeviceSetup {
   const mapped = (host.Devices ?? []).flatMap(mapDevice);
   return {
     devices: mapped.map((m) => m.device),
-    rules: [...STANDARD, ...mapped.map((m) => m.rule), ...(host.DeviceCgroupRules ?? []).map(cgroupRule)],
+    rules: [
+      ...STANDARD,
+      ...mapped.map((m) => m.rule).filter((rule) => rule.access !== ""),
+      ...(host.DeviceCgroupRules ?? []).map(cgroupRule),
+    ],
   };
 }
 
@@ -51,7 +55,8 @@ export function deviceNumbers(path: string): { major: number; minor: number } | 
 function mapDevice(mapping: DeviceMapping): { device: Device; rule: Rule }[] {
   const source = mapping.PathOnHost ?? "";
   const target = mapping.PathInContainer || source;
-  const access = mapping.CgroupPermissions || "rwm";
+  // As runc has it: letters without a meaning ask for nothing.
+  const access = [...(mapping.CgroupPermissions || "rwm")].filter((letter) => "rwm".includes(letter)).join("");
   const stat = statSync(source, { throwIfNoEntry: false });
   if (!stat) {
     throw new BerthError(
@@ -62,7 +67,7 @@ function mapDevice(mapping: DeviceMapping): { device: Device; rule: Rule }[] {
   const found = stat.isDirectory()
     ? hostDevices(source).map((d) => ({ ...d, path: join(target, d.path.slice(source.length)) }))
     : [toDevice(target, stat)];
-  if (!stat.isDirectory() && !isDevice(stat.mode)) {
+  if (found.length === 0 || (!stat.isDirectory() && !isDevice(stat.mode))) {
     throw new BerthError(
       "invalid-argument",
       `error gathering device information while adding custom device "${source}": not a device node`,

@@ -16,6 +16,11 @@ export function hostFacts(cgroupParent: string): HostFacts {
     },
     cgroupParent,
     seccomp: existsSync("/proc/sys/kernel/seccomp/actions_avail"),
+    apparmor: readText("/sys/module/apparmor/parameters/enabled").startsWith("Y"),
     oomScoreAdj: Number(readFileSync("/proc/self/oom_score_adj", "utf8")),
   };
+}
+
+function readText(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
 }

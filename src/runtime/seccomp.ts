@@ -66,8 +66,10 @@ interface Profile {
 }
 
 /** A profile in Docker's JSON format (`--security-opt seccomp=FILE`; the client sends the file's text). */
-export function customSeccomp(text: string, target: SeccompTarget): Seccomp {
+export function customSeccomp(text: string, target: SeccompTarget): Seccomp | undefined {
   const profile = parse(text);
+  // An empty one is no profile.
+  if (Object.keys(profile).length === 0) return undefined;
   const own = ARCHITECTURES[target.architecture]?.[0];
   const mapped = profile.archMap?.find((m) => m.architecture === own);
   const architectures =
@@ -83,11 +85,11 @@ export function customSeccomp(text: string, target: SeccompTarget): Seccomp {
 function parse(text: string): Profile {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && "defaultAction" in value) return value as Profile;
+    if (typeof value === "object" && value !== null) return value as Profile;
   } catch (cause) {
-    throw new BerthError("invalid-argument", "decoding seccomp profile failed: not JSON", { cause });
+    throw new BerthError("invalid-argument", "Decoding seccomp profile failed: not JSON", { cause });
   }
-  throw new BerthError("invalid-argument", "decoding seccomp profile failed: no defaultAction");
+  throw new BerthError("invalid-argument", "Decoding seccomp profile failed: not a JSON object");
 }
 
 function applies(rule: ProfileRule, target: SeccompTarget): boolean {

@@ -25,6 +25,9 @@ export interface RuntimeOptions {
   cgroupParent: string;
 }
 
+/** The shim that dockerd runs its containers with: the default runtime. */
+const SHIM = "io.containerd.runc.v2";
+
 interface Context extends RuntimeOptions {
   facts: HostFacts;
   filters: SeccompFilters;
@@ -109,7 +112,7 @@ function stdioOf(tty: boolean, stdin: boolean, request: LaunchRequest | ExecRequ
 }
 
 function binaryOf(context: Context, name: string | undefined): RuntimeBinary {
-  const chosen = name || context.runtimes.default;
+  const chosen = (name === SHIM ? "" : name) || context.runtimes.default;
   const found = context.runtimes.all[chosen];
   if (!found) {
     throw new BerthError("invalid-argument", `unknown or invalid runtime name: ${chosen}`, {

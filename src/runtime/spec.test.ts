@@ -14,6 +14,7 @@ const FACTS: HostFacts = {
   held: ALL_BITS,
   limits: { hard: new Map([["nofile", 1000]]), canRaise: false },
   seccomp: true,
+  apparmor: false,
   cgroupParent: "berth",
   oomScoreAdj: 0,
 };
@@ -156,13 +157,17 @@ describe("seccomp", () => {
         { name: "chmod", action: "SCMP_ACT_ALLOW", excludes: { arches: ["amd64"] } },
       ],
     };
-    const rules = customSeccomp(JSON.stringify(profile), { capabilities: [], architecture: "amd64" }).syscalls;
+    const rules = customSeccomp(JSON.stringify(profile), { capabilities: [], architecture: "amd64" })?.syscalls;
     expect(rules).toEqual([{ names: ["read"], action: "SCMP_ACT_ALLOW" }]);
+  });
+
+  test("an empty one is none", () => {
+    expect(customSeccomp("{}", { capabilities: [], architecture: "amd64" })).toBeUndefined();
   });
 
   test("unconfined, and broken profiles", () => {
     expect(specOf({ SecurityOpt: ["seccomp=unconfined"] }).linux.seccomp).toBeUndefined();
-    expect(() => specOf({ SecurityOpt: ["seccomp={"] })).toThrow("decoding seccomp profile failed");
+    expect(() => specOf({ SecurityOpt: ["seccomp={"] })).toThrow("Decoding seccomp profile failed");
   });
 });
 

@@ -16,6 +16,7 @@ export interface HostFacts {
   held: bigint;
   limits: OwnLimits;
   seccomp: boolean;
+  apparmor: boolean;
   /** Where containers' cgroups go that name no parent: dockerd's `cgroup-parent`. */
   cgroupParent: string;
   /** The engine's own oom_score_adj: lower ones need CAP_SYS_RESOURCE. */
@@ -82,9 +83,16 @@ function processOf(
     cwd: request.cwd,
     capabilities: { bounding: how.capabilities, effective: own, permitted: own, inheritable: [], ambient: [] },
     rlimits: rlimits(host, facts.limits),
+    ...profileOf(host, facts),
     noNewPrivileges: securityOption(host, "no-new-privileges") === "true",
     ...(adjust !== 0 && (facts.limits.canRaise || adjust >= facts.oomScoreAdj) ? { oomScoreAdj: adjust } : {}),
   };
+}
+
+/** A profile that the host has loaded, by name; Berth loads none of its own. */
+function profileOf(host: HostConfig, facts: HostFacts): Pick<Process, "apparmorProfile"> {
+  const name = securityOption(host, "apparmor");
+  return facts.apparmor && name && name !== "unconfined" && !host.Privileged ? { apparmorProfile: name } : {};
 }
 
 function linuxOf(request: LaunchRequest, capabilities: string[], facts: HostFacts): Linux {

@@ -1,3 +1,4 @@
+import { BerthError } from "./errors.ts";
 import type { Platform } from "./oci.ts";
 
 const ARCHITECTURES: Record<string, string> = {
@@ -14,6 +15,39 @@ const ARCHITECTURES: Record<string, string> = {
 export function hostPlatform(): Platform {
   const architecture = ARCHITECTURES[process.arch] ?? process.arch;
   return architecture === "arm64" ? { os: "linux", architecture, variant: "v8" } : { os: "linux", architecture };
+}
+
+const SYSTEMS = new Set(
+  "aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasip1 windows".split(" "),
+);
+const MACHINES = new Set(
+  "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split(" "),
+);
+/** Other names of machines. */
+const SAME: Record<string, string> = {
+  x86_64: "amd64",
+  "x86-64": "amd64",
+  aarch64: "arm64",
+  i386: "386",
+  armhf: "arm",
+};
+
+/** As `parsePlatform`, for what a person gave. Throws `invalid-argument` in Docker's words. */
+export function checkedPlatform(text: string): Platform {
+  const parts = text.toLowerCase().split("/");
+  const bad = (why: string): BerthError =>
+    new BerthError("invalid-argument", `${JSON.stringify(text)}: ${why}: invalid argument`);
+  if (parts.length > 3) throw bad("cannot parse platform specifier");
+  const strange = parts.find((part) => !/^[a-z0-9_.-]+$/.test(part));
+  if (strange !== undefined)
+    throw new BerthError(
+      "invalid-argument",
+      `${JSON.stringify(strange)} is an invalid component of ${JSON.stringify(text)}: platform specifier component must match "^[A-Za-z0-9_.-]+$": invalid argument`,
+    );
+  const [first = ""] = parts;
+  if (parts.length === 1 && !SYSTEMS.has(first) && !MACHINES.has(SAME[first] ?? first))
+    throw bad("unknown operating system or architecture");
+  return parsePlatform(parts.map((part) => SAME[part] ?? part).join("/"));
 }
 
 /** Reads `os[/arch[/variant]]` or a bare architecture. */

@@ -30,7 +30,9 @@ export function parseReference(text: string): Reference {
   if (name !== name.toLowerCase() && path !== path.toLowerCase()) {
     throw new BerthError("invalid-argument", `invalid reference format: repository name (${path}) must be lowercase`);
   }
-  if (!PATH.test(path) || !DOMAIN.test(domain) || domain.length + path.length > 255) throw bad();
+  if (domain.length + path.length > 255 && PATH.test(path))
+    throw new BerthError("invalid-argument", "repository name must not be more than 255 characters");
+  if (!PATH.test(path) || !DOMAIN.test(domain)) throw bad();
   return { domain, path, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) };
 }
 

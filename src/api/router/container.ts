@@ -73,7 +73,7 @@ async function list({ backend, query }: Context): Promise<ApiResponse> {
 }
 
 async function create({ backend, query, request, version }: Context): Promise<ApiResponse> {
-  const body = await jsonBody<CreateBody>(request, CREATE_BODY);
+  const body = await jsonBody<CreateBody>(request, CREATE_BODY, { required: true });
   const config = Object.keys(body ?? {}).filter((k) => k !== "HostConfig" && k !== "NetworkingConfig");
   if (!body || config.length === 0) throw invalid("config cannot be empty in order to create a container");
   // Up to 1.24 the client removes the container itself.
@@ -189,7 +189,7 @@ async function resize(context: Context): Promise<ApiResponse> {
 }
 
 async function update(context: Context): Promise<ApiResponse> {
-  const changes = await jsonBody<HostConfig>(context.request, "#HostConfig");
+  const changes = await jsonBody<HostConfig>(context.request, "#HostConfig", { type: "container.UpdateConfig" });
   return json(await context.backend.container.update(idOf(context), changes ?? {}));
 }
 

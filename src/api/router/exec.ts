@@ -41,14 +41,14 @@ interface StartBody {
 const START_BODY: Shape = { object: { Detach: "boolean", Tty: "boolean", ConsoleSize: { array: "integer" } } };
 
 async function create(context: Context): Promise<ApiResponse> {
-  const body = await jsonBody<ExecCreateBody>(context.request, CREATE_BODY);
+  const body = await jsonBody<ExecCreateBody>(context.request, CREATE_BODY, { type: "container.ExecOptions" });
   if (!body?.Cmd?.length) throw invalid("No exec command specified");
   if (body.ConsoleSize) consoleSizeOf(body.ConsoleSize);
   return json(await context.backend.exec.create(idOf(context), body), 201);
 }
 
 async function start(context: Context, headers: Record<string, string>): Promise<ApiResponse> {
-  const body = (await jsonBody<StartBody>(context.request, START_BODY)) ?? {};
+  const body = (await jsonBody<StartBody>(context.request, START_BODY, { type: "container.ExecStartOptions" })) ?? {};
   const size = context.version >= 42 && body.ConsoleSize ? consoleSizeOf(body.ConsoleSize) : undefined;
   if (size && !body.Tty) throw invalid("console size is only supported when TTY is enabled");
   const options = {

@@ -20,7 +20,8 @@ async function list({ backend, query }: Context): Promise<ApiResponse> {
 }
 
 async function create({ backend, request }: Context): Promise<ApiResponse> {
-  const body = (await jsonBody<VolumeCreateOptions>(request, "#VolumeCreateOptions")) ?? {};
+  const body =
+    (await jsonBody<VolumeCreateOptions>(request, "#VolumeCreateOptions", { type: "volume.CreateOptions" })) ?? {};
   if (body.ClusterVolumeSpec) {
     throw new BerthError("unavailable", "This node is not a swarm manager: Berth has no cluster volumes.");
   }

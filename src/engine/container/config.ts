@@ -42,7 +42,7 @@ export function mergeConfig(body: CreateBody, image: ImageRunConfig): ContainerC
 /** The words to run; throws in Docker's words where there are none. */
 export function argvOf(config: ContainerConfig): string[] {
   const argv = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
-  if (argv.length === 0 || argv[0] === "") throw new BerthError("invalid-argument", "no command specified");
+  if (argv.length === 0) throw new BerthError("invalid-argument", "no command specified");
   return argv;
 }
 

@@ -4,7 +4,7 @@ import { ensureDir, removeTree } from "../../host/files.ts";
 import type { Image } from "../../image/types.ts";
 import type { ContainerConfig, HostConfig } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
-import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../../spec/platform.ts";
+import { checkedPlatform, formatPlatform, hostPlatform, platformMatches } from "../../spec/platform.ts";
 import { containerDir, type EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { generateName } from "../names.ts";
@@ -102,7 +102,7 @@ function imageFor(ctx: EngineContext, body: CreateBody, platform: string | undef
     throw new BerthError("invalid-argument", "config cannot be empty in order to create a container");
   }
   const image = ctx.images.resolve(body.Image);
-  const wanted = platform ? parsePlatform(platform) : hostPlatform();
+  const wanted = platform ? checkedPlatform(platform) : hostPlatform();
   if (platform && !platformMatches(image.config, wanted)) {
     throw new BerthError(
       "not-found",

@@ -34,7 +34,7 @@ function withoutUnset(host: HostConfig): HostConfig {
   const { MemorySwappiness: swappiness, PidsLimit: pids, ...rest } = host;
   return {
     ...rest,
-    ...(swappiness === undefined || swappiness < 0 ? {} : { MemorySwappiness: swappiness }),
+    ...(swappiness === undefined || swappiness === -1 ? {} : { MemorySwappiness: swappiness }),
     ...(pids === undefined || pids === null || pids <= 0 ? {} : { PidsLimit: pids }),
   };
 }

@@ -29,8 +29,12 @@ export function withoutUnsupported(
 /** The weight of cgroup v1 is the scheduler's: of CFQ, which kernels since 5.0 do not have. */
 function withoutWeight(host: HostConfig): { hostConfig: HostConfig; warnings: string[] } {
   const { BlkioWeight: weight, BlkioWeightDevice: weights, ...hostConfig } = host;
-  const asked = Boolean(weight) || Boolean(weights?.length);
-  if (!asked || existsSync(V1_WEIGHT)) return { hostConfig: host, warnings: [] };
-  const words = "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.";
-  return { hostConfig, warnings: [words] };
+  if ((!weight && !weights?.length) || existsSync(V1_WEIGHT)) return { hostConfig: host, warnings: [] };
+  const lacks = (what: string, discarded: string): string =>
+    `Your kernel does not support Block I/O ${what} or the cgroup is not mounted. ${discarded} discarded.`;
+  const warnings = [
+    ...(weight ? [lacks("weight", "Weight")] : []),
+    ...(weights?.length ? [lacks("weight_device", "Weight-device")] : []),
+  ];
+  return { hostConfig, warnings };
 }

@@ -20,7 +20,9 @@ export function checkIsolation(ctx: EngineContext, host: HostConfig): void {
   for (const option of host.SecurityOpt ?? []) checkSecurityOption(option);
   checkDevices(host);
   checkNames(ctx, host);
-  if (Object.keys(host.StorageOpt ?? {}).length > 0)
+  const strange = Object.keys(host.StorageOpt ?? {}).find((key) => key !== "size");
+  if (strange !== undefined) throw bad(`Unknown option ${strange}`);
+  if (host.StorageOpt?.["size"] !== undefined)
     throw bad("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
 }
 

@@ -66,6 +66,30 @@ export function checkHostConfig(ctx: EngineContext, host: HostConfig): string[] 
   checkLog(host);
   checkPorts(host);
   checkResources(host);
+  checkOtherSystems(host);
+  if (Object.hasOwn(host.Annotations ?? {}, ""))
+    throw bad("invalid Annotations: the empty string is not permitted as an annotation key");
+  return [...resourceWarnings(host), ...portWarnings(host)];
+}
+
+/** Settings of other systems than Linux. */
+function checkOtherSystems(host: HostConfig): void {
+  const invalid = (what: string): BerthError =>
+    bad(`invalid option: QoS maximum ${what} configuration is not supported on linux`);
+  if (host.IOMaximumIOps) throw invalid("IOPs");
+  if (host.IOMaximumBandwidth) throw invalid("bandwidth");
+}
+
+function resourceWarnings(host: HostConfig): string[] {
+  const killer =
+    "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.";
+  return [
+    ...(host.OomKillDisable && !host.Memory ? [killer] : []),
+    ...(host.CpuPercent ? ["linux does not support CPU percent. Percent discarded."] : []),
+  ];
+}
+
+function portWarnings(host: HostConfig): string[] {
   const mode = host.NetworkMode ?? "bridge";
   if (mode === "host" && Object.keys(host.PortBindings ?? {}).length > 0) {
     return ["Published ports are discarded when using host network mode"];
@@ -87,7 +111,8 @@ export function checkResources(host: HostConfig): void {
   }
   const { MemoryReservation: reservation = 0, MemorySwappiness: swappiness = 0 } = host;
   if (reservation !== 0 && reservation < MIN_MEMORY) throw bad("Minimum memory reservation allowed is 6MB");
-  if (swappiness > 100) throw bad(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
+  if (swappiness < -1 || swappiness > 100)
+    throw bad(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
   if ((host.ShmSize ?? 0) < 0) throw bad("SHM size can not be less than 0");
   checkCpu(host);
   const adjust = host.OomScoreAdj ?? 0;
@@ -103,12 +128,15 @@ function checkCpu(host: HostConfig): void {
     throw bad(`range of CPUs is from 0.01 to ${count}.00, as there are only ${count} CPUs available`);
   }
   if (nano > 0 && (host.CpuQuota ?? 0) > 0)
-    throw bad("Conflicting options: Nano CPUs and CPU Quota cannot both be set.");
+    throw bad("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
   if (nano > 0 && (host.CpuPeriod ?? 0) > 0)
-    throw bad("Conflicting options: Nano CPUs and CPU Period cannot both be set.");
+    throw bad("Conflicting options: Nano CPUs and CPU Period cannot both be set");
   if (period !== 0 && (period < MIN_CFS_US || period > MAX_PERIOD_US))
     throw bad("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
   if (quota > 0 && quota < MIN_CFS_US) throw bad("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+  const { CpuRealtimePeriod: realtime = 0, CpuRealtimeRuntime: runtime = 0 } = host;
+  if (realtime !== 0 && runtime > realtime)
+    throw bad("cpu real-time runtime cannot be higher than cpu real-time period");
   checkCpusets(host);
 }
 
@@ -141,8 +169,9 @@ function checkCapabilities(host: HostConfig): void {
     ["CapDrop", host.CapDrop],
   ] as const) {
     for (const name of list ?? []) {
-      const full = name.toUpperCase().startsWith("CAP_") ? name.toUpperCase() : `CAP_${name.toUpperCase()}`;
-      if (full !== "CAP_ALL" && !known.has(full)) throw bad(`invalid ${field}: unknown capability: "${full}"`);
+      const upper = name.toUpperCase();
+      const full = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
+      if (upper !== "ALL" && !known.has(full)) throw bad(`invalid ${field}: unknown capability: "${full}"`);
     }
   }
 }

@@ -7,15 +7,13 @@ const SUBNET = "user specified IP address is supported only when connecting to n
 const ALIAS = "network-scoped alias is supported only for containers in user defined networks";
 
 /** Settings of create that have no effect in this version and do no harm by that: when one is given, how it is named, and why. */
-const WITHOUT_EFFECT: [given: (host: HostConfig, endpoint: EndpointSettings) => string[], why: string][] = [
-  [(host) => security(host, "apparmor", "unconfined"), "AppArmor profiles are not set in this version"],
-  [(host) => security(host, "label", "disable"), "SELinux labels are not set in this version"],
+const WITHOUT_EFFECT: [given: (endpoint: EndpointSettings) => string[], why: string][] = [
   [
-    (_, { IPAMConfig: own }) => (own?.LinkLocalIPs ?? []).map((ip) => `--link-local-ip ${ip}`),
+    ({ IPAMConfig: own }) => (own?.LinkLocalIPs ?? []).map((ip) => `--link-local-ip ${ip}`),
     "containers have one address each in this version",
   ],
   [
-    (_, { DriverOpts: own }) => Object.keys(own ?? {}).map((name) => `--network driver-opt ${name}`),
+    ({ DriverOpts: own }) => Object.keys(own ?? {}).map((name) => `--network driver-opt ${name}`),
     "the networks of this version have no driver options",
   ],
 ];
@@ -23,9 +21,7 @@ const WITHOUT_EFFECT: [given: (host: HostConfig, endpoint: EndpointSettings) => 
 /** One line for each setting without effect. */
 export function withoutEffect(body: CreateBody, host: HostConfig): string[] {
   const endpoint = endpointOf(body, host);
-  return WITHOUT_EFFECT.flatMap(([given, why]) =>
-    given(host, endpoint).map((option) => `${option} has no effect: ${why}`),
-  );
+  return WITHOUT_EFFECT.flatMap(([given, why]) => given(endpoint).map((option) => `${option} has no effect: ${why}`));
 }
 
 /** Addresses and names on a network that cannot give them, and networks that are not there: `invalid-argument` in Docker's words. */
@@ -53,12 +49,4 @@ function isSame(name: string, mode: string): boolean {
 function endpointOf(body: CreateBody, host: HostConfig): EndpointSettings {
   const all = body.NetworkingConfig?.EndpointsConfig ?? {};
   return all[host.NetworkMode ?? "bridge"] ?? all["default"] ?? {};
-}
-
-/** Options of that kind that ask for something. */
-function security(host: HostConfig, key: string, off: string): string[] {
-  return (host.SecurityOpt ?? [])
-    .filter((option) => option.startsWith(key) && /[=:]/.test(option.charAt(key.length)))
-    .filter((option) => !["", off].includes(option.slice(key.length + 1)))
-    .map((option) => `--security-opt ${option}`);
 }
