@@ -43,6 +43,9 @@ struct conf {
 	const char *log;	   /* log=: absolute; absent: no log */
 	long long log_size;	   /* log-size=: bytes before rotation; 0: never */
 	int log_files;		   /* log-files=: at least 1 */
+	bool log_compress;	   /* log-compress=1: rotated files are */
+	bool log_raw;		   /* log-raw=1: bytes that are no UTF-8 can be told again */
+	const char *log_attrs;	   /* log-attrs=: JSON text that each entry has, with the comma before it */
 	const char *cgroup;	   /* cgroup=: config.json's cgroupsPath */
 	pid_t monitor;		   /* monitor=: with exec, whose mount namespace is joined */
 };

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "log.h"
+#include "rotate.h"
 #include "util.h"
 
 #include <errno.h>
@@ -21,8 +22,9 @@ static struct {
 	const char *path;
 	int fd;
 	long long size, max_size;
-	int max_files;
-} file = { .fd = -1 };
+	const char *attrs; /* what every entry has between stream and time: "" or ,"attrs":{…} */
+	bool raw;
+} file = { .fd = -1, .attrs = "" };
 
 /* What has come since the last newline. A line in pieces has one time: that of its first piece, in `stamp` ("": no piece yet). */
 static struct {
@@ -31,24 +33,33 @@ static struct {
 	char stamp[40];
 } partial[3];
 
-/* Whole entries not yet in the file. */
-static char batch[BATCH + ENTRY_MAX];
+/* Whole entries not yet in the file: BATCH bytes and one entry. */
+static char *batch;
 static size_t batched;
 
 static bool reopen(void)
 {
-	file.fd = open(file.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+	file.fd = open(file.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
 	struct stat s;
 	file.size = file.fd >= 0 && fstat(file.fd, &s) == 0 ? s.st_size : 0;
 	return file.fd >= 0;
 }
 
-const char *log_open(const char *path, long long max_size, int max_files)
+const char *log_open(const struct conf *c)
 {
-	file.path = path;
-	file.max_size = max_size;
-	file.max_files = max_files;
-	return reopen() ? NULL : line("log %s: %s", path, strerror(errno));
+	char last = '\n';
+	file.path = c->log;
+	file.max_size = c->log_size;
+	file.raw = c->log_raw;
+	file.attrs = c->log_attrs ? c->log_attrs : "";
+	batch = malloc(BATCH + ENTRY_MAX + strlen(file.attrs));
+	if (!batch || !reopen())
+		return line("log %s: %s", file.path, strerror(errno));
+	/* A monitor that was killed in the middle of a write: its torn line ends here. */
+	if (file.size && pread(file.fd, &last, 1, file.size - 1) == 1 && last != '\n' && write(file.fd, "\n", 1) == 1)
+		file.size++;
+	rotate_open(file.path, c->log_files, c->log_compress);
+	return NULL;
 }
 
 /* A half-written batch is cut off again, so that the next entry starts on a line of its own. */
@@ -65,18 +76,10 @@ static void flush_batch(void)
 		file.size += w;
 }
 
-/* path.(n-2) → path.(n-1), …, path → path.1; the oldest goes. A crash in the middle leaves a gap in the numbers, never a lost newer file. */
-static void rotate(void)
+static void begin_file(void)
 {
-	char from[4096], to[4096];
 	flush_batch();
-	if (file.max_files == 1)
-		unlink(file.path);
-	for (int i = file.max_files - 1; i > 0; i--) {
-		snprintf(to, sizeof to, "%s.%d", file.path, i);
-		snprintf(from, sizeof from, i == 1 ? "%s" : "%s.%d", file.path, i - 1);
-		rename(from, to);
-	}
+	rotate();
 	close(file.fd);
 	reopen();
 }
@@ -103,7 +106,10 @@ static int sequence(const unsigned char *p, const unsigned char *end)
 	return more + 1;
 }
 
-/* JSON text in the way of Docker's encoder: HTML-sensitive bytes and the line separators escaped too. */
+/*
+ * JSON text in the way of Docker's encoder: HTML-sensitive bytes and the line separators escaped too. A byte that is no UTF-8 becomes U+FFFD, or,
+ * in a raw log, the lone surrogate U+DC00 + byte, which no text has.
+ */
 static char *escape(char *out, const unsigned char *p, const unsigned char *end)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -111,7 +117,9 @@ static char *escape(char *out, const unsigned char *p, const unsigned char *end)
 		unsigned char c = *p;
 		if (c >= 0x80) {
 			int n = sequence(p, end);
-			if (!n)
+			if (!n && file.raw)
+				out = put(put(put(out, "\\udc"), (char[]){ hex[c >> 4], 0 }), (char[]){ hex[c & 15], 0 });
+			else if (!n)
 				out = put(out, "\\ufffd");
 			else if (c == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8)
 				out = put(out, p[2] == 0xa8 ? "\\u2028" : "\\u2029");
@@ -178,11 +186,12 @@ static void entry(enum stream stream, const char *data, size_t n, bool newline)
 	if (batched > BATCH)
 		flush_batch();
 	if (file.max_size && file.size + (long long)batched >= file.max_size)
-		rotate();
+		begin_file();
 	char *out = put(batch + batched, "{\"log\":\"");
 	out = escape(out, (const unsigned char *)data, (const unsigned char *)data + n);
 	out = put(out, newline ? "\\n\",\"stream\":\"" : "\",\"stream\":\"");
-	out = put(out, stream == STDERR ? "stderr\",\"time\":\"" : "stdout\",\"time\":\"");
+	out = put(out, stream == STDERR ? "stderr\"" : "stdout\"");
+	out = put(put(out, file.attrs), ",\"time\":\"");
 	char *stamp = partial[stream].stamp;
 	if (!*stamp)
 		*put_time(stamp) = 0;

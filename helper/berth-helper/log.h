@@ -2,13 +2,14 @@
 #ifndef BERTH_LOG_H
 #define BERTH_LOG_H
 
-#include <stdbool.h>
 #include <stddef.h>
+
+#include "conf.h"
 
 enum stream { STDIN = 0, STDOUT = 1, STDERR = 2 };
 
-/* NULL, or why the file cannot be opened. */
-const char *log_open(const char *path, long long max_size, int max_files);
+/* NULL, or why the file cannot be opened. Keeps pointers into the conf. */
+const char *log_open(const struct conf *c);
 /* Adds output; whole lines reach the file before the call returns. Where the disk is full they are lost, and the file stays whole lines. */
 void log_write(enum stream stream, const char *data, size_t n);
 /* Writes what has no newline yet. */

@@ -37,7 +37,7 @@ static const char *set_up(const char *verb, const char *dir)
 	if (!error && (!loop_init() || !supervise_init()))
 		error = line("event loop: %s", strerror(errno));
 	if (!error && h.conf.log)
-		error = log_open(h.conf.log, h.conf.log_size, h.conf.log_files);
+		error = log_open(&h.conf);
 	if (!error)
 		error = stdio_prepare();
 	return error ? error : server_listen();

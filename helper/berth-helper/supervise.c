@@ -4,6 +4,7 @@
 #include "cgroup.h"
 #include "loop.h"
 #include "mounts.h"
+#include "rotate.h"
 #include "util.h"
 
 #include <errno.h>
@@ -167,6 +168,8 @@ static void reap(void)
 			cgroup_remove();
 			remove_state();
 			finish();
+		} else {
+			rotate_reaped(pid, status);
 		}
 	}
 }

@@ -6,9 +6,12 @@
 #include <fcntl.h>
 #include <link.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* (source, target, type, flags, data) */
@@ -74,6 +77,28 @@ static napi_value pidfd_send_signal_binding(napi_env env, napi_callback_info inf
 	return call_result(&c, syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0), "pidfd_send_signal", NULL);
 }
 
+/* A connected, non-blocking datagram socket: node:dgram has none for unix. */
+static napi_value connect_datagram_binding(napi_env env, napi_callback_info info)
+{
+	struct call c = call_begin(env, info);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct path path;
+	arg_path(&c, 0, &path);
+	if (c.failed)
+		return NULL;
+	size_t n = strlen(path.s);
+	if (n >= sizeof address.sun_path)
+		return call_throw(&c, ENAMETOOLONG, "connect", path.s);
+	memcpy(address.sun_path, path.s, n);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+		int err = errno;
+		close(fd);
+		return call_throw(&c, err, "connect", path.s);
+	}
+	return call_result(&c, fd, "socket", path.s);
+}
+
 /* The program itself comes first (dl_iterate_phdr(3)); segments that can be written to may hold pages that are not the file's. */
 static int drop_program(struct dl_phdr_info *info, size_t size, void *data)
 {
@@ -104,7 +129,8 @@ const struct binding kernel_bindings[] = {
 	{ "mount", mount_binding },	      { "umount2", umount2_binding },
 	{ "setns", setns_binding },	      { "unshare", unshare_binding },
 	{ "pidfdOpen", pidfd_open_binding },  { "pidfdSendSignal", pidfd_send_signal_binding },
-	{ "dropCode", drop_code_binding },    { NULL, NULL },
+	{ "dropCode", drop_code_binding },    { "connectDatagram", connect_datagram_binding },
+	{ NULL, NULL },
 };
 
 NAPI_MODULE_INIT()

@@ -39,14 +39,15 @@ export interface AttachOptions {
   detachKeys?: string;
 }
 
-/** `since`/`until` in milliseconds since 1970 (fractions allowed); `tail` undefined: all. */
+/** `since` and `until` are RFC 3339 in UTC, to the nanosecond; `tail` undefined: all. `details`: the attributes before each line. */
 export interface LogsOptions {
   stdout: boolean;
   stderr: boolean;
   follow: boolean;
   timestamps: boolean;
-  since?: number;
-  until?: number;
+  details?: boolean;
+  since?: string;
+  until?: string;
   tail?: number;
   signal: AbortSignal;
 }

@@ -1,4 +1,4 @@
-import { parseInstant } from "../spec/instant.ts";
+import { parseExactInstant, parseInstant } from "../spec/instant.ts";
 import type { Filters } from "./backend.ts";
 import { invalid } from "./errors.ts";
 
@@ -63,6 +63,15 @@ export function moment(
   const at = parseInstant(value);
   if (at !== undefined) return at;
   throw invalid(`invalid value "${value}" for ${name}: give unix seconds, a time as 2006-01-02T15:04:05Z or 10m`);
+}
+
+/** As `moment`, to the nanosecond and in RFC 3339, for what is compared with times of that form; its error is Docker's. */
+export function exactMoment(query: URLSearchParams, name: string): string | undefined {
+  const value = query.get(name);
+  if (!value || value === "0") return undefined;
+  const at = parseExactInstant(value);
+  if (at !== undefined) return at;
+  throw invalid(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
 }
 
 function parse(value: string, name: string): Record<string, unknown> {

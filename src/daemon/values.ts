@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { checkLog } from "../engine/container/validate.ts";
+import { checkLog } from "../engine/logging/drivers.ts";
 import { ULIMIT_NAMES } from "../runtime/limits.ts";
 import type { HostConfig } from "../spec/engine-api.ts";
 import { BerthError } from "../spec/errors.ts";

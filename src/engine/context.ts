@@ -9,6 +9,7 @@ import type { VolumeService } from "../volume/types.ts";
 import type { Container, ContainerIndex } from "./container.ts";
 import type { EventBus } from "./events.ts";
 import type { Exec } from "./exec/state.ts";
+import type { LogSender } from "./logging/sender.ts";
 
 /** What a person configures for all containers, in daemon.json's terms. */
 export interface EngineConfig {
@@ -61,6 +62,8 @@ export interface EngineContext extends EngineDeps {
   containers: ContainerIndex;
   events: EventBus;
   execs: Map<string, Exec>;
+  /** By container: who sends its log away. */
+  logSenders: Map<string, LogSender>;
   /** Aborted when the daemon ends: nothing is started any more, streams end. */
   closing: AbortSignal;
   /** Starts a container for its restart policy, its lock held. Here, since the exit's handling comes from the start and leads to it. */
@@ -70,9 +73,4 @@ export interface EngineContext extends EngineDeps {
 /** `<dataRoot>/containers/<id>`: hosts, hostname, resolv.conf, log, and the writable layer. */
 export function containerDir(ctx: EngineDeps, id: string): string {
   return `${ctx.dataRoot}/containers/${id}`;
-}
-
-/** The container's log in json-file format. */
-export function logPath(ctx: EngineDeps, id: string): string {
-  return `${containerDir(ctx, id)}/${id}-json.log`;
 }

@@ -56,6 +56,7 @@ export async function openEngine(deps: EngineDeps): Promise<Engine> {
     containers: new ContainerIndex(deps.records),
     events: new EventBus(),
     execs: new Map(),
+    logSenders: new Map(),
     closing: closing.signal,
     startByPolicy: (container) => startLocked(ctx, container, { byPolicy: true }),
   };
@@ -80,11 +81,13 @@ export async function openEngine(deps: EngineDeps): Promise<Engine> {
         await container.lock.run(async () => undefined);
         container.run?.handle.disconnect();
       }
+      await Promise.all([...ctx.logSenders.values()].map((sender) => sender.stop()));
     },
   };
 }
 
 function isBusy(ctx: EngineContext): boolean {
+  if ([...ctx.logSenders.values()].some((sender) => sender.isBusy)) return true;
   return ctx.containers.all().some(({ record, health }) => {
     if (record.state.status === "restarting") return true;
     const policy = record.hostConfig.RestartPolicy?.Name ?? "no";

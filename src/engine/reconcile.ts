@@ -12,6 +12,7 @@ import { holdVolumes } from "./container/volumes.ts";
 import type { Container, Run, WaitResult } from "./container.ts";
 import { containerDir, type EngineContext } from "./context.ts";
 import { signal } from "./lock.ts";
+import { sendsAway, startSending } from "./logging/sending.ts";
 import { endMonitor } from "./monitors.ts";
 import { afterExit, afterStart } from "./record.ts";
 import { startsWithDaemon } from "./restart-policy.ts";
@@ -116,6 +117,7 @@ function takeUp(ctx: EngineContext, container: Container, handle: MonitorHandle)
   const run: Run = { handle, done: done.promise };
   container.run = run;
   followExit(ctx, container, { run, done: done.resolve });
+  void startSending(ctx, container, { run });
   startHealth(ctx, container, run, isSameRun ? health : undefined);
 }
 
@@ -145,6 +147,7 @@ async function settle(ctx: EngineContext, container: Container): Promise<void> {
     announceExit(ctx, container, status);
   }
   if (ctx.runtime.known().includes(id)) await ctx.runtime.cleanup(id);
+  if (sendsAway(record) && existsSync(containerDir(ctx, id))) void startSending(ctx, container);
   const ran = container.record.state.startedAt > 0 || existsSync(`${containerDir(ctx, id)}/hosts`);
   if (record.hostConfig.AutoRemove && ran) await removeLocked(ctx, container, { volumes: true });
 }

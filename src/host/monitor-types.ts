@@ -33,13 +33,19 @@ export interface RuntimeBinary {
   args?: string[];
 }
 
-/** The container's log in Docker's json-file format, written by the monitor. Rotated to `path.1` … `path.(maxFiles-1)`. */
+/** The container's log in Docker's json-file format, written by the monitor. Rotated to `path.1`, `path.2`, …, the newest last; a number is never used again. */
 export interface LogOptions {
   path: string;
   /** Bytes before rotation; 0: never. */
   maxSize: number;
   /** Files kept in all, at least 1. */
   maxFiles: number;
+  /** Rotated files become `path.N.gz`, by a gzip beside the monitor. */
+  compress?: boolean;
+  /** Bytes that are no UTF-8 are kept: as the lone surrogates U+DC80 to U+DCFF. Else they become U+FFFD, as in Docker's files. */
+  raw?: boolean;
+  /** What every entry carries. */
+  attrs?: Record<string, string>;
 }
 
 /** How a container's or exec's first process meets the outside. */

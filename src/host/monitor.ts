@@ -141,9 +141,13 @@ function stdioEntries(stdio: StdioOptions): Entry[] {
 
 function logEntries(log: LogOptions | undefined): Entry[] {
   if (!log) return [];
+  const attrs = Object.entries(log.attrs ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   return [
     ["log", log.path],
     ["log-size", log.maxSize],
     ["log-files", log.maxFiles],
+    ["log-compress", log.compress],
+    ["log-raw", log.raw],
+    ["log-attrs", attrs.length > 0 ? `,"attrs":${JSON.stringify(Object.fromEntries(attrs))}` : undefined],
   ];
 }

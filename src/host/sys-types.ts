@@ -75,4 +75,5 @@ export interface NativeKernel {
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): number;
   dropCode(): number;
+  connectDatagram(path: PathLike): number;
 }

@@ -301,3 +301,8 @@ export function majorOf(dev: number): number {
 export function minorOf(dev: number): number {
   return (dev & 0xff) | ((dev >>> 12) & 0xfff00);
 }
+
+/** A connected, non-blocking datagram socket to a unix path, for writeSync: one write is one datagram. */
+export function connectDatagram(path: PathLike): number {
+  return addon().connectDatagram(path);
+}

@@ -116,7 +116,7 @@ export class EngineHarness implements AsyncDisposable {
   }
 
   /** All of its log, as text without frames. */
-  async logs(id: string, options: { tail?: number; follow?: boolean; since?: number } = {}): Promise<string> {
+  async logs(id: string, options: { tail?: number; follow?: boolean; since?: string } = {}): Promise<string> {
     const wanted = { stdout: true, stderr: true, follow: false, timestamps: false, signal: never(), ...options };
     const { tty, stream } = await this.backend.container.logs(id, wanted);
     return textOf(await collect(stream), tty);

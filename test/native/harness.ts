@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { launchMonitor } from "../../src/host/monitor.ts";
-import type { MonitorHandle, MonitorOptions, StdioOptions } from "../../src/host/monitor-types.ts";
+import type { LogOptions, MonitorHandle, MonitorOptions, StdioOptions } from "../../src/host/monitor-types.ts";
 import type { Process, RuntimeSpec } from "../../src/spec/runtime-spec.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -26,7 +26,7 @@ const APPLETS = ["sh", "true", "false", "echo", "cat", "sleep", "stty", "head", 
 /** What a test asks of its container beside the command. */
 export interface Wish {
   stdio?: Partial<StdioOptions>;
-  log?: { maxSize: number; maxFiles: number };
+  log?: Omit<LogOptions, "path">;
   memory?: number;
   runtime?: string;
   id?: string;

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { mount, umount2 } from "../../src/host/sys.ts";
 import { withHelpers } from "./harness.ts";
 
@@ -19,6 +20,15 @@ function entries(path: string): Entry[] {
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line) as Entry);
+}
+
+/** The plain rotated files of a folder, the oldest first. */
+function rotatedOf(dir: string): string[] {
+  const numbers = readdirSync(dir).map((name) => Number(/^log\.(\d+)$/.exec(name)?.[1] ?? 0));
+  return numbers
+    .filter((n) => n > 0)
+    .sort((a, b) => a - b)
+    .map((n) => join(dir, `log.${n}`));
 }
 
 withHelpers("log", (bench) => {
@@ -72,15 +82,68 @@ withHelpers("log", (bench) => {
       readdirSync(options.dir)
         .filter((name) => name.startsWith("log"))
         .sort(),
-    ).toEqual(["log", "log.1", "log.2"]);
-    const numbers = [`${path}.2`, `${path}.1`, path].flatMap((file) => entries(file).map(({ log }) => Number(log)));
+    ).toHaveLength(3);
+    const rotated = rotatedOf(options.dir);
+    const numbers = [...rotated, path].flatMap((file) => entries(file).map(({ log }) => Number(log)));
     const first = numbers[0] ?? 0;
     expect(numbers).toEqual(Array.from({ length: 3001 - first }, (_, i) => first + i));
-    for (const file of [`${path}.2`, `${path}.1`]) {
+    expect(rotated.map((file) => Number(file.split(".").at(-1)))).not.toContain(1);
+    for (const file of rotated) {
       const size = readFileSync(file).length;
       expect(size).toBeGreaterThanOrEqual(10_000);
       expect(size).toBeLessThan(10_200);
     }
+  });
+
+  test("rotated files are compressed beside the output, whole; a next run compresses what was left", async () => {
+    const log = { maxSize: 10_000, maxFiles: 100, compress: true };
+    const { options } = await bench().run(["seq", "1", "3000"], { log });
+    expect(await bench().settled()).toEqual([]);
+    // As gzip leaves it when it is killed: half of the result, and the file itself.
+    writeFileSync(join(options.dir, "log.1"), gunzipSync(readFileSync(join(options.dir, "log.1.gz"))));
+    writeFileSync(join(options.dir, "log.1.gz"), "half");
+    await bench().run(["seq", "3001", "6000"], { log, id: options.id });
+    expect(await bench().settled()).toEqual([]);
+    const names = readdirSync(options.dir)
+      .filter((name) => /^log\.\d+(\.gz)?$/.test(name))
+      .sort((a, b) => Number(a.split(".")[1]) - Number(b.split(".")[1]));
+    // Those of the first run are all compressed; the last ones of the second may wait for a third.
+    expect(rotatedOf(options.dir).length).toBeLessThan(names.length - 10);
+    const files = [...names, "log"].map((name) => {
+      const bytes = readFileSync(join(options.dir, name));
+      return name.endsWith(".gz") ? gunzipSync(bytes) : bytes;
+    });
+    const rows = Buffer.concat(files).toString().trimEnd().split("\n");
+    const numbers = rows.map((row) => Number((JSON.parse(row) as Entry).log));
+    expect(numbers).toEqual(Array.from({ length: 6000 }, (_, i) => i + 1));
+  });
+
+  test("without a gzip the files stay as they are", async () => {
+    const path = process.env["PATH"];
+    process.env["PATH"] = "/nonexistent";
+    const log = { maxSize: 10_000, maxFiles: 3, compress: true };
+    const { options } = await bench()
+      .run(["seq", "1", "3000"], { log })
+      .finally(() => (process.env["PATH"] = path));
+    expect(rotatedOf(options.dir)).toHaveLength(2);
+  });
+
+  test("every entry carries the attributes; raw bytes are kept as lone surrogates", async () => {
+    const log = { ...KEEP, raw: true, attrs: { b: '"2"', a: "1" } };
+    const { options } = await bench().run(["sh", "-c", "printf 'x\\377\\200\\n'"], { log });
+    expect(readFileSync(options.log?.path ?? "", "utf8")).toStartWith(
+      '{"log":"x\\udcff\\udc80\\n","stream":"stdout","attrs":{"a":"1","b":"\\"2\\""},"time":"',
+    );
+  });
+
+  test("after a torn line the next run begins a line of its own", async () => {
+    const { options } = await bench().run(["echo", "one"], { log: KEEP });
+    const path = options.log?.path ?? "";
+    appendFileSync(path, '{"log":"torn');
+    await bench().run(["echo", "two"], { log: KEEP, id: options.id });
+    const rows = readFileSync(path, "utf8").split("\n");
+    expect(rows[1]).toBe('{"log":"torn');
+    expect(rows[2]).toStartWith('{"log":"two\\n"');
   });
 
   test("with one file rotation starts it anew; a restart goes on in the same file", async () => {

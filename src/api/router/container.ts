@@ -4,7 +4,7 @@ import type { CreateBody } from "../backend.ts";
 import { jsonBody } from "../body.ts";
 import { invalid } from "../errors.ts";
 import { lineInStream, streamType, takeOver } from "../hijack.ts";
-import { bool, defined, filters, integer, moment, text } from "../query.ts";
+import { bool, defined, exactMoment, filters, integer, text } from "../query.ts";
 import { empty, json, stream } from "../responses.ts";
 import { SHAPES } from "../shapes.ts";
 import { jsonLines } from "../stream.ts";
@@ -104,9 +104,10 @@ async function logs(context: Context): Promise<ApiResponse> {
     stderr,
     follow: bool(query, "follow"),
     timestamps: bool(query, "timestamps"),
-    ...defined<{ since?: number; until?: number; tail?: number }>({
-      since: moment(query, "since"),
-      until: moment(query, "until"),
+    details: bool(query, "details"),
+    ...defined<{ since?: string; until?: string; tail?: number }>({
+      since: exactMoment(query, "since"),
+      until: exactMoment(query, "until"),
       tail: /^\d{1,15}$/.test(wanted) ? Number(wanted) : undefined,
     }),
     signal: request.signal,

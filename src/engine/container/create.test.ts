@@ -98,9 +98,9 @@ test.each<[string, CreateBody, string, string]>([
   ["variable", { Env: ["=x"] }, "invalid-argument", "invalid environment variable: =x"],
   [
     "log driver",
-    host({ LogConfig: { Type: "syslog" } }),
+    host({ LogConfig: { Type: "splunk" } }),
     "invalid-argument",
-    'error looking up logging plugin syslog: plugin "syslog" not found',
+    'error looking up logging plugin splunk: plugin "splunk" not found',
   ],
   ["runtime", host({ Runtime: "foo" }), "invalid-argument", "unknown or invalid runtime name: foo"],
   ["no command", { Entrypoint: [""] }, "invalid-argument", "no command specified"],

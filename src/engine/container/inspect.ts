@@ -1,8 +1,8 @@
 import type { ContainerConfig, ContainerInspectResponse, ContainerState } from "../../spec/engine-api.ts";
 import type { Container } from "../container.ts";
-import { containerDir, type EngineContext, logPath } from "../context.ts";
+import { containerDir, type EngineContext } from "../context.ts";
+import { logConfigOf, logFiles } from "../logging/files.ts";
 import { renderHostConfig } from "./host-config.ts";
-import { logOptions } from "./launch.ts";
 import { filesOwner } from "./modes.ts";
 import { mountPoints } from "./mounts.ts";
 import { networkSettings } from "./networks-view.ts";
@@ -30,7 +30,7 @@ export async function inspectContainer(
     ResolvConfPath: ran ? `${dir}/resolv.conf` : "",
     HostnamePath: ran ? `${dir}/hostname` : "",
     HostsPath: ran ? `${dir}/hosts` : "",
-    LogPath: ran && logOptions(ctx, record) ? logPath(ctx, record.id) : "",
+    LogPath: (ran && logConfigOf(record.hostConfig).type === "json-file" && logFiles(ctx, record)?.path) || "",
     Name: `/${record.name}`,
     RestartCount: record.state.restartCount,
     Driver: "overlay2",

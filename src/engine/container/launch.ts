@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
 import { ensureDir, removeTree } from "../../host/files.ts";
-import type { LogOptions, MonitorHandle, OverlayMount } from "../../host/monitor-types.ts";
+import type { MonitorHandle, OverlayMount } from "../../host/monitor-types.ts";
 import type { LaunchRequest } from "../../runtime/types.ts";
 import { BerthError, fromErrno } from "../../spec/errors.ts";
 import type { Mount } from "../../spec/runtime-spec.ts";
-import { containerDir, type EngineContext, logPath } from "../context.ts";
+import { containerDir, type EngineContext } from "../context.ts";
 import { withInitLayer } from "../init-layer.ts";
+import { logFiles } from "../logging/files.ts";
 import type { ContainerRecord } from "../record.ts";
-import { parseSize } from "../size.ts";
 import { resolveUser } from "../user.ts";
 import { processEnv } from "./config.ts";
 import { type Joined, joinNetwork, leaveNetwork } from "./join.ts";
@@ -18,8 +18,6 @@ import { checkPropagation } from "./propagation.ts";
 import { mountsOf } from "./stages.ts";
 import { holdVolumes, releaseVolumes } from "./volumes.ts";
 
-const LOG_BYTES = "20m";
-const LOG_FILES = "5";
 const INIT_TARGET = "/sbin/docker-init";
 
 /**
@@ -46,7 +44,7 @@ function requestOf(ctx: EngineContext, record: ContainerRecord, joined: Joined):
   const user = resolveUser(view, config.User ?? "", hostConfig.GroupAdd ?? []);
   const hostname = hostnameOf(record);
   const init = initOf(ctx, record);
-  const log = logOptions(ctx, record);
+  const log = logFiles(ctx, record);
   const [rows = 0, cols = 0] = hostConfig.ConsoleSize ?? [];
   const own = mountsOf(ctx, record);
   const mounts = [
@@ -95,17 +93,6 @@ function initOf(ctx: EngineContext, record: ContainerRecord): { args: string[]; 
   }
   const mount = { destination: INIT_TARGET, type: "bind", source, options: ["bind", "ro", "rprivate"] };
   return { args: [INIT_TARGET, "--"], mounts: [mount] };
-}
-
-/** Where the monitor logs; undefined for the driver `none`. Rotation is on by default. */
-export function logOptions(ctx: EngineContext, record: ContainerRecord): LogOptions | undefined {
-  const { Type: type = "json-file", Config: options = {} } = record.hostConfig.LogConfig ?? {};
-  if (type === "none") return undefined;
-  return {
-    path: logPath(ctx, record.id),
-    maxSize: Math.max(0, parseSize(options["max-size"] ?? LOG_BYTES)),
-    maxFiles: Number(options["max-file"] ?? LOG_FILES),
-  };
 }
 
 /** Folders of `-v host:container` that are missing are made, as Docker does; those of `--mount` were checked at create. */

@@ -109,12 +109,12 @@ test("times: each line has its own, they only grow, and cut exactly where they s
   const times = stamped.map((line) => line.split(" ")[0] ?? "");
   expect([...times].sort()).toEqual(times);
   for (const time of times) expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
-  const third = Date.parse(times[2] ?? "");
+  const third = times[2] ?? "";
   expect(await logs(id, { since: third })).toBe("3\n4\n5\n");
-  expect(await logs(id, { until: third - 1 })).toBe("1\n2\n");
-  expect(await logs(id, { since: third, until: Date.parse(times[3] ?? "") })).toMatch(/^3\n(4\n)?$/);
-  expect(await logs(id, { since: Date.now() + 60_000 })).toBe("");
-  expect(await logs(id, { until: 1 })).toBe("");
+  expect(await logs(id, { until: third })).toBe("1\n2\n3\n");
+  expect(await logs(id, { since: third, until: times[3] ?? "" })).toBe("3\n4\n");
+  expect(await logs(id, { since: "2200-01-01T00:00:00Z" })).toBe("");
+  expect(await logs(id, { until: "1970-01-01T00:00:00.001Z" })).toBe("");
   expect(await logs(id, { since: third, tail: 1 })).toBe("5\n");
   await remove(id);
 });
@@ -122,7 +122,7 @@ test("times: each line has its own, they only grow, and cut exactly where they s
 test("rotation keeps so many files of so many bytes; what is left is the end, whole", async () => {
   const id = await ran("i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; done", rotating("10k", "3"));
   const files = readdirSync(`${h.root}/data/containers/${id}`).filter((n) => n.includes("-json.log"));
-  expect(files.sort()).toEqual(["", ".1", ".2"].map((end) => `${id}-json.log${end}`));
+  expect(files).toHaveLength(3);
   const left = (await logs(id)).trim().split("\n").map(Number);
   expect(left.at(-1)).toBe(3000);
   expect(left[0]).toBeGreaterThan(1);
@@ -209,9 +209,12 @@ test("the file is Docker's json-file format, one object a line", async () => {
   await remove(id);
 });
 
-test("driver local is kept and read as json-file is; none keeps nothing", async () => {
-  const local = await ran("echo x", { HostConfig: { LogConfig: { Type: "local", Config: {} } } });
-  expect(await logs(local)).toBe("x\n");
+test("driver local keeps bytes as they are; none keeps nothing", async () => {
+  const local = await ran("printf 'x\\377\\200 \\355\\262\\200 \\360\\237\\230\\200\\n'", {
+    HostConfig: { LogConfig: { Type: "local", Config: {} } },
+  });
+  const { stream } = await h.backend.container.logs(local, PLAIN);
+  expect((await collect(stream)).subarray(8).toString("latin1")).toBe("x\xff\x80 \xed\xb2\x80 \xf0\x9f\x98\x80\n");
   const none = await ran("echo x", { HostConfig: { LogConfig: { Type: "none", Config: {} } } });
   expect(readdirSync(`${h.root}/data/containers/${none}`).filter((n) => n.includes("log"))).toEqual([]);
   for (const id of [local, none]) await remove(id);
@@ -220,12 +223,12 @@ test("driver local is kept and read as json-file is; none keeps nothing", async 
 test("a reader as slow as can be gets all of a big log", async () => {
   const id = await ran("dd if=/dev/zero bs=1k count=3000 2>/dev/null | tr '\\0' z | fold -w 99");
   const { stream } = await h.backend.container.logs(id, PLAIN);
-  let bytes = 0;
-  let chunks = 0;
+  const parts: Uint8Array[] = [];
   for await (const chunk of stream) {
-    bytes += chunk.length - 8;
-    if (++chunks % 1000 === 0) await Bun.sleep(1);
+    parts.push(chunk);
+    await Bun.sleep(1);
   }
+  const bytes = textOf(Buffer.concat(parts), false).length;
   const newlines = Math.ceil((3000 * 1024) / 99) - 1;
   expect(bytes).toBe(3000 * 1024 + newlines);
   await remove(id);

@@ -21,6 +21,7 @@ export async function removeLocked(
   container.removing = true;
   cancelRestart(container);
   await container.cleaned;
+  await ctx.logSenders.get(id)?.drain();
   try {
     moveAway(ctx, id);
     if (options.volumes) await removeAnonymousVolumes(ctx, mounts, id);

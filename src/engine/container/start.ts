@@ -3,6 +3,7 @@ import { type Container, isRunning, type Run, type WaitResult } from "../contain
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { signal } from "../lock.ts";
+import { connectLog, startSending } from "../logging/sending.ts";
 import { endMonitor } from "../monitors.ts";
 import { afterFailedStart, afterStart, type ContainerRecord } from "../record.ts";
 import { runtimeFailure, type StartFailure } from "../start-error.ts";
@@ -62,7 +63,12 @@ export async function startLocked(ctx: EngineContext, container: Container, how:
 async function launchAndRun(ctx: EngineContext, container: Container, how: { byPolicy: boolean }): Promise<Run> {
   container.record = namedAsDonor(ctx, container.record);
   const { record } = container;
-  const handle = await launchContainer(ctx, record);
+  // A restart by policy does not depend on the log's server.
+  const connection = how.byPolicy ? undefined : await connectLog(record);
+  const handle = await launchContainer(ctx, record).catch((error: unknown) => {
+    connection?.close();
+    throw error;
+  });
   try {
     await Promise.all([...container.waiting].map((client) => client.connect(handle)));
     const { pid, startedAt } = await handle.start().catch((error: unknown) => {
@@ -79,8 +85,10 @@ async function launchAndRun(ctx: EngineContext, container: Container, how: { byP
     emitVolumes(ctx, "mount", record);
     emitContainer(ctx.events, container, "start");
     followExit(ctx, container, { run, done: done.resolve });
+    await startSending(ctx, container, { run, connection });
     return run;
   } catch (error) {
+    connection?.close();
     delete container.run;
     await endMonitor(handle);
     await ctx.runtime.cleanup(record.id);

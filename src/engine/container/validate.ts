@@ -5,7 +5,7 @@ import type { ContainerConfig, HostConfig } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { parseSignal } from "../../spec/signals.ts";
 import type { EngineContext } from "../context.ts";
-import { parseSize } from "../size.ts";
+import { checkLog } from "../logging/drivers.ts";
 import { checkCpusets } from "./validate-isolation.ts";
 
 const MIN_MEMORY = 6 * 1024 * 1024;
@@ -14,12 +14,7 @@ const NANOS = 1e9;
 const NANOS_PER_MS = 1e6;
 const MAX_PERIOD_US = 1_000_000;
 const MIN_CFS_US = 1000;
-const LOG_OPTIONS: Record<string, string[]> = {
-  "json-file": ["max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag"],
-  local: ["max-file", "max-size", "compress"],
-};
 const ALL_CAPABILITIES = (1n << 64n) - 1n;
-const LOG_DRIVERS = ["json-file", "local", "none"];
 
 const bad = (message: string): BerthError => new BerthError("invalid-argument", message);
 
@@ -174,18 +169,6 @@ function checkCapabilities(host: HostConfig): void {
       if (upper !== "ALL" && !known.has(full)) throw bad(`invalid ${field}: unknown capability: "${full}"`);
     }
   }
-}
-
-/** The log driver and its options, which may be the daemon's defaults too. Throws `invalid-argument` in Docker's words. */
-export function checkLog(host: HostConfig): void {
-  const type = host.LogConfig?.Type ?? "json-file";
-  if (!LOG_DRIVERS.includes(type)) throw bad(`error looking up logging plugin ${type}: plugin "${type}" not found`);
-  const options = host.LogConfig?.Config ?? {};
-  if (options["max-size"] !== undefined) parseSize(options["max-size"]);
-  const strange = Object.keys(options).find((key) => !(LOG_OPTIONS[type] ?? []).includes(key));
-  if (strange !== undefined && type !== "none") throw bad(`unknown log opt '${strange}' for ${type} log driver`);
-  const files = options["max-file"];
-  if (files !== undefined && !(Number(files) >= 1)) throw bad("max-file cannot be less than 1");
 }
 
 function checkPorts(host: HostConfig): void {

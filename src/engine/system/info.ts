@@ -7,6 +7,8 @@ import { API_VERSION, MIN_API_VERSION } from "../../spec/api-version.ts";
 import type { SystemInfo, SystemVersion } from "../../spec/engine-api.ts";
 import { hostPlatform } from "../../spec/platform.ts";
 import type { EngineContext } from "../context.ts";
+import { LOG_DRIVERS } from "../logging/drivers.ts";
+import { logBound } from "../logging/files.ts";
 
 const MACHINES: Record<string, string> = { x64: "x86_64", arm64: "aarch64", arm: "armv7l" };
 /** statfs(2) magic numbers of what a data root usually is on, in Docker's names. */
@@ -22,7 +24,8 @@ const FILE_SYSTEMS: Record<number, string> = {
 
 /** `GET /info`. */
 export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
-  const { warnings } = ctx.runtime.runtimes();
+  const logs = logBound(ctx.config.logOpts);
+  const warnings = [...ctx.runtime.runtimes().warnings, ...(logs.warning ? [logs.warning] : [])];
   const shown = {
     ID: installationId(ctx),
     ...counts(ctx),
@@ -34,12 +37,13 @@ export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
       ["Using metacopy", "false"],
       ["Native Overlay Diff", "true"],
       ["userxattr", "false"],
+      ["Container Logs", logs.text],
     ],
     Plugins: {
       Volume: ["local"],
       Network: ["bridge", "host", "null"],
       Authorization: null,
-      Log: ["json-file", "local", "none"],
+      Log: LOG_DRIVERS,
     },
     ...limits(),
     Debug: ctx.config.debug,
