@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseInstant, parseUntil } from "./instant.ts";
+import { parseExactInstant, parseInstant, parseUntil } from "./instant.ts";
 
 test.each<[string, number]>([
   ["0", 0],
@@ -34,4 +34,25 @@ test.each(["", "x", "1h x", "h", "2024-13-01", "Jan 1 2024", "1.2.3"])("time %p 
 
 test("what is no time is undefined", () => {
   expect(parseInstant("soon")).toBeUndefined();
+});
+
+test.each([
+  ["0.000000001", "1970-01-01T00:00:00.000000001Z"],
+  ["1700000000", "2023-11-14T22:13:20.000000000Z"],
+  ["1700000000.5", "2023-11-14T22:13:20.500000000Z"],
+  ["1700000000.123456789123", "2023-11-14T22:13:20.123456789Z"],
+  ["2023-11-14T22:13:20.123456789Z", "2023-11-14T22:13:20.123456789Z"],
+  ["2023-11-14T22:13:20.12345+01:00", "2023-11-14T21:13:20.123450000Z"],
+  ["2023-11-14T22:13:20.5Z", "2023-11-14T22:13:20.500000000Z"],
+  ["2023-11-14", "2023-11-14T00:00:00.000000000Z"],
+  ["99999999999999", "9999-12-31T23:59:59.000000000Z"],
+  ["-5", "1970-01-01T00:00:00.000000000Z"],
+])("the exact form of %s", (text, exact) => {
+  expect(parseExactInstant(text)).toBe(exact);
+});
+
+test("the exact form of a span counts back from now; of nothing known there is none", () => {
+  const minute = Date.parse(parseExactInstant("1m") ?? "");
+  expect(Math.abs(Date.now() - 60_000 - minute)).toBeLessThan(60_000);
+  for (const text of ["soon", "", "1.2.3", "2023-13-40"]) expect(parseExactInstant(text)).toBeUndefined();
 });

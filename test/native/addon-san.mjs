@@ -82,6 +82,7 @@ const CALLS = {
   pidfdOpen: ["word", () => [process.pid]],
   pidfdSendSignal: ["fd word", () => [pidfd, 0]],
   dropCode: ["", () => []],
+  connectDatagram: ["path", (t) => [`${t.dir}/file`], /ECONNREFUSED/],
 };
 
 const detached = new Uint8Array(64).fill(97);
