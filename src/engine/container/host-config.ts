@@ -48,7 +48,8 @@ function logConfigOf(ctx: EngineContext, own: HostConfig): NonNullable<HostConfi
   const type =
     own.LogConfig?.Type || (ctx.config.logDriver as NonNullable<HostConfig["LogConfig"]>["Type"]) || "json-file";
   const defaults = own.LogConfig?.Type && own.LogConfig.Type !== ctx.config.logDriver ? {} : ctx.config.logOpts;
-  return { Type: type, Config: { ...defaults, ...own.LogConfig?.Config } };
+  const options = Object.entries({ ...defaults, ...own.LogConfig?.Config });
+  return { Type: type, Config: Object.fromEntries(options.sort(([a], [b]) => (a < b ? -1 : 1))) };
 }
 
 /** As inspect shows it: every key that Docker shows, null or empty where nothing is set. */
