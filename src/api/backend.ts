@@ -138,6 +138,8 @@ export interface ImageBackend {
     options: { force: boolean; noprune: boolean },
   ): Promise<({ Untagged: string } | { Deleted: string })[]>;
   load(archive: AsyncIterable<Uint8Array>, options: { quiet: boolean; platform?: string }): AsyncIterable<Progress>;
+  /** A tar of these images, names as people write them. Throws `not-found` before the first byte. */
+  save(names: string[], options: { platform?: string }): AsyncIterable<Uint8Array>;
   import(
     source: { url: string } | { tar: AsyncIterable<Uint8Array> },
     options: { repo?: string; tag?: string; message?: string; changes: string[]; platform?: string },

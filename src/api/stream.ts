@@ -23,7 +23,8 @@ export async function progress(source: AsyncIterable<object>): Promise<ApiRespon
   return stream(jsonLines(await begun(source), "\r\n"), "application/json");
 }
 
-async function begun<T>(source: AsyncIterable<T>): Promise<AsyncIterable<T>> {
+/** The same source once its first item is there: what fails before it is thrown here. */
+export async function begun<T>(source: AsyncIterable<T>): Promise<AsyncIterable<T>> {
   const iterator = source[Symbol.asyncIterator]();
   const first = await iterator.next();
   return (async function* (): AsyncGenerator<T> {

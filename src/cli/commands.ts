@@ -36,6 +36,7 @@ const inspect: Loader = () => import("./commands/inspect.ts");
 const images: Loader = () => import("./commands/images.ts");
 const tag: Loader = () => import("./commands/tag.ts");
 const rmi: Loader = () => import("./commands/rmi.ts");
+const save: Loader = () => import("./commands/save.ts");
 const load: Loader = () => import("./commands/load.ts");
 const importImage: Loader = () => import("./commands/import.ts");
 const history: Loader = () => import("./commands/history.ts");
@@ -95,6 +96,7 @@ export const GROUPS: Record<string, Group> = {
       load,
       ls: images,
       prune: () => import("./commands/image-prune.ts"),
+      save,
       pull,
       push,
       rm: rmi,
@@ -187,6 +189,7 @@ export const COMMANDS: Record<string, Loader> = {
   inspect,
   kill,
   load,
+  save,
   login: () => import("./commands/login.ts"),
   logs,
   pause,

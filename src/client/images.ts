@@ -4,6 +4,7 @@ import type {
   ImageInspect,
   ImageSummary,
 } from "../spec/engine-api.ts";
+import { parsePlatform } from "../spec/platform.ts";
 import { type Filters, filterQuery, segment } from "./containers.ts";
 import type { EngineCore } from "./core.ts";
 import { jsonLines } from "./json-stream.ts";
@@ -61,6 +62,13 @@ export class ImageApi {
   push(name: string, options: { tag?: string | undefined; auth?: string | undefined }): AsyncGenerator<ProgressLine> {
     const auth = options.auth ?? Buffer.from("{}").toString("base64url");
     return this.#progress(`/images/${segment(name)}/push`, { query: { tag: options.tag }, auth });
+  }
+
+  /** A tar of images (Engine API, ImageGetAll). */
+  async save(names: string[], query: { platform?: string | undefined }): Promise<AsyncIterable<Uint8Array>> {
+    const platform = query.platform === undefined ? undefined : JSON.stringify(parsePlatform(query.platform));
+    const response = await this.core.stream({ method: "GET", path: "/images/get", query: { names, platform } });
+    return response.body();
   }
 
   load(

@@ -3,7 +3,7 @@ import type { Digest } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
 import { type Descriptor, type ImageConfigFile, type ImageRunConfig, type Manifest, MediaType } from "../spec/oci.ts";
 import { hostPlatform } from "../spec/platform.ts";
-import type { BlobInfo } from "../store/types.ts";
+import type { BlobInfo, BlobStore } from "../store/types.ts";
 import type { Catalog, StoredImage } from "./catalog.ts";
 import { compressionOf, Intake } from "./intake.ts";
 import { parseNewName } from "./tag.ts";
@@ -38,7 +38,7 @@ export async function createImage(catalog: Catalog, image: NewImage, reference?:
   }
   await using intake = new Intake(catalog);
   const config = await intake.bytes(Buffer.from(JSON.stringify(configOf(image, stack))));
-  const layers = stack.map((layer) => descriptorOf(catalog, layer));
+  const layers = stack.map((layer) => layerDescriptor(catalog.deps.blobs, layer));
   const manifest = await writeManifest(intake, config, layers);
   const record: ImageRecord = {
     id: config.digest,
@@ -104,11 +104,10 @@ function sortedKeys(value: unknown): unknown {
 }
 
 /**
- * The layer as the manifest names it: its blob where it has one. A layer made here has none until a push makes it: then its digest is
+ * The layer as a manifest names it: its blob where it has one. A layer made here has none until a push makes it: then its digest is
  * its diff id, its size 0.
  */
-function descriptorOf(catalog: Catalog, layer: LayerRecord): Descriptor {
-  const { blobs } = catalog.deps;
+export function layerDescriptor(blobs: BlobStore, layer: LayerRecord): Descriptor {
   const digest = layer.blob && blobs.has(layer.blob) ? layer.blob : layer.diffId;
   const size = blobs.size(digest);
   if (size === undefined) return { mediaType: MediaType.layer, digest, size: 0 };

@@ -8,6 +8,7 @@ import { listImages } from "./list.ts";
 import { loadImages } from "./load.ts";
 import { removeImage } from "./remove.ts";
 import { resolveImage } from "./resolve.ts";
+import { saveImages } from "./save.ts";
 import { tagImage } from "./tag.ts";
 import type { ImageStore } from "./types.ts";
 
@@ -23,6 +24,7 @@ export function openImageStore(deps: ImageStoreDeps): ImageStore {
     tag: (source, target) => tagImage(catalog, source, target),
     remove: (name, options) => removeImage(catalog, name, options),
     load: (archive, options) => loadImages(catalog, archive, options),
+    save: (names, options) => saveImages(catalog, names, options),
     importTar: (tar, options) => importImage(catalog, tar, options),
     create: (image, reference) => createImage(catalog, image, reference),
     gc: (keep) => collectGarbage(catalog, keep),

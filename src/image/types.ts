@@ -79,6 +79,11 @@ export interface ImageStore {
     archive: AsyncIterable<Uint8Array>,
     options: { quiet: boolean; platform?: string },
   ): AsyncIterable<ImageProgress>;
+  /** A tar of these images, in OCI layout with Docker's `manifest.json`. `platform`: refuse images of another. `saved` is told of each when all has been read. Throws `not-found` before the first byte. */
+  save(
+    names: readonly string[],
+    options: { platform?: string; saved?: (id: Digest) => void },
+  ): AsyncIterable<Uint8Array>;
   /** A root file system tar (same compressions) as a new one-layer image. Returns its id. `changes` are Dockerfile instructions already folded into `run`. */
   importTar(
     tar: AsyncIterable<Uint8Array>,

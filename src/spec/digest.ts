@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { BerthError } from "./errors.ts";
 
 /** A content digest, `sha256:` and 64 lower-case hex digits (OCI image-spec, descriptor.md, "Digests"). */
@@ -14,6 +15,11 @@ export function isDigest(text: string): text is Digest {
 export function parseDigest(text: string): Digest {
   if (isDigest(text)) return text;
   throw new BerthError("invalid-argument", `invalid digest "${text.slice(0, 100)}": want sha256: and 64 hex digits`);
+}
+
+/** The digest of these bytes. */
+export function digestOf(bytes: Uint8Array): Digest {
+  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }
 
 /** The hex part, 64 digits. */

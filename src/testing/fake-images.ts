@@ -42,6 +42,9 @@ export function fakeImages(): Backend["image"] {
     tag: async (name) => void get(name),
     remove: async (name) => [{ Untagged: `${name}:latest` }, { Deleted: get(name).Id ?? "" }],
     load: (archive) => measured(archive),
+    save: async function* (names) {
+      for (const name of names) yield Buffer.from(`${get(name).Id}\n`);
+    },
     import: (source) => ("tar" in source ? measured(source.tar) : measured(nothing())),
     pull: (reference) => refused(`pulling ${reference} is not implemented by this fake`),
     prune: async () => ({ ImagesDeleted: [], SpaceReclaimed: 0 }),

@@ -1,8 +1,8 @@
 import { BerthError } from "../../spec/errors.ts";
 import { invalid } from "../errors.ts";
 import { bool, defined, filters, text } from "../query.ts";
-import { empty, json } from "../responses.ts";
-import { progress } from "../stream.ts";
+import { empty, json, stream } from "../responses.ts";
+import { begun, progress } from "../stream.ts";
 import type { ApiResponse, Context, Handler, Route } from "../types.ts";
 import { imageDetails, imageRow } from "../versions.ts";
 import { notYet } from "./absent.ts";
@@ -13,12 +13,20 @@ import { notYet } from "./absent.ts";
  */
 export const imageRoutes: Route[] = [
   ["GET", "/images/json", list],
-  ["GET", "/images/get", notYet("saving images")],
+  [
+    "GET",
+    "/images/get",
+    (context) =>
+      save(
+        context,
+        context.query.getAll("names").flatMap((v) => v.split(",")),
+      ),
+  ],
   ["GET", "/images/search", notYet("searching a registry")],
   ["POST", "/images/create", create],
   ["POST", "/images/load", load],
   ["POST", "/images/prune", prune],
-  ["GET", "/images/*", named({ json: inspect, history, get: notYet("saving images") })],
+  ["GET", "/images/*", named({ json: inspect, history, get: (context) => save(context, [nameOf(context)]) })],
   ["POST", "/images/*", named({ tag, push: notYet("pushing to a registry") })],
   ["DELETE", "/images/*", remove],
   ["POST", "/berth/bootstrap", bootstrap],
@@ -72,9 +80,25 @@ async function prune({ backend, query }: Context): Promise<ApiResponse> {
 async function load({ backend, query, request }: Context): Promise<ApiResponse> {
   const options = {
     quiet: bool(query, "quiet", true),
-    ...defined<{ platform?: string }>({ platform: text(query, "platform") }),
+    ...defined<{ platform?: string }>({ platform: platformOf(text(query, "platform")) }),
   };
   return progress(backend.image.load(request.body, options));
+}
+
+async function save({ backend, query }: Context, names: string[]): Promise<ApiResponse> {
+  const options = defined<{ platform?: string }>({ platform: platformOf(text(query, "platform")) });
+  return stream(await begun(backend.image.save(names, options)), "application/x-tar");
+}
+
+/** A platform as clients of 1.48 and later send it, a JSON object, or as `os/arch/variant`. */
+function platformOf(value: string | undefined): string | undefined {
+  if (!value?.startsWith("{")) return value;
+  try {
+    const { os, architecture, variant } = JSON.parse(value) as { os?: string; architecture?: string; variant?: string };
+    return [os, architecture, variant].filter(Boolean).join("/");
+  } catch {
+    throw invalid(`invalid platform: ${value}`);
+  }
 }
 
 /** `POST /images/create` is two things: a pull (`fromImage`), or an import (`fromSrc`, "-" being the request's body). */

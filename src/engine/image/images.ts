@@ -24,6 +24,8 @@ export function imageBackend(ctx: EngineContext): ImageBackend {
     },
     remove: (name, options) => removeImage(ctx, name, options),
     load: (archive, options) => loadImages(ctx, archive, options),
+    save: (names, options) =>
+      images.save(names, { ...options, saved: (id) => emitImage(ctx, "save", { id, name: id }) }),
     import: (source, options) => importImage(ctx, source, options),
     // biome-ignore lint/correctness/useYield: there is nothing to say but that it cannot be done
     pull: async function* (reference): AsyncGenerator<Progress> {
