@@ -30,6 +30,8 @@ export interface Command {
   usage: string;
   summary: string;
   flags: FlagTable;
+  /** False: flags end at the first argument. */
+  interspersed: boolean;
   failure: number;
   /** Parses and runs. Usage errors are thrown as UsageError; `"help"` asks for the help text, `"short-help"` did so by `-h`. */
   invoke(ctx: () => Context, name: string, argv: readonly string[]): Promise<number | "help" | "short-help">;
@@ -54,6 +56,7 @@ export function command<T extends FlagTable>(spec: CommandSpec<T>): Command {
     usage: spec.usage,
     summary: spec.summary,
     flags: spec.flags,
+    interspersed: spec.interspersed ?? true,
     failure: spec.failure ?? 1,
     async invoke(context, name, argv) {
       const line = parseOrUsage(spec, argv);

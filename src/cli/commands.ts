@@ -60,6 +60,15 @@ export const GROUPS: Record<string, Group> = {
       rm: () => import("./commands/checkpoint-rm.ts"),
     },
   },
+  completion: {
+    summary: "Generate the autocompletion script for a shell",
+    commands: {
+      bash: () => import("./commands/completion-bash.ts"),
+      fish: () => import("./commands/completion-fish.ts"),
+      powershell: () => import("./commands/completion-powershell.ts"),
+      zsh: () => import("./commands/completion-zsh.ts"),
+    },
+  },
   container: {
     summary: "Manage containers",
     commands: {

@@ -2,27 +2,29 @@ import { messageOf } from "../spec/errors.ts";
 import type { Context } from "./context.ts";
 import { errorLine } from "./each.ts";
 import { ExitError } from "./exit.ts";
-import type { Template } from "./template/execute.ts";
-import { isRecord, withHidden } from "./template/values.ts";
 
 /**
  * `inspect` of anything: a JSON list, or a template's text a line each. Things that are not there are told on stderr, after
- * what was found, and make the exit code 1.
+ * what was found, and make the exit code 1. `structOnly`: templates know Docker's fields only.
  */
 export async function printInspected(
   ctx: Context,
   names: readonly string[],
-  options: { format: string; fetch: (name: string) => Promise<unknown> },
+  options: { format: string; fetch: (name: string) => Promise<unknown>; structOnly?: boolean },
 ): Promise<number> {
   const results = await Promise.allSettled(names.map((name) => options.fetch(name)));
   const found = results.flatMap((r) => (r.status === "fulfilled" ? [r.value] : []));
   const failed = results.flatMap((r) => (r.status === "rejected" ? [errorLine(r.reason)] : []));
-  await printAll(ctx, found, options.format);
+  await printAll(ctx, found, options);
   for (const line of failed) ctx.io.err(`${line}\n`);
   return failed.length > 0 ? 1 : 0;
 }
 
-async function printAll(ctx: Context, found: readonly unknown[], format: string): Promise<void> {
+async function printAll(
+  ctx: Context,
+  found: readonly unknown[],
+  { format, structOnly }: { format: string; structOnly?: boolean },
+): Promise<void> {
   if (format === "") {
     const text = found.length === 0 ? "[]" : JSON.stringify(found, null, 4);
     ctx.io.out(`${text}\n`);
@@ -33,11 +35,12 @@ async function printAll(ctx: Context, found: readonly unknown[], format: string)
     return;
   }
   const { compileTemplate } = await import("./template/execute.ts");
+  const { inspected } = await import("./template/inspected.ts");
   const template = compiled(() => compileTemplate(format));
   for (const item of found) {
     let text: string;
     try {
-      text = executed(template, item);
+      text = inspected(template, item, structOnly);
     } catch (error) {
       ctx.io.out("\n");
       throw new ExitError(1, `template parsing error: ${messageOf(error)}`);
@@ -45,36 +48,6 @@ async function printAll(ctx: Context, found: readonly unknown[], format: string)
     ctx.io.out(`${text}\n`);
   }
   if (found.length === 0) ctx.io.out("\n");
-}
-
-const nulls = (names: string): Record<string, null> => Object.fromEntries(names.split(" ").map((n) => [n, null]));
-const CONTAINER = nulls("SizeRw SizeRootFs");
-const STATE = nulls("Health");
-const CONFIG = { ...nulls("Healthcheck Shell StopTimeout"), StopSignal: "", MacAddress: "", ArgsEscaped: false };
-const HOST_CONFIG = nulls("Annotations Init Mounts StorageOpt Sysctls Tmpfs");
-
-/** As Docker: first on the known fields, then on the bare answer, whose error tells. */
-function executed(template: Template, item: unknown): string {
-  try {
-    return template.execute(completed(item));
-  } catch {
-    return template.execute(item);
-  }
-}
-
-/** A container or image with the fields that the API leaves out when they are nil: `{{if .State.Health}}` is a question then, not a mistake. */
-function completed(item: unknown): unknown {
-  if (!isRecord(item)) return item;
-  const { State, Config, HostConfig } = item;
-  return withHidden(
-    {
-      ...item,
-      ...(isRecord(State) ? { State: withHidden(State, STATE) } : {}),
-      ...(isRecord(Config) ? { Config: withHidden(Config, CONFIG) } : {}),
-      ...(isRecord(HostConfig) ? { HostConfig: withHidden(HostConfig, HOST_CONFIG) } : {}),
-    },
-    isRecord(HostConfig) ? CONTAINER : {},
-  );
 }
 
 /**

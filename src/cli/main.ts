@@ -54,11 +54,25 @@ async function dispatch(globals: Globals, options: Settings): Promise<number> {
   // `berth --help ps` is `berth ps --help`.
   const { words } = findPlace(globals.rest);
   const rest = globals.help ? [...words, "--help"] : globals.rest;
+  if (rest[0] === "__complete" || rest[0] === "__completeNoDesc") {
+    return complete(rest, { globals, options });
+  }
   if (rest[0] === "help") return helpTopic(rest.slice(1), { globals, options });
   const place = findPlace(rest);
   const name = ["berth", ...place.words].join(" ");
   if (place.load) return runCommand(place.load, { name, argv: place.rest }, { globals, options });
   return runGroup(place, name, io);
+}
+
+/** What a shell asks at a tab; it starts no engine. */
+async function complete([how, ...words]: string[], program: Program): Promise<number> {
+  const { printCompletion } = await import("./complete/complete.ts");
+  const { startDaemon: _, ...options } = program.options;
+  const context = (given: readonly string[]): Context => {
+    const globals = given.length > 0 ? parseGlobals(given, options.env ?? process.env) : program.globals;
+    return contextFor("berth", { globals, options });
+  };
+  return printCompletion(words, { describe: how === "__complete", io: options.io, context });
 }
 
 type Program = { globals: Globals; options: Settings };

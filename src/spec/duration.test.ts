@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { humanDuration, parseDuration } from "./duration.ts";
+import { durationText, humanDuration, parseDuration } from "./duration.ts";
 
 test.each<[string, number]>([
   ["0", 0],
@@ -54,4 +54,19 @@ test.each<[number, string]>([
   [730 * DAY, "2 years"],
 ])("%p seconds are %s", (seconds, words) => {
   expect(humanDuration(seconds)).toBe(words);
+});
+
+test.each<[number, string]>([
+  [0, "0s"],
+  [7, "7ns"],
+  [1500, "1.5µs"],
+  [10e6, "10ms"],
+  [1.5e9, "1.5s"],
+  [-90e9, "-1m30s"],
+  [3600e9, "1h0m0s"],
+  [3661.5e9, "1h1m1.5s"],
+  [86400e9, "24h0m0s"],
+])("%p ns print as %p", (ns, text) => {
+  expect(durationText(ns)).toBe(text);
+  expect(parseDuration(text)).toBe(ns);
 });

@@ -23,6 +23,24 @@ export function parseDuration(text: string): number | string {
   return (text.startsWith("-") ? -1 : 1) * Math.round(total);
 }
 
+/** Nanoseconds as Go prints a duration: `1h30m0s`, `1.5s`, `10ms`, `0s`. */
+export function durationText(nanos: number): string {
+  const sign = nanos < 0 ? "-" : "";
+  const size = Math.abs(nanos);
+  if (size === 0) return "0s";
+  if (size < 1e9) {
+    const [unit, factor] = size < 1e3 ? ["ns", 1] : size < 1e6 ? ["µs", 1e3] : ["ms", 1e6];
+    return `${sign}${size / factor}${unit}`;
+  }
+  const seconds = Math.floor(size / 1e9);
+  const fraction = String(size % 1e9)
+    .padStart(9, "0")
+    .replace(/0+$/, "");
+  const [hours, minutes] = [Math.floor(seconds / HOUR), Math.floor((seconds % HOUR) / MINUTE)];
+  const rest = `${seconds % MINUTE}${fraction === "" ? "" : `.${fraction}`}s`;
+  return sign + (hours > 0 ? `${hours}h${minutes}m${rest}` : minutes > 0 ? `${minutes}m${rest}` : rest);
+}
+
 /** A span in Docker's words (go-units, HumanDuration): `Less than a second`, `5 seconds`, `About a minute`, `3 hours`, `2 weeks`. */
 export function humanDuration(seconds: number): string {
   const whole = Math.trunc(seconds);

@@ -226,6 +226,37 @@ export const READING = {
     volume update vol1
     volume update --availability pause nosuch
     volume update vol1 --availability bogus`,
+  "structs as Go prints them": table`
+    inspect -f {{.State}} up quick fresh
+    inspect -f {{.HostConfig}} up
+    inspect -f {{.Config}} up
+    inspect -f {{.NetworkSettings}} up
+    inspect -f {{.Mounts}} up
+    inspect -f '{{.HostConfig.LogConfig}} {{.HostConfig.RestartPolicy}} {{.HostConfig.Resources}}' up
+    inspect -f '{{.ID}} {{.HostConfig.DNS}} {{.HostConfig.NanoCPUs}}' up
+    inspect -f '{{.Config.Labels.nope}}' up
+    inspect -f '{{range .NetworkSettings.Networks}}{{.}}{{end}}' up
+    inspect -f '{{printf "%v" .State}}' up
+    inspect -f '{{len .State}}' up
+    inspect -f '{{json .HostConfig}}' up
+    inspect -f '{{json .Config}}' up
+    inspect -f {{.}} vol1
+    inspect -f {{.}} none
+    image inspect -f '{{.Config}} {{.RootFS}} {{.Descriptor}}' busybox
+    image inspect -f '{{json .Config}}' busybox
+    network inspect -f {{.IPAM}} bridge
+    network inspect -f {{.}} none
+    volume inspect -f {{.}} vol1
+    volume inspect -f {{.Nope}} vol1
+    events --since 1h --until 0s --format '{{.Actor}} {{.Actor.Attributes}}'
+    info --format '{{.Swarm}} {{.Plugins}} {{.ContainerdCommit}} {{.DriverStatus}} {{.Warnings}} {{.GenericResources}}'
+    info --format '{{.CPUCfsQuota}} {{.HTTPProxy}} {{.Swarm.LocalNodeState}} {{.ServerErrors}}'
+    info --format {{.Nope}}
+    info --format {{.Swarm.Nope}}
+    version --format {{.Server.Nope}}
+    version --format {{.Nope}}
+    version --format {{.Client.Nope}}
+    version --format '{{.Server.Platform}} {{.Server.Experimental}}'`,
   "formats that do not fit": table`
     images --format {{.Nope}}
     images --format {{.ID

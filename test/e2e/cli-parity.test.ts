@@ -80,6 +80,7 @@ function plain(text: string): string {
       .replaceAll("SRun '", "Run '")
       .replace(/Less than a second|About a minute|\d+ (seconds?|minutes?)/g, "<time>")
       .replace(/\b[0-9a-f]{64}\b/g, "<id>")
+      .replace(/\b0xc[0-9a-f]+\b/g, "<address>")
       .replace(/ {3,}/g, "   ")
   );
 }

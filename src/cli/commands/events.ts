@@ -7,6 +7,7 @@ import { parseFilters } from "../filters.ts";
 import { unescapeTabs } from "../format/listing.ts";
 import { localRfc3339 } from "../format/time.ts";
 import { timeArgument } from "../format/time-argument.ts";
+import { goStruct } from "../template/go-values.ts";
 import { Row } from "../template/values.ts";
 
 /** `berth events`. */
@@ -59,12 +60,12 @@ function eventRow(event: EventMessage, nanos: bigint): Row {
     From: old.from ?? "",
     Type: event.Type ?? "",
     Action: event.Action ?? "",
-    Actor: actor,
     Scope: event.scope ?? "",
     Time: event.time ?? 0,
     TimeNano: nanos,
   };
-  return new Row(fields, { type: "*events.Message", json: { ...event, Actor: actor, timeNano: nanos } });
+  const json = { ...event, Actor: actor, timeNano: nanos };
+  return new Row({ ...fields, Actor: goStruct("events.Actor", actor) }, { type: "*events.Message", json });
 }
 
 const sorted = (record: Record<string, string>): Record<string, string> =>

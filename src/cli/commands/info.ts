@@ -34,6 +34,6 @@ async function print(ctx: Context, info: SystemInfo | undefined, format: string)
     ctx.io.out(info ? `${head}\nServer:\n${infoText(info)}\n` : `${head}\n`);
     return;
   }
-  const data = { ...info, ClientInfo: client };
-  await printValue(ctx, format, data);
+  const { goStruct } = await import("../template/go-values.ts");
+  await printValue(ctx, format, goStruct("system.dockerInfo", { ...info, ClientInfo: client }));
 }

@@ -6,7 +6,6 @@ import { errorLine } from "../each.ts";
 import { alignTable } from "../format/table.ts";
 import { unixOf } from "../format/time.ts";
 import { printValue } from "../inspect-output.ts";
-import { withHidden } from "../template/values.ts";
 
 /** `berth version`: this program's, and the engine's where one answers. */
 export default command({
@@ -51,13 +50,9 @@ async function print(ctx: Context, server: SystemVersion | undefined, format: st
     ctx.io.out(layout(client, server));
     return;
   }
-  const data = { Client: named(client), Server: server ? named(shown(server)) : null };
+  const { goStruct } = await import("../template/go-values.ts");
+  const data = goStruct("system.versionInfo", { Client: client, Server: server ? shown(server) : null });
   await printValue(ctx, format, data, "version");
-}
-
-/** Templates name fields as Go does, JSON as the API does. */
-function named<T extends { ApiVersion?: string }>(part: T): T {
-  return withHidden(part, { APIVersion: part.ApiVersion });
 }
 
 /** The engine's part; its components have the time of their build as a person reads it, as in Docker's. */

@@ -10,6 +10,7 @@ export default command({
     format: { kind: "string", short: "f", help: "'json', or a Go template for each object" },
   },
   run(ctx, { flags, args }) {
-    return printInspected(ctx, args, { format: flags.format, fetch: (name) => ctx.engine.volumes.inspect(name) });
+    const fetch = (name: string): Promise<unknown> => ctx.engine.volumes.inspect(name);
+    return printInspected(ctx, args, { format: flags.format, fetch, structOnly: true });
   },
 });

@@ -58,3 +58,11 @@ export function unixOf(text: string | null | undefined): number {
   const ms = Date.parse(text);
   return Number.isNaN(ms) ? 0 : ms / 1000;
 }
+
+/** Go's `time.String()` in UTC, of an RFC 3339 time; the zero time for anything else. */
+export function goTimeUtc(text: string): string {
+  const [, date = "0001-01-01", clock = "00:00:00", digits = ""] =
+    /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d+))?/.exec(text) ?? [];
+  const fraction = digits.replace(/0+$/, "");
+  return `${date} ${clock}${fraction === "" ? "" : `.${fraction}`} +0000 UTC`;
+}

@@ -2,19 +2,25 @@ import { BerthError, messageOf } from "../../spec/errors.ts";
 import { FUNCTIONS, TEXT_ARGUMENTS, type TemplateFunction, wrongCount } from "./functions.ts";
 import { type Call, type Expr, type Node, type Pipe, parseTemplate } from "./parser.ts";
 import { goType } from "./printf.ts";
-import { isRecord, NilOf, namedText, nilFor, Row, truth } from "./values.ts";
+import { goText, isRecord, NilOf, Row, truth } from "./values.ts";
 
-/** How a template treats a field that is not there: `error` as Docker's inspect, `row` with a listing's words. */
+/**
+ * How a template treats what is not there: `error` is Go's missingkey=error, `key` forgives keys that a map has not, `zero` also
+ * fields of nil.
+ */
+export type Missing = "error" | "key" | "zero";
+
+/** How a template is read. */
 export interface TemplateOptions {
   functions?: Record<string, TemplateFunction>;
-  missing?: "error" | "zero";
+  missing?: Missing;
   /** Its name in messages. */
   name?: string;
 }
 
 /** A parsed template, ready to be run on many values. */
 export interface Template {
-  execute(data: unknown): string;
+  execute(data: unknown, missing?: Missing): string;
 }
 
 /** Parses once. `execute` throws `invalid-argument`, `template: :1:…: executing …`, in Go's words. */
@@ -23,9 +29,9 @@ export function compileTemplate(source: string, options: TemplateOptions = {}): 
   const { name = "" } = options;
   const nodes = named(name, () => parseTemplate(source, new Set(Object.keys(functions))));
   return {
-    execute: (data) =>
+    execute: (data, missing = options.missing ?? "error") =>
       named(name, () => {
-        const run: Run = { functions, missing: options.missing ?? "error", out: [], scopes: [new Map([["", data]])] };
+        const run: Run = { functions, missing, out: [], scopes: [new Map([["", data]])] };
         walk(run, nodes, data);
         return run.out.join("");
       }),
@@ -45,7 +51,7 @@ function named<T>(name: string, action: () => T): T {
 
 interface Run {
   functions: Record<string, TemplateFunction>;
-  missing: "error" | "zero";
+  missing: Missing;
   out: string[];
   scopes: Map<string, unknown>[];
 }
@@ -68,7 +74,7 @@ function walk(run: Run, nodes: Node[], dot: unknown): Flow {
     if (node.kind === "text") run.out.push(node.text);
     else if (node.kind === "action") {
       const found = evalPipe(run, node.pipe, dot);
-      if (node.pipe.names.length === 0) run.out.push(namedText(found.name, found.value));
+      if (node.pipe.names.length === 0) run.out.push(goText(found.value, { top: true }));
     } else if (node.kind === "break" || node.kind === "continue") {
       return node.kind;
     } else {
@@ -117,7 +123,7 @@ function entriesOf(value: unknown, call: Call | undefined): [unknown, unknown][]
   if (Array.isArray(value)) return value.map((v, i) => [i, v]);
   if (typeof value === "number") return Array.from({ length: value }, (_, i) => [i, i]);
   if (!isRecord(value) || value instanceof Row)
-    return failAt(call?.at ?? 0, `<${call?.text}>: range can't iterate over ${namedText(undefined, value)}`);
+    return failAt(call?.at ?? 0, `<${call?.text}>: range can't iterate over ${goText(value, { top: true })}`);
   return Object.keys(value)
     .sort()
     .map((key) => [key, value[key]]);
@@ -231,7 +237,9 @@ function member(
     const field = value.fields[want.name];
     if (field === undefined)
       return failAt(want.at, `${shown}: can't evaluate field ${want.name} in type ${value.type}`);
-    return typeof field === "function" ? field(...want.args) : field;
+    if (typeof field === "function") return field(...want.args);
+    if (want.args.length > 0) failAt(want.at, `${shown}: ${want.name} has arguments but cannot be invoked as function`);
+    return field;
   }
   if (value === undefined || value === null || value instanceof NilOf) {
     return run.missing === "zero"
@@ -242,9 +250,9 @@ function member(
   if (want.args.length > 0) failAt(want.at, `${shown}: ${want.name} is not a method but has arguments`);
   const found = Object.hasOwn(value, want.name) ? value[want.name] : undefined;
   if (found === undefined) {
-    return run.missing === "zero"
+    return run.missing !== "error"
       ? undefined
       : failAt(want.at, `${shown}: map has no entry for key ${JSON.stringify(want.name)}`);
   }
-  return found === null ? nilFor(want.name) : found;
+  return found;
 }

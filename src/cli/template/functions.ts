@@ -68,6 +68,7 @@ function length(value: unknown): number {
   if (Array.isArray(value)) return value.length;
   if (typeof value === "string") return Buffer.byteLength(value);
   if (value === undefined || value === null) return fail("len of nil pointer");
+  if (value instanceof Row) return fail(`len of type ${value.type}`);
   return isRecord(value) ? Object.keys(value).length : fail(`len of type ${goType(value)}`);
 }
 
@@ -115,7 +116,7 @@ export const FUNCTIONS: Record<string, TemplateFunction> = {
       /[\\'"<>&=\n\r\t]/g,
       (c) => JS[c] ?? `\\u${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`,
     ),
-  json: (value) => goJson(value, { escape: value instanceof Row }),
+  json: (value) => goJson(value, { escape: value instanceof Row && !value.isStruct }),
   join: (list, separator) => (Array.isArray(list) ? list : []).map(text).join(text(separator)),
   split: (value, separator) => text(value).split(text(separator)),
   title: (value) =>

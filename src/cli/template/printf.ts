@@ -1,5 +1,5 @@
 import { goQuote } from "../format/text.ts";
-import { goText } from "./values.ts";
+import { goText, Row } from "./values.ts";
 
 const text = (value: unknown): string => goText(value, { top: true });
 
@@ -48,7 +48,7 @@ const RADIX: Record<string, number> = { b: 2, o: 8, d: 10, x: 16, X: 16 };
 function verbText(value: unknown, how: Verb): string {
   const { verb, flags, precision } = how;
   const cut = (s: string): string => (precision < 0 ? s : [...s].slice(0, precision).join(""));
-  if (verb === "v") return flags.includes("#") && typeof value === "string" ? goQuote(value) : text(value);
+  if (verb === "v") return flags.includes("#") && typeof value === "string" ? goQuote(value) : plainText(value);
   if (verb === "T") return goType(value);
   if (verb === "t" && typeof value === "boolean") return String(value);
   if (typeof value === "string") {
@@ -59,6 +59,12 @@ function verbText(value: unknown, how: Verb): string {
   if (typeof value === "number" || typeof value === "bigint") return numberText(value, how);
   if (typeof value === "object" && value !== null && verb === "s") return cut(text(value));
   return unfit(value, verb);
+}
+
+/** A pointer to a struct shows that it is one. */
+function plainText(value: unknown): string {
+  if (value === null) return "<nil>";
+  return value instanceof Row && value.type.startsWith("*") && value.isStruct ? `&${text(value)}` : text(value);
 }
 
 const hex = (digits: string, verb: string): string => (verb === "X" ? digits.toUpperCase() : digits);

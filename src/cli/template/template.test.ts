@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { messageOf } from "../../spec/errors.ts";
 import { compileTemplate } from "./execute.ts";
 import { goJson, HEADER_FUNCTIONS } from "./functions.ts";
+import { inspected } from "./inspected.ts";
 import { NilOf, Row } from "./values.ts";
 
 interface Golden {
@@ -14,9 +15,9 @@ interface Golden {
 /** Recorded from `docker inspect -f TEMPLATE` of one container, whose inspect answer is `data`. */
 const GOLDEN: Golden = JSON.parse(readFileSync(join(import.meta.dir, "golden/inspect.json"), "utf8"));
 
-function run(template: string, data: unknown): { output: string; error: string } {
+function run(template: string, data: unknown, structOnly = false): { output: string; error: string } {
   try {
-    return { output: `${compileTemplate(template).execute(data)}\n`, error: "" };
+    return { output: `${inspected(compileTemplate(template), data, structOnly)}\n`, error: "" };
   } catch (error) {
     return { output: "", error: `template parsing error: ${messageOf(error)}` };
   }
@@ -88,10 +89,10 @@ test("the prototype of objects is not reachable", () => {
   expect(run('{{index . "__proto__"}}', { a: 1 }).output).toBe("<no value>\n");
 });
 
-test("a null prints as its Go type, and is JSON null", () => {
-  expect(run("{{.Cmd}} {{.Labels}} {{.Health}}", { Cmd: null, Labels: null, Health: null }).output).toBe(
-    "[] map[] <nil>\n",
-  );
+test("a nil prints as its Go type, and is JSON null", () => {
+  const data = { HostConfig: {}, Config: { Cmd: null, Labels: null } };
+  expect(run("{{.Config.Cmd}} {{.Config.Labels}} {{.Config.Healthcheck}}", data).output).toBe("[] map[] <nil>\n");
+  expect(run("{{.a}} {{.b}}", { a: null, b: [null] }).output).toBe("<no value> [<nil>]\n");
   expect(goJson(new NilOf("map"))).toBe("null");
 });
 
@@ -104,3 +105,19 @@ test("nested blocks keep their variables to themselves", () => {
   expect(run("{{$a := 1}}{{range .l}}{{$a = .}}{{end}}{{$a}}", { l: [5, 6] }).output).toBe("6\n");
   expect(run("{{if true}}{{$b := 1}}{{end}}{{$b}}", {}).error).toContain('undefined variable "$b"');
 });
+
+/** Recorded as `inspect.json`, of one thing of each kind. */
+const KINDS: Record<string, Golden> = JSON.parse(readFileSync(join(import.meta.dir, "golden/structs.json"), "utf8"));
+
+/** Go prints addresses of what pointers point to. */
+const withoutAddresses = (text: string): string => text.replace(/\b0xc[0-9a-f]+/g, "0xc");
+
+for (const [kind, { data, cases }] of Object.entries(KINDS)) {
+  for (const { template, output, error } of cases) {
+    test(`docker ${kind} inspect -f '${template}'`, () => {
+      const result = run(template, data, kind === "volume");
+      expect(result.error).toBe(error);
+      if (error === "") expect(withoutAddresses(result.output)).toBe(withoutAddresses(output));
+    });
+  }
+}

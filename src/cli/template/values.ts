@@ -4,6 +4,8 @@ export interface RowShape {
   type?: string;
   /** What it is as JSON, where that is not its fields by name. */
   json?: unknown;
+  /** How it prints, where that is not its sorted fields. */
+  text?: () => string;
 }
 
 /** An object whose fields are computed when a template asks: one line of `ps`, of `images`, … Functions take arguments. */
@@ -23,6 +25,18 @@ export class Row {
     return this.shape.json ?? this.plain();
   }
 
+  /** True for a Go struct; others are one line of a listing. */
+  get isStruct(): boolean {
+    return this.shape.text !== undefined;
+  }
+
+  /** How Go prints it. */
+  text(): string {
+    if (this.shape.text) return this.shape.text();
+    const members = Object.values(this.plain()).map((v) => goText(v));
+    return `{${members.join(" ")}}`;
+  }
+
   /** Its fields by name, sorted, without those that need an argument. */
   plain(): Record<string, unknown> {
     const out: Record<string, unknown> = {};
@@ -34,7 +48,7 @@ export class Row {
   }
 }
 
-/** A JSON null whose Go type is known from its name: prints as an empty map or list, is JSON null, is false. */
+/** A nil whose Go type is known: prints as an empty map or list, is JSON null, is false. */
 export class NilOf {
   constructor(readonly shape: "map" | "list" | "pointer") {}
 
@@ -43,34 +57,16 @@ export class NilOf {
   }
 }
 
-const MAPS = new Set(
-  "Labels Ports Networks Options DriverOpts Sysctls Annotations Config StorageOpt Tmpfs Volumes ExposedPorts Data PortBindings Attributes Containers Runtimes UsageData Status".split(
-    " ",
-  ),
-);
-const STRUCTS_TOO = new Set(["Config", "Options", "Data", "Status", "UsageData", "Ports"]);
-const LISTS = new Set(
-  "Args Entrypoint Cmd Env Mounts ExecIDs Binds CapAdd CapDrop Dns DnsOptions DnsSearch ExtraHosts GroupAdd Links Devices DeviceRequests DeviceCgroupRules RepoTags RepoDigests Aliases DNSNames SecurityOpt VolumesFrom OnBuild Ulimits Layers BlkioWeightDevice Shell Test MaskedPaths ReadonlyPaths Warnings SecondaryIPAddresses SecondaryIPv6Addresses".split(
-    " ",
-  ),
-);
+/** A value that prints in words of its own: a time, a duration. */
+export class Spoken {
+  constructor(
+    readonly text: string,
+    private readonly json: unknown,
+  ) {}
 
-/** What stands for a null under the key `name`. */
-export function nilFor(name: string): NilOf {
-  if (LISTS.has(name)) return new NilOf("list");
-  return new NilOf(MAPS.has(name) ? "map" : "pointer");
-}
-
-/**
- * A copy with members that a template finds by name, and that neither printing nor JSON shows: Go's name of a field beside
- * its JSON name, or a field that JSON leaves out when it is nil.
- */
-export function withHidden<T extends object>(value: T, hidden: Record<string, unknown>): T {
-  const copy = { ...value };
-  for (const [name, member] of Object.entries(hidden)) {
-    if (!Object.hasOwn(copy, name)) Object.defineProperty(copy, name, { value: member, enumerable: false });
+  toJSON(): unknown {
+    return this.json;
   }
-  return copy;
 }
 
 /** True for anything with named members. */
@@ -86,57 +82,16 @@ export function truth(value: unknown): boolean {
   return isRecord(value) ? Object.keys(value).length > 0 : Boolean(value);
 }
 
-/**
- * Go's `%v`. JSON does not tell a struct from a map: an object under a key that names a map in Docker's API, or with a
- * key that cannot be a Go field, prints as `map[k:v …]` sorted, any other as a struct, `{v v}`.
- */
-export function goText(value: unknown, options: { top?: boolean; asMap?: boolean } = {}): string {
+/** Go's `%v`. What came as JSON and has no Go type prints as Go's decoder keeps it: objects are maps. `top`: it stands alone. */
+export function goText(value: unknown, options: { top?: boolean } = {}): string {
   if (value === undefined) return "<no value>";
   if (value === null) return options.top ? "<no value>" : "<nil>";
   if (value instanceof NilOf) return { map: "map[]", list: "[]", pointer: "<nil>" }[value.shape];
+  if (value instanceof Row) return value.text();
+  if (value instanceof Spoken) return value.text;
   if (Array.isArray(value)) return `[${value.map((v) => goText(v)).join(" ")}]`;
-  if (value instanceof Row)
-    return `{${Object.values(value.plain())
-      .map((v) => goText(v))
-      .join(" ")}}`;
   if (typeof value === "function") return "<func>";
-  return isRecord(value) ? objectText(value, options.asMap ?? false) : String(value);
-}
-
-/** A value remembered with the key it was found under, so that it prints as Go would have it. */
-export function namedText(name: string | undefined, value: unknown): string {
-  return goText(value, { top: true, asMap: name !== undefined && MAPS.has(name) && !looksLikeStruct(name, value) });
-}
-
-function looksLikeStruct(name: string, value: unknown): boolean {
-  return (
-    STRUCTS_TOO.has(name) &&
-    isRecord(value) &&
-    Object.keys(value).some((k) => k === "Hostname" || k === "Image" || k === "Size")
-  );
-}
-
-/** `{}` as a member of ExposedPorts and Volumes: Go's struct{}. */
-function isEmptyObject(value: unknown): boolean {
-  return isRecord(value) && Object.keys(value).length === 0;
-}
-
-function objectText(value: Record<string, unknown>, asMap: boolean): string {
-  const keys = Object.keys(value);
-  if (asMap && keys.length > 0 && keys.every((k) => isEmptyObject(value[k])))
-    return `map[${keys
-      .sort()
-      .map((k) => `${k}:{}`)
-      .join(" ")}]`;
-  const isStruct = !asMap && keys.length > 0 && keys.every((k) => /^[A-Z][A-Za-z0-9]*$/.test(k));
-  const member = (key: string): string => {
-    const inner = value[key];
-    const known = inner === null ? nilFor(key) : inner;
-    return goText(known, { asMap: MAPS.has(key) && !looksLikeStruct(key, known) });
-  };
-  if (isStruct) return `{${keys.map(member).join(" ")}}`;
-  return `map[${keys
-    .sort()
-    .map((k) => `${k}:${member(k)}`)
-    .join(" ")}]`;
+  if (!isRecord(value)) return String(value);
+  const members = Object.keys(value).sort();
+  return `map[${members.map((key) => `${key}:${goText(value[key])}`).join(" ")}]`;
 }
