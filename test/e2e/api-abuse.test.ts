@@ -103,7 +103,7 @@ describe("bodies", () => {
     async (type) => {
       const answer = await call("POST", "/containers/create", Buffer.from(JSON.stringify({ Image: "busybox" })), type);
       expect(answer.status).toBe(400);
-      expect(answer.text).toContain("unsupported Content-Type");
+      expect(answer.text).toContain("Content-Type header");
     },
   );
 
