@@ -4,7 +4,6 @@ import type {
   ContainerInspectResponse,
   ContainerSummary,
   ContainerTopResponse,
-  ContainerUpdateResponse,
   EventMessage,
   HostConfig,
   ImageHistoryResponseItem,
@@ -89,7 +88,8 @@ export interface ContainerBackend {
   attach(id: string, options: AttachOptions, ready: (tty: boolean) => Duplex): Promise<void>;
   resize(id: string, size: { rows: number; cols: number }): Promise<void>;
   top(id: string, psArgs: string): Promise<ContainerTopResponse>;
-  update(id: string, changes: HostConfig): Promise<ContainerUpdateResponse>;
+  /** Warnings are null where there are none, as Docker has it. */
+  update(id: string, changes: HostConfig): Promise<{ Warnings: string[] | null }>;
   prune(filters: Filters): Promise<{ ContainersDeleted: string[]; SpaceReclaimed: number }>;
   /** One sample (`stream` false) or one a second, in the shape of ContainerStatsResponse. */
   stats(

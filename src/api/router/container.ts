@@ -191,6 +191,8 @@ async function resize(context: Context): Promise<ApiResponse> {
 
 async function update(context: Context): Promise<ApiResponse> {
   const changes = await jsonBody<HostConfig>(context.request, "#HostConfig", { type: "container.UpdateConfig" });
+  // Before 1.40 clients sent 0 for what was not asked for.
+  if (context.version < 40) delete changes?.PidsLimit;
   return json(await context.backend.container.update(idOf(context), changes ?? {}));
 }
 

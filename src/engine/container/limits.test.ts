@@ -48,6 +48,14 @@ test.each<[string, HostConfig, HostConfig, HostConfig]>([
   ["cpus", {}, { NanoCpus: 5e8 }, { NanoCpus: 5e8 }],
   ["quota and period", {}, { CpuQuota: 20_000, CpuPeriod: 50_000 }, { CpuQuota: 20_000, CpuPeriod: 50_000 }],
   ["pids", { PidsLimit: 10 }, { PidsLimit: 20 }, { PidsLimit: 20 }],
+  ["no limit of pids", { PidsLimit: 10 }, { PidsLimit: -1 }, { PidsLimit: 0 }],
+  ["no limit of pids, by zero", { PidsLimit: 10 }, { PidsLimit: 0 }, { PidsLimit: 0 }],
+  [
+    "a reservation above the limit",
+    { Memory: 32 * MIB },
+    { MemoryReservation: 64 * MIB },
+    { MemoryReservation: 64 * MIB, Memory: 32 * MIB },
+  ],
   ["a cpu set", {}, { CpusetCpus: "0" }, { CpusetCpus: "0" }],
   [
     "a policy",
@@ -72,7 +80,7 @@ test.each<[string, HostConfig, HostConfig, HostConfig]>([
   for (const running of [false, true]) {
     const id = await h.create(["sleep", "1000"], { HostConfig: before });
     if (running) await h.backend.container.start(id, {});
-    expect(await h.backend.container.update(id, changes)).toEqual({ Warnings: [] });
+    expect(await h.backend.container.update(id, changes)).toEqual({ Warnings: null });
     expect(await host(id)).toMatchObject(after);
     await remove(id);
   }
@@ -96,7 +104,25 @@ test.each<[string, HostConfig, HostConfig, string]>([
     "a quota beside cpus",
     { NanoCpus: 5e8 },
     { CpuQuota: 20_000 },
-    "Conflicting options: Nano CPUs and CPU Quota cannot both be set",
+    "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set",
+  ],
+  [
+    "a period beside cpus",
+    { NanoCpus: 5e8 },
+    { CpuPeriod: 20_000 },
+    "Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set",
+  ],
+  [
+    "cpus beside a quota",
+    { CpuQuota: 20_000 },
+    { NanoCpus: 5e8 },
+    "Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set",
+  ],
+  [
+    "memory where none is limited",
+    {},
+    { Memory: 64 * MIB },
+    "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
   ],
   ["too many cpus", {}, { NanoCpus: 1e15 }, "range of CPUs is from 0.01 to"],
   ["an unknown policy", {}, { RestartPolicy: { Name: "foo" as "no" } }, "unknown policy 'foo'"],
@@ -104,7 +130,7 @@ test.each<[string, HostConfig, HostConfig, string]>([
     "a policy for one that removes itself",
     { AutoRemove: true },
     { RestartPolicy: { Name: "always" } },
-    "can't create 'AutoRemove' container with restart policy",
+    "Restart policy cannot be updated because AutoRemove is enabled for the container",
   ],
 ])("update refuses %s, and changes nothing", async (_, before, changes, words) => {
   const id = await h.start(["sleep", "1000"], { HostConfig: before });
@@ -119,6 +145,9 @@ test("a new limit holds at once and after the next start", async () => {
   await h.backend.container.update(id, { Memory: 16 * MIB, MemorySwap: 16 * MIB, PidsLimit: 12 });
   const now = await sample(id);
   expect([now.memory_stats?.limit, now.pids_stats?.limit]).toEqual([16 * MIB, 12]);
+  await h.backend.container.update(id, { PidsLimit: -1 });
+  expect((await sample(id)).pids_stats?.limit ?? 0).not.toBe(12);
+  await h.backend.container.update(id, { PidsLimit: 12 });
   await h.backend.container.restart(id, { timeout: 0 });
   const then = await sample(id);
   expect([then.memory_stats?.limit, then.pids_stats?.limit]).toEqual([16 * MIB, 12]);

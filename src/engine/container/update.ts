@@ -3,12 +3,13 @@ import { cgroupDir, cgroupMode } from "../../host/cgroup.ts";
 import { linuxResources } from "../../runtime/resources.ts";
 import type { HostConfig } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
-import type { LinuxResources } from "../../spec/runtime-spec.ts";
 import { type Container, isRunning } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { cgroupOf } from "./cgroup-path.ts";
+import { cgroupWrites, type Write } from "./cgroup-writes.ts";
 import { withoutNulls } from "./config.ts";
+import { withoutUnsupported } from "./host-support.ts";
 import { checkResources, checkRestart } from "./validate.ts";
 
 const CHANGEABLE = [
@@ -16,131 +17,111 @@ const CHANGEABLE = [
   "CpuShares",
   "CpuPeriod",
   "CpuQuota",
+  "CpuRealtimePeriod",
+  "CpuRealtimeRuntime",
   "CpusetCpus",
   "CpusetMems",
   "NanoCpus",
   "Memory",
   "MemoryReservation",
   "MemorySwap",
-  "PidsLimit",
   "RestartPolicy",
 ] as const;
 
-const SWAP_FILES: ReadonlySet<string> = new Set(["memory.swap.max", "memory.memsw.limit_in_bytes"]);
+/** Files that kernels may lack: those without accounting of swap limit memory alone, and those without a scheduler that weighs. */
+const OPTIONAL: ReadonlySet<string> = new Set([
+  "memory.swap.max",
+  "memory.memsw.limit_in_bytes",
+  "io.bfq.weight",
+  "io.weight",
+]);
 
-/** Changes limits and restart policy, also of a running container: its cgroup first, then the record (one transaction). Zero means unchanged. */
+/**
+ * Changes limits and restart policy, also of a running container: its cgroup first, then the record (one transaction). Zero means unchanged, but for
+ * PidsLimit, where it and what is below mean no limit. Throws in Docker's words; `conflict` where the change does not fit what is set.
+ */
 export function updateContainer(
   ctx: EngineContext,
   reference: string,
   changes: HostConfig,
-): Promise<{ Warnings: string[] }> {
+): Promise<{ Warnings: string[] | null }> {
   const container = ctx.containers.find(reference);
   return container.lock.run(async () => {
-    if (container.removing)
-      throw new BerthError(
-        "conflict",
-        `Container ${container.record.id} is marked for removal and cannot be "update".`,
-      );
-    const wanted = withoutNulls(changes);
-    const changed = Object.fromEntries(
-      CHANGEABLE.filter((key) => wanted[key]).map((key) => [key, wanted[key]]),
-    ) as HostConfig;
-    if (changed.RestartPolicy && !changed.RestartPolicy.Name) delete changed.RestartPolicy;
-    const next: HostConfig = { ...container.record.hostConfig, ...changed };
-    // A new limit above the old swap limit takes its own double, as at create.
-    if (
-      changed.Memory &&
-      !changed.MemorySwap &&
-      (next.MemorySwap ?? 0) > 0 &&
-      changed.Memory > (next.MemorySwap ?? 0)
-    ) {
-      throw new BerthError(
-        "invalid-argument",
-        `Cannot update container ${container.record.id}: Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time`,
-      );
+    if (container.removing) {
+      const why = `Container ${container.record.id} is marked for removal and cannot be "update".`;
+      throw new BerthError("conflict", why);
     }
-    checkResources(next);
-    checkRestart(next);
+    const { hostConfig: changed, warnings } = withoutUnsupported(changesOf(changes));
+    checkResources({ ...changed, MemorySwap: 0 });
+    checkRestart(changed);
+    checkConflicts(container, changed);
+    const next: HostConfig = { ...container.record.hostConfig, ...changed };
+    const { Memory: memory = 0, MemorySwap: swap = 0 } = next;
+    checkResources({ Memory: memory, MemorySwap: swap });
     if (isRunning(container)) applyToCgroup(container, changed, next);
     ctx.containers.save(container, { hostConfig: next });
     emitContainer(ctx.events, container, "update");
-    return { Warnings: [] };
+    return { Warnings: warnings.length > 0 ? warnings : null };
   });
+}
+
+function changesOf(body: HostConfig): HostConfig {
+  const wanted = withoutNulls(body);
+  const changed = Object.fromEntries(
+    CHANGEABLE.filter((key) => wanted[key]).map((key) => [key, wanted[key]]),
+  ) as HostConfig;
+  const { RestartPolicy: policy, ...limits } = changed;
+  return {
+    ...limits,
+    ...(wanted.PidsLimit === undefined ? {} : { PidsLimit: Math.max(wanted.PidsLimit ?? 0, 0) }),
+    ...(policy?.Name ? { RestartPolicy: { Name: policy.Name, MaximumRetryCount: policy.MaximumRetryCount ?? 0 } } : {}),
+  };
+}
+
+function checkConflicts(container: Container, changed: HostConfig): void {
+  const { id, hostConfig: has } = container.record;
+  const conflict = (why: string): BerthError => new BerthError("conflict", `Cannot update container ${id}: ${why}`);
+  const options = (what: string, other: string): BerthError =>
+    conflict(`Conflicting options: ${what} cannot be updated as ${other} has already been set`);
+  if (changed.NanoCpus && has.CpuPeriod) throw options("Nano CPUs", "CPU Period");
+  if (changed.NanoCpus && has.CpuQuota) throw options("Nano CPUs", "CPU Quota");
+  if (changed.CpuPeriod && has.NanoCpus) throw options("CPU Period", "NanoCPUs");
+  if (changed.CpuQuota && has.NanoCpus) throw options("CPU Quota", "NanoCPUs");
+  if ((changed.Memory ?? 0) > (has.MemorySwap ?? 0) && !changed.MemorySwap) {
+    throw conflict(
+      "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+    );
+  }
+  const policy = changed.RestartPolicy?.Name ?? "no";
+  if (has.AutoRemove && policy !== "no")
+    throw conflict("Restart policy cannot be updated because AutoRemove is enabled for the container");
 }
 
 function applyToCgroup(container: Container, changed: HostConfig, next: HostConfig): void {
   const { RestartPolicy: _policy, ...limits } = changed;
   if (Object.keys(limits).length === 0) return;
   const path = cgroupOf(container.record);
+  const fileOf = ([controller, file]: Write): string => `${cgroupDir(controller, path)}/${file}`;
   const resources = linuxResources(next, () => undefined);
-  const writes = cgroupMode() === "v2" ? v2Writes(resources) : v1Writes(resources);
-  let pending = writes.filter(([controller, file, value]) => {
-    // A kernel without accounting of swap has no such file: there the limit is of memory alone.
-    return value !== undefined && (!SWAP_FILES.has(file) || existsSync(`${cgroupDir(controller, path)}/${file}`));
-  });
+  if (changed.PidsLimit === 0) resources.pids = { limit: -1 };
+  let pending = cgroupWrites(resources, cgroupMode()).filter(
+    (write) => !OPTIONAL.has(write[1]) || existsSync(fileOf(write)),
+  );
   // Limits bound each other (memory and memory with swap): what is refused in one order is taken in the other.
   for (let round = 0; pending.length > 0; round++) {
-    const failed = pending.filter(
-      ([controller, file, value]) => !tryWrite(`${cgroupDir(controller, path)}/${file}`, value),
-    );
+    const failed = pending.filter((write) => !tryWrite(fileOf(write), write[2]));
     if (failed.length === pending.length || round > 2) {
       const [controller, file, value] = failed[0] ?? ["", "", ""];
-      throw new BerthError(
-        "internal",
-        `Cannot update container ${container.record.id}: ${controller}: ${file} does not take ${value}`,
-      );
+      const why = `${controller}: ${file} does not take ${value}`;
+      throw new BerthError("internal", `Cannot update container ${container.record.id}: ${why}`);
     }
     pending = failed;
   }
 }
 
-type Write = [controller: string, file: string, value: string | undefined];
-
-function v1Writes(r: LinuxResources): Write[] {
-  return [
-    ["memory", "memory.memsw.limit_in_bytes", text(r.memory?.swap)],
-    ["memory", "memory.limit_in_bytes", text(r.memory?.limit)],
-    ["memory", "memory.soft_limit_in_bytes", text(r.memory?.reservation)],
-    ["cpu", "cpu.shares", text(r.cpu?.shares)],
-    ["cpu", "cpu.cfs_period_us", text(r.cpu?.period)],
-    ["cpu", "cpu.cfs_quota_us", text(r.cpu?.quota)],
-    ["cpuset", "cpuset.cpus", text(r.cpu?.cpus)],
-    ["cpuset", "cpuset.mems", text(r.cpu?.mems)],
-    ["pids", "pids.max", limitText(r.pids?.limit)],
-  ];
-}
-
-function v2Writes(r: LinuxResources): Write[] {
-  const { limit, swap, reservation } = r.memory ?? {};
-  const swapOnly = swap === undefined ? undefined : swap < 0 ? -1 : swap - (limit ?? 0);
-  const quota =
-    r.cpu?.quota === undefined ? undefined : `${r.cpu.quota > 0 ? r.cpu.quota : "max"} ${r.cpu.period ?? 100_000}`;
-  // The kernel's scale of weights, 1 to 10000, for shares of 2 to 262144, as OCI runtimes convert it.
-  const shares = r.cpu?.shares;
-  const weight = shares ? String(1 + Math.floor(((shares - 2) * 9999) / 262_142)) : undefined;
-  return [
-    ["memory", "memory.swap.max", limitText(swapOnly)],
-    ["memory", "memory.max", limitText(limit)],
-    ["memory", "memory.low", text(reservation)],
-    ["cpu", "cpu.weight", weight],
-    ["cpu", "cpu.max", quota],
-    ["cpuset", "cpuset.cpus", text(r.cpu?.cpus)],
-    ["cpuset", "cpuset.mems", text(r.cpu?.mems)],
-    ["pids", "pids.max", limitText(r.pids?.limit)],
-  ];
-}
-
-function text(value: number | string | undefined): string | undefined {
-  return value === undefined || value === "" ? undefined : String(value);
-}
-
-function limitText(value: number | undefined): string | undefined {
-  return value === undefined ? undefined : value < 0 ? "max" : String(value);
-}
-
-function tryWrite(path: string, value: string | undefined): boolean {
+function tryWrite(path: string, value: string): boolean {
   try {
-    writeFileSync(path, value ?? "");
+    writeFileSync(path, value);
     return true;
   } catch {
     return false; // Named by the caller, if the other order does not help either.
