@@ -123,8 +123,6 @@ describe("errors", () => {
       ["POST", "/images/a/b/push", "pushing"],
       ["POST", "/networks/create", "creating a network"],
       ["POST", "/auth", "logging in"],
-      ["POST", "/session", "BuildKit"],
-      ["GET", "/containers/x/attach/ws", "WebSocket"],
     ];
     for (const [method, path, word] of absent) {
       const answer = await call(api, method, path);

@@ -8,6 +8,7 @@ import { containerRoutes } from "./router/container.ts";
 import { execRoutes } from "./router/exec.ts";
 import { imageRoutes } from "./router/image.ts";
 import { networkRoutes } from "./router/network.ts";
+import { sessionRoutes } from "./router/session.ts";
 import { systemRoutes } from "./router/system.ts";
 import { volumeRoutes } from "./router/volume.ts";
 import type { ApiRequest, ApiResponse, Handler, Route } from "./types.ts";
@@ -39,6 +40,7 @@ export function createApi(
     ...buildRoutes,
     ...networkRoutes,
     ...volumeRoutes,
+    ...sessionRoutes(),
     ...absentRoutes,
   ]);
   return async (request) => {

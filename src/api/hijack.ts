@@ -3,6 +3,7 @@ import { messageOf } from "../spec/errors.ts";
 import { frame } from "../spec/stdcopy.ts";
 import { HIJACKED } from "./responses.ts";
 import type { ApiResponse, Context, HijackHead } from "./types.ts";
+import { webSocketClient } from "./websocket.ts";
 
 const RAW = "application/vnd.docker.raw-stream";
 const MULTIPLEXED = "application/vnd.docker.multiplexed-stream";
@@ -23,18 +24,20 @@ export function lineInStream(message: string, tty: boolean): Uint8Array {
 /**
  * Runs something that takes the connection over. `run` calls `ready` once the request is known to be good; until then
  * a failure is an ordinary error answer, afterwards a line in the stream. `notTaken` is the answer where `ready` was never
- * called. The connection is ended when `run` is over.
+ * called. The connection is ended when `run` is over. With `webSocket`, its head, the connection is one.
  */
 export async function takeOver(
   { request, version }: Context,
-  options: { headers?: Record<string, string>; notTaken: ApiResponse },
+  options: { headers?: Record<string, string>; notTaken: ApiResponse; webSocket?: HijackHead },
   run: (ready: (tty: boolean) => Duplex) => Promise<void>,
 ): Promise<ApiResponse> {
   let taken: { client: Duplex; tty: boolean } | undefined;
   try {
     await run((tty) => {
       const upgrade = request.headers["upgrade"] !== undefined;
-      taken = { tty, client: request.hijack(headOf(upgrade, streamType(tty, version), options.headers ?? {})) };
+      const head = options.webSocket ?? headOf(upgrade, streamType(tty, version), options.headers ?? {});
+      const socket = request.hijack(head);
+      taken = { tty, client: options.webSocket ? webSocketClient(socket, { tty, version }) : socket };
       return taken.client;
     });
   } catch (error) {

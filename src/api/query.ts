@@ -89,3 +89,10 @@ function parse(value: string, name: string): Record<string, unknown> {
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/** The container or exec instance that the path names. */
+export function idOf({ params }: { params: Record<string, string> }): string {
+  const id = params["id"];
+  if (!id) throw invalid("the path names no container");
+  return id;
+}

@@ -10,6 +10,8 @@ const CTRL: Record<string, number> = { "@": 0, "[": 27, "\\": 28, "]": 29, "^": 
 export interface SpliceOptions {
   stdin: boolean;
   detach?: Uint8Array;
+  /** The end of the client's input is not the process's: it ends the splice instead. */
+  endLeaves?: boolean;
   /** Awaited when the monitor's side has ended, before the client's is: what a client asks next is then known. */
   settled?: Promise<unknown>;
 }
@@ -31,6 +33,7 @@ export async function splice(client: Duplex, monitor: Duplex, options: SpliceOpt
   if (client.destroyed) monitor.destroy();
   client.on("error", () => monitor.destroy()); // A client that has gone is an end as good as any.
   client.on("close", () => monitor.destroy());
+  if (options.stdin && options.endLeaves) client.once("end", () => monitor.destroy());
   if (options.stdin) forwardStdin(client, monitor, options.detach ? { keys: options.detach, leave } : undefined);
   else client.resume();
   monitor.pipe(client, { end: false });

@@ -32,11 +32,9 @@ const NOT_YET: [methods: Method[], paths: string[], what: string][] = [
   [["POST"], ["/commit"], "committing a container to an image"],
   [["POST"], ["/auth"], "logging in to a registry"],
   [["GET"], ["/distribution/*"], "asking a registry about an image"],
-  [["POST"], ["/session", "/grpc"], "BuildKit (set DOCKER_BUILDKIT=0 to build)"],
   [["GET"], ["/containers/:id/changes"], "listing a container's changed files"],
   [["GET"], ["/containers/:id/export"], "exporting a container's files"],
   [["HEAD", "GET", "PUT"], ["/containers/:id/archive"], "copying files into and out of a container"],
-  [["GET"], ["/containers/:id/attach/ws"], "attaching over a WebSocket (use POST /containers/{id}/attach)"],
   [["POST"], ["/networks/create"], "creating a network (user-defined networks are not in this version)"],
   [
     ["POST"],

@@ -3,13 +3,14 @@ import { BerthError, messageOf } from "../../spec/errors.ts";
 import type { CreateBody } from "../backend.ts";
 import { jsonBody } from "../body.ts";
 import { invalid } from "../errors.ts";
-import { lineInStream, streamType, takeOver } from "../hijack.ts";
-import { bool, defined, exactMoment, filters, integer, text } from "../query.ts";
+import { lineInStream, streamType } from "../hijack.ts";
+import { bool, defined, exactMoment, filters, idOf, integer, text } from "../query.ts";
 import { empty, json, stream } from "../responses.ts";
 import { SHAPES } from "../shapes.ts";
 import { jsonLines } from "../stream.ts";
 import type { ApiResponse, Context, Route } from "../types.ts";
 import type { Shape } from "../validate.ts";
+import { attachRoutes } from "./attach.ts";
 import { wait } from "./wait.ts";
 
 /** Routes of containers (specification, tag "Container"). */
@@ -30,7 +31,7 @@ export const containerRoutes: Route[] = [
   ["POST", "/containers/:id/rename", rename],
   ["POST", "/containers/:id/resize", resize],
   ["POST", "/containers/:id/update", update],
-  ["POST", "/containers/:id/attach", attach],
+  ...attachRoutes,
   ["POST", "/containers/:id/wait", wait],
   ["DELETE", "/containers/:id", remove],
 ];
@@ -42,13 +43,6 @@ const CREATE_BODY: Shape = {
     NetworkingConfig: "#NetworkingConfig",
   },
 };
-
-/** The container or exec instance that the path names. */
-export function idOf({ params }: Context): string {
-  const id = params["id"];
-  if (!id) throw invalid("the path names no container");
-  return id;
-}
 
 /** `h` and `w` of a resize; both are required, from 0 to 65535. */
 export function sizeOf(query: URLSearchParams): { rows: number; cols: number } {
@@ -194,21 +188,6 @@ async function update(context: Context): Promise<ApiResponse> {
   // Before 1.40 clients sent 0 for what was not asked for.
   if (context.version < 40) delete changes?.PidsLimit;
   return json(await context.backend.container.update(idOf(context), changes ?? {}));
-}
-
-async function attach(context: Context): Promise<ApiResponse> {
-  const { backend, query } = context;
-  const options = {
-    stdin: bool(query, "stdin"),
-    stdout: bool(query, "stdout"),
-    stderr: bool(query, "stderr"),
-    stream: bool(query, "stream"),
-    logs: bool(query, "logs"),
-    ...defined<{ detachKeys?: string }>({ detachKeys: text(query, "detachKeys") }),
-  };
-  return takeOver(context, { notTaken: empty(200) }, (ready) =>
-    backend.container.attach(idOf(context), options, ready),
-  );
 }
 
 async function remove(context: Context): Promise<ApiResponse> {

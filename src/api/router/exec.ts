@@ -2,10 +2,11 @@ import type { ExecCreateBody } from "../backend.ts";
 import { jsonBody } from "../body.ts";
 import { invalid } from "../errors.ts";
 import { takeOver } from "../hijack.ts";
+import { idOf } from "../query.ts";
 import { empty, json } from "../responses.ts";
 import type { ApiResponse, Context, Route } from "../types.ts";
 import type { Shape } from "../validate.ts";
-import { idOf, sizeOf } from "./container.ts";
+import { sizeOf } from "./container.ts";
 
 /** Routes of exec instances (specification, tag "Exec"). `common` are the headers that every answer carries. */
 export function execRoutes(common: Record<string, string>): Route[] {

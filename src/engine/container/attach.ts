@@ -26,11 +26,18 @@ export async function attachContainer(
   const client = ready(tty);
   emitContainer(ctx.events, container, "attach");
   // Connected before the log is read: then nothing falls between the two.
-  const monitor = options.stream ? connectMonitor(container, client, options) : undefined;
+  const live = options.stream && (options.stdin || options.stdout || options.stderr);
+  const monitor = live ? connectMonitor(container, client, options) : undefined;
   if (options.logs) await writePast(ctx, container, { client, options });
   const stream = await monitor;
   if (!stream) return flush(client);
-  const end = await splice(client, stream, { stdin: takesStdin(container, options), ...(detach ? { detach } : {}) });
+  const { StdinOnce: once, Tty: terminal } = container.record.config;
+  const end = await splice(client, stream, {
+    stdin: takesStdin(container, options),
+    // As with Docker, whose clients rely on it: `echo x | docker attach` returns.
+    endLeaves: once !== true || terminal === true,
+    ...(detach ? { detach } : {}),
+  });
   if (end === "detached") emitContainer(ctx.events, container, "detach");
 }
 
