@@ -219,7 +219,8 @@ describe("parameters", () => {
     const { api } = await withContainer();
     const cases: [string, string, string][] = [
       ["POST", "/containers/c1/resize?h=a&w=1", 'invalid resize height \\"a\\": invalid syntax'],
-      ["POST", "/containers/c1/resize?h=1&w=70000", 'invalid resize width \\"70000\\": value out of range'],
+      ["POST", "/containers/c1/resize?h=1&w=4294967296", 'invalid resize width \\"4294967296\\": value out of range'],
+      ["POST", "/containers/c1/resize?h=-1&w=1", 'invalid resize height \\"-1\\": value out of range'],
       ["POST", "/containers/c1/wait?condition=zz", 'invalid condition: \\"zz\\"'],
       ["POST", "/containers/c1/rename", "Neither old nor new names may be empty"],
       ["GET", "/containers/c1/logs", "Bad parameters: you must choose at least one stream"],

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createConnection, type Socket } from "node:net";
 import { TestDaemon } from "../../src/testing/daemon.ts";
+import { RawClient } from "../../src/testing/raw-client.ts";
 
 let d: TestDaemon;
 beforeAll(async () => {
@@ -18,61 +18,13 @@ const KEY = {
   "Sec-WebSocket-Version": "13",
 };
 
-/** A connection that keeps all that has come, and waits for more. */
-class Raw {
-  bytes = Buffer.alloc(0);
-  ended = false;
-  readonly #socket: Socket;
-  #wake: () => void = () => undefined;
-
-  constructor(line: string, headers: Record<string, string>) {
-    const head = Object.entries(headers).map(([k, v]) => `${k}: ${v}\r\n`);
-    this.#socket = createConnection(d.socket);
-    this.#socket.on("data", (chunk: Buffer) => {
-      this.bytes = Buffer.concat([this.bytes, chunk]);
-      this.#wake();
-    });
-    for (const name of ["end", "error", "close"]) {
-      this.#socket.on(name, () => {
-        this.ended = true;
-        this.#wake();
-      });
-    }
-    this.#socket.write(`${line} HTTP/1.1\r\nHost: d\r\n${head.join("")}\r\n`);
-  }
-
-  send(bytes: Uint8Array): void {
-    this.#socket.write(bytes);
-  }
-
-  destroy(): void {
-    this.#socket.destroy();
-  }
-
-  /** All that came, once `done` is content with it. */
-  async until(done: (text: string) => boolean): Promise<string> {
-    for (;;) {
-      const text = this.bytes.toString("latin1");
-      if (done(text)) return text;
-      if (this.ended) throw new Error(`ended with ${JSON.stringify(text)}`);
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  async whole(): Promise<string> {
-    return this.until(() => this.ended);
-  }
-}
-
 /** A masked frame of at most 125 bytes. */
 function frame(opcode: number, text: string): Buffer {
   const data = Buffer.from(text, "latin1").map((byte, i) => byte ^ (i % 4));
   return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | data.length, 0, 1, 2, 3]), data]);
 }
-async function attach(name: string, query: string, version = "v1.51"): Promise<Raw> {
-  const ws = new Raw(`GET /${version}/containers/${name}/attach/ws?${query}`, KEY);
+async function attach(name: string, query: string, version = "v1.51"): Promise<RawClient> {
+  const ws = new RawClient(d.socket, `GET /${version}/containers/${name}/attach/ws?${query}`, KEY);
   await ws.until((t) => t.includes("\r\n\r\n"));
   return ws;
 }
@@ -134,7 +86,7 @@ test.each([
   ["no key", { ...KEY, "Sec-WebSocket-Key": "" }, "echo", 400, "mismatch challenge/response"],
   ["no container", KEY, "nosuch", 404, "No such container: nosuch"],
 ])("%s is refused before the upgrade", async (_name, headers, container, status, message) => {
-  const raw = new Raw(`GET /v1.51/containers/${container}/attach/ws?stream=1&stdout=1`, headers);
+  const raw = new RawClient(d.socket, `GET /v1.51/containers/${container}/attach/ws?stream=1&stdout=1`, headers);
   const text = await raw.until((t) => t.endsWith("}\n"));
   raw.destroy();
   expect(text).toStartWith(`HTTP/1.1 ${status} `);
@@ -165,18 +117,18 @@ const PING = Buffer.from("0000080600000000000102030405060708", "hex");
 const GOAWAY = Buffer.from("0000080700000000000000000000000000", "hex");
 
 test("a session is an HTTP/2 connection that the engine begins; settings and pings are acknowledged", async () => {
-  const session = new Raw("POST /v1.51/session", H2C);
+  const session = new RawClient(d.socket, "POST /v1.51/session", H2C);
   const head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
   expect(await session.until((t) => t.length >= head.length + PREFACE.length)).toBe(head + PREFACE);
   session.send(SETTINGS);
   for (const byte of PING) session.send(Buffer.from([byte]));
   const acks = "\0\0\0\x04\x01\0\0\0\0\0\0\x08\x06\x01\0\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08";
   expect(await session.until((t) => t.endsWith(acks))).toBe(head + PREFACE + acks);
-  const twice = new Raw("POST /v1.51/session", H2C);
+  const twice = new RawClient(d.socket, "POST /v1.51/session", H2C);
   expect(await twice.whole()).toContain("HTTP/1.1 400 Bad Request\r\n");
   session.send(GOAWAY);
   await session.whole();
-  const again = new Raw("POST /v1.51/session", H2C);
+  const again = new RawClient(d.socket, "POST /v1.51/session", H2C);
   await again.until((t) => t.endsWith(PREFACE));
   again.destroy();
 });
@@ -188,7 +140,7 @@ test.each([
   ["/grpc", "tcp", 500, "protocol tcp not supported"],
   ["/grpc", "h2c", 501, "BuildKit is not implemented by Berth (set DOCKER_BUILDKIT=0 to build)"],
 ])("POST %s with upgrade %p: %i", async (path, upgrade, status, message) => {
-  const raw = new Raw(`POST /v1.51${path}`, upgrade ? { Upgrade: upgrade, Connection: "Upgrade" } : {});
+  const raw = new RawClient(d.socket, `POST /v1.51${path}`, upgrade ? { Upgrade: upgrade, Connection: "Upgrade" } : {});
   const text = await raw.until((t) => t.endsWith("}\n"));
   raw.destroy();
   expect([text.slice(0, 12), text.endsWith(`{"message":"${message}"}\n`)]).toEqual([`HTTP/1.1 ${status}`, true]);

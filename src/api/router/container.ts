@@ -44,6 +44,9 @@ const CREATE_BODY: Shape = {
   },
 };
 
+const MAX_DIMENSION = 2 ** 32 - 1;
+const MAX_TERMINAL = 65_535;
+
 /** `h` and `w` of a resize; both are required, from 0 to 65535. */
 export function sizeOf(query: URLSearchParams): { rows: number; cols: number } {
   return { rows: dimension(query, "h", "height"), cols: dimension(query, "w", "width") };
@@ -197,10 +200,11 @@ async function remove(context: Context): Promise<ApiResponse> {
   return empty();
 }
 
+/** As Docker 32 bits of it are taken; a terminal has 16. */
 function dimension(query: URLSearchParams, name: string, word: string): number {
   const value = query.get(name) ?? "";
   const number = Number(value);
-  if (!/^\d+$/.test(value)) throw invalid(`invalid resize ${word} "${value}": invalid syntax`);
-  if (number > 65535) throw invalid(`invalid resize ${word} "${value}": value out of range`);
-  return number;
+  if (!/^-?\d+$/.test(value)) throw invalid(`invalid resize ${word} "${value}": invalid syntax`);
+  if (number < 0 || number > MAX_DIMENSION) throw invalid(`invalid resize ${word} "${value}": value out of range`);
+  return Math.min(number, MAX_TERMINAL);
 }

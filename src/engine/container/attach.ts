@@ -34,7 +34,7 @@ export async function attachContainer(
   const { StdinOnce: once, Tty: terminal } = container.record.config;
   const end = await splice(client, stream, {
     stdin: takesStdin(container, options),
-    // As with Docker, whose clients rely on it: `echo x | docker attach` returns.
+    // As with Docker: the end of this client's input is not the end of what the container keeps open for others.
     endLeaves: once !== true || terminal === true,
     ...(detach ? { detach } : {}),
   });

@@ -3,6 +3,7 @@ import { BerthError, messageOf } from "../../spec/errors.ts";
 import { hasLabel } from "../../spec/labels.ts";
 import type { Container } from "../container.ts";
 import type { EngineContext } from "../context.ts";
+import type { ContainerRecord } from "../record.ts";
 import { withProtocol } from "./join.ts";
 import { endpoints } from "./networks-view.ts";
 import { shownStatus } from "./status.ts";
@@ -34,7 +35,7 @@ function testFor(ctx: EngineContext, key: string, values: string[]): Test {
     case "id":
       return any((c, v) => c.record.id.startsWith(v));
     case "name":
-      return byName(values);
+      return byPattern(values, ({ name }) => [name, `/${name}`]);
     case "label":
       return (c) => values.every((v) => hasLabel(c.record.config.Labels, v));
     case "status":
@@ -67,7 +68,7 @@ function testFor(ctx: EngineContext, key: string, values: string[]): Test {
         if (!/^(true|false|0|1)$/.test(v)) throw new BerthError("invalid-argument", `invalid filter 'is-task=[${v}]'`);
       return any((_, v) => v === "false" || v === "0");
     case "isolation":
-      return () => true;
+      return byPattern(values, () => ["", "default"]);
     default:
       throw new BerthError("invalid-argument", `invalid filter '${key}'`);
   }
@@ -85,8 +86,8 @@ function check(key: "status" | "health", values: string[], known: string[]): voi
   }
 }
 
-/** A name is a regular expression, matched with and without the slash; one that is none matches nothing. */
-function byName(values: string[]): Test {
+/** Values are regular expressions for any of a container's texts, a name with and without its slash; one that is none matches nothing. */
+function byPattern(values: string[], textsOf: (record: ContainerRecord) => string[]): Test {
   const patterns = values.flatMap((value) => {
     try {
       return [new RegExp(value)];
@@ -94,7 +95,7 @@ function byName(values: string[]): Test {
       return [];
     }
   });
-  return ({ record }) => patterns.some((p) => p.test(record.name) || p.test(`/${record.name}`));
+  return ({ record }) => textsOf(record).some((text) => patterns.some((p) => p.test(text)));
 }
 
 /** The image itself, or one built on it. */

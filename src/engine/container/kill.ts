@@ -7,6 +7,7 @@ import { thawLocked } from "./pause.ts";
 import { endRestarting } from "./schedule.ts";
 
 const SIGKILL = 9;
+const LAST_SIGNAL = 64;
 
 /**
  * Sends a signal to a running container's first process (default SIGKILL). As with Docker, no restart policy starts it again, and a paused one
@@ -34,6 +35,8 @@ function targetOf(
   signal: string | undefined,
 ): { container: Container; number: number } {
   return refusing(reference, () => {
+    if (/^-?\d+$/.test(signal ?? "") && (Number(signal) < 0 || Number(signal) > LAST_SIGNAL))
+      throw new BerthError("invalid-argument", `the linux daemon does not support signal ${signal}`);
     const number = signal ? parseSignal(signal) : SIGKILL;
     return { container: ctx.containers.find(reference), number };
   });

@@ -15,8 +15,7 @@ export async function removeContainer(
   options: { force: boolean; volumes: boolean; link: boolean },
 ): Promise<void> {
   const container = ctx.containers.find(reference);
-  if (options.link)
-    throw new BerthError("invalid-argument", "Conflict, cannot remove the default link name of the container");
+  if (options.link) throw new BerthError("internal", "Conflict, cannot remove the default link name of the container");
   if (container.removing) {
     // A forced removal is content with another one's work; AutoRemove is such another one.
     if (options.force) return void (await container.removed.promise);

@@ -19,11 +19,10 @@ export async function topContainer(
   const args = psArgs.split(/\s+/).filter(Boolean);
   // A word with "=" would name the PID column otherwise and hide other containers' processes behind it.
   if (args.some((a) => /=/.test(a) && /pid/i.test(a)))
-    throw new BerthError("invalid-argument", 'specifying "PID" with a custom title is not supported');
+    throw new BerthError("internal", 'specifying "PID" with a custom title is not supported');
   emitContainer(ctx.events, container, "top");
   const { code, stdout, stderr } = await run(["ps", ...(args.length > 0 ? args : ["-ef"])]);
-  if (code !== 0)
-    throw new BerthError("invalid-argument", `ps: ${stderr.trim().split("\n")[0] ?? `exit code ${code}`}`);
+  if (code !== 0) throw new BerthError("internal", `ps: ${stderr.trim().split("\n")[0] ?? `exit code ${code}`}`);
   return parsePs(stdout, new Set(cgroupProcesses(cgroupOf(container.record))));
 }
 
@@ -32,7 +31,7 @@ export function parsePs(text: string, pids: ReadonlySet<number>): ContainerTopRe
   const [header = "", ...lines] = text.trimEnd().split("\n");
   const titles = header.trim().split(/\s+/);
   const column = titles.indexOf("PID");
-  if (column < 0) throw new BerthError("invalid-argument", "Couldn't find PID field in ps output");
+  if (column < 0) throw new BerthError("internal", "Couldn't find PID field in ps output");
   const rows = lines.map((line) => {
     const words = line.trim().split(/\s+/);
     return [...words.slice(0, titles.length - 1), words.slice(titles.length - 1).join(" ")];

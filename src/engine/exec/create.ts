@@ -6,6 +6,7 @@ import { hostnameOf } from "../container/network-files.ts";
 import { type Container, refuseRestarting, runningOf } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
+import { signal } from "../lock.ts";
 import { parseDetachKeys } from "../splice.ts";
 import { resolveUser } from "../user.ts";
 import type { Exec } from "./state.ts";
@@ -79,5 +80,6 @@ export function execOf(ctx: EngineContext, container: Container, body: ExecCreat
     detachKeys: body.DetachKeys ?? "",
     ...(rows > 0 && cols > 0 ? { consoleSize: { rows, cols } } : {}),
     state: "created",
+    ready: signal(),
   };
 }

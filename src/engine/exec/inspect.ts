@@ -1,5 +1,6 @@
 import { BerthError } from "../../spec/errors.ts";
 import type { EngineContext } from "../context.ts";
+import { untilAborted } from "../lock.ts";
 import { findExec } from "./start.ts";
 
 /** `GET /exec/{id}/json`. */
@@ -27,9 +28,15 @@ export function inspectExec(ctx: EngineContext, id: string): object {
   };
 }
 
-/** Sets the size of a running exec's terminal; without one nothing is to be done. */
+/** Docker's patience with a client that resizes before it starts. */
+const PATIENCE_MS = 10_000;
+
+/** Sets the size of an exec's terminal; without one nothing is to be done. One that does not run yet is waited for, as Docker does. */
 export async function resizeExec(ctx: EngineContext, id: string, size: { rows: number; cols: number }): Promise<void> {
   const exec = findExec(ctx, id);
-  if (!exec.handle || exec.state !== "running") throw new BerthError("conflict", `exec ${id} is not running`);
+  const late = (): BerthError => new BerthError("internal", "timeout waiting for exec session ready");
+  await untilAborted(exec.ready.promise, AbortSignal.timeout(PATIENCE_MS), late);
+  if (!exec.handle || exec.state !== "running")
+    throw new BerthError("not-found", `NotFound: process does not exist ${id}: not found`);
   if (exec.tty) await exec.handle.resize(size.rows, size.cols);
 }

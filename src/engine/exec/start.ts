@@ -116,6 +116,7 @@ export async function runExec(
   } catch (error) {
     throw failed(exec, error);
   }
+  exec.ready.resolve();
   void handle.exited.then((status) => {
     exec.state = "exited";
     exec.exitCode = status.code;
@@ -127,6 +128,7 @@ function failed(exec: Exec, thrown: unknown): BerthError {
   const { error, code } = execFailure(thrown, exec.argv[0] ?? "");
   exec.state = "exited";
   exec.exitCode = code;
+  exec.ready.resolve();
   return error;
 }
 

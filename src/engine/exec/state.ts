@@ -1,5 +1,6 @@
 import type { MonitorHandle } from "../../host/monitor-types.ts";
 import type { ResolvedUser } from "../../runtime/types.ts";
+import type { Signal } from "../lock.ts";
 
 /** One exec, in memory only: it goes with its container's run or with the daemon. */
 export interface Exec {
@@ -17,6 +18,8 @@ export interface Exec {
   detachKeys: string;
   consoleSize?: { rows: number; cols: number };
   state: "created" | "running" | "exited";
+  /** Settles when its process runs, or could not. */
+  readonly ready: Signal<void>;
   exitCode?: number;
   handle?: MonitorHandle;
 }
