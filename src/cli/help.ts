@@ -16,13 +16,12 @@ const TYPE_WORD: Record<FlagSpec["kind"], string> = {
   cpus: "decimal",
 };
 
-/** The block of flags in a help text; empty without flags. */
-export function flagsText(title: string, flags: FlagTable): string {
+/** The listed flags, sorted: `  -a, --all` with its type, and its help with its default. */
+export function flagLines(flags: FlagTable): string[][] {
   const shown = Object.entries(flags)
     .filter(([, spec]) => !spec.hidden && spec.deprecated === undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1));
-  if (shown.length === 0) return "";
-  const lines = shown.map(([name, spec]) => {
+  return shown.map(([name, spec]) => {
     const word = spec.type ?? TYPE_WORD[spec.kind];
     const fallback =
       spec.fallback === undefined || spec.fallback === false || spec.fallback === "" ? "" : spec.fallback;
@@ -30,6 +29,12 @@ export function flagsText(title: string, flags: FlagTable): string {
     const tail = fallback === "" ? "" : ` (default ${quoted})`;
     return [`  ${spec.short ? `-${spec.short},` : "   "} --${name}${word ? ` ${word}` : ""}`, `${spec.help}${tail}`];
   });
+}
+
+/** The block of flags in a help text; empty without flags. */
+export function flagsText(title: string, flags: FlagTable): string {
+  const lines = flagLines(flags);
+  if (lines.length === 0) return "";
   return `\n${title}:\n${alignTable(wrapped(lines), { minWidth: 0 })}`;
 }
 

@@ -1,0 +1,33 @@
+import type { Page, Pages } from "./pages.ts";
+
+const HEAD = `# The command line
+
+Made by \`npm run docs\` from the tables that the parser uses; \`berth COMMAND --help\` says the same. Commands, flags, exit codes
+and output are docker's. Where a command has several names, it stands here under its shortest.
+`;
+
+/** docs/cli.md. */
+export function markdown({ globals, commands, groups }: Pages): string {
+  const flags = `## Flags before the command\n\n${flagTable(globals)}`;
+  const list = groups.map(({ name, summary, members }) => {
+    const links = members.map((m) => `[\`${m.name.split(" ").at(-1)}\`](#${anchor(m.page)})`);
+    return `- \`${name}\`: ${summary.toLowerCase()}. ${links.join(", ")}`;
+  });
+  const sections = commands.map(section);
+  return [HEAD, flags, `## Groups\n\n${list.join("\n")}\n`, "## Commands\n", ...sections].join("\n");
+}
+
+const anchor = (name: string): string => name.replaceAll(" ", "-");
+
+function section({ name, others, summary, usage, flags }: Page): string {
+  const also = others.length > 0 ? `Also \`${others.join("`, `")}\`.\n\n` : "";
+  const line = `    ${name}${usage ? ` ${usage}` : ""}\n`;
+  return `### ${name}\n\n${summary}.\n\n${also}${line}${flags.length > 0 ? `\n${flagTable(flags)}` : ""}`;
+}
+
+function flagTable(flags: readonly string[][]): string {
+  const rows = flags.map(([flag = "", help = ""]) => `| \`${flag}\` | ${escaped(help)} |`);
+  return `| flag | |\n|---|---|\n${rows.join("\n")}\n`;
+}
+
+const escaped = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
