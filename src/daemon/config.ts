@@ -119,7 +119,10 @@ function daemonCommand(): Command {
     .option("--add-runtime <name=path>", "Register a further OCI runtime", collect)
     .option("--cgroup-parent <path>", 'Cgroup of containers that name none (default "berth")')
     .option("--label <list>", "Labels of the daemon", collect)
-    .option("--log-driver <driver>", 'Default log driver: json-file, local or none (default "json-file")')
+    .option(
+      "--log-driver <driver>",
+      'Default log driver: json-file, local, syslog, journald, fluentd, gelf or none (default "json-file")',
+    )
     .option("--log-opt <key=value>", "Default log options", collect)
     .option("--init", "Run an init in each container that does not say otherwise")
     .option("--init-path <file>", "Path of the init (default: Berth's own)")

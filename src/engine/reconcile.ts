@@ -147,7 +147,8 @@ async function settle(ctx: EngineContext, container: Container): Promise<void> {
     announceExit(ctx, container, status);
   }
   if (ctx.runtime.known().includes(id)) await ctx.runtime.cleanup(id);
-  if (sendsAway(record) && existsSync(containerDir(ctx, id))) void startSending(ctx, container);
+  // What was not sent before it ended, or before its server went away.
+  if (sendsAway(record) && existsSync(containerDir(ctx, id))) await startSending(ctx, container);
   const ran = container.record.state.startedAt > 0 || existsSync(`${containerDir(ctx, id)}/hosts`);
   if (record.hostConfig.AutoRemove && ran) await removeLocked(ctx, container, { volumes: true });
 }

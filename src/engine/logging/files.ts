@@ -50,13 +50,15 @@ function logPathOf(ctx: EngineDeps, id: string, type: string): string {
   return `${containerDir(ctx, id)}/${name}`;
 }
 
-/** What `info` says of the logs of containers that ask for nothing. */
-export function logBound(logOpts: Record<string, string>): { text: string; warning?: string } {
-  const size = parseSize(logOpts["max-size"] ?? String(LOG_BYTES));
-  const files = Number(logOpts["max-file"] ?? LOG_FILES);
+/** What `info` says of the logs of containers that name no driver. */
+export function logBound(logDriver: string, logOpts: Record<string, string>): { text: string; warning?: string } {
+  if (logDriver === "none") return { text: "none are kept" };
+  const prefix = isFileDriver(logDriver) ? "" : "cache-";
+  const size = parseSize(logOpts[`${prefix}max-size`] ?? String(LOG_BYTES));
+  const files = Number(logOpts[`${prefix}max-file`] ?? LOG_FILES);
   if (size < 0)
     return { text: "without bound", warning: "WARNING: container logs are not bounded (log-opts: max-size)" };
-  const isPacked = files > 1 && booleanOption(logOpts["compress"], true);
+  const isPacked = files > 1 && booleanOption(logOpts[`${prefix}compress`], true);
   const each = size % 2 ** 20 === 0 ? `${size / 2 ** 20}MiB` : `${size}B`;
   return { text: `at most ${files} files of ${each} each${isPacked ? ", rotated ones compressed" : ""}` };
 }

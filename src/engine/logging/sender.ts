@@ -1,4 +1,4 @@
-import { type FSWatcher, watch } from "node:fs";
+import { watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import { readIfThere, writeAtomic } from "../../host/files.ts";
 import { messageOf } from "../../spec/errors.ts";
@@ -13,6 +13,7 @@ const LAST_RETRY_MS = 10_000;
 /** How long a removal waits for a server that answers. */
 const DRAIN_MS = 5_000;
 
+const POLL_MS = 1_000;
 /** How long its end waits for what is just being sent. */
 const STOP_MS = 500;
 
@@ -37,7 +38,7 @@ export interface SenderOptions {
 export class LogSender {
   readonly #files: LogReader;
   readonly #options: SenderOptions;
-  readonly #watcher: FSWatcher;
+  readonly #watcher: { close(): void };
   readonly #partial = new Map<string, NonNullable<LogMessage["partial"]>>();
   readonly #stop = signal<void>();
   readonly done: Promise<void>;
@@ -55,10 +56,9 @@ export class LogSender {
     if (file > 0) this.#files.seek({ file, offset });
     const name = basename(options.path);
     // Its own position is written to the same folder.
-    this.#watcher = watch(dirname(options.path), { persistent: false }, (_, changed) => {
+    this.#watcher = watchFolder(dirname(options.path), (changed) => {
       if (changed === null || changed.startsWith(name)) this.#wake();
     });
-    this.#watcher.on("error", () => this.#wake());
     this.done = this.#send()
       .catch((error: unknown) => options.warn(`log driver: ${messageOf(error)}`))
       .finally(() => this.#close());
@@ -176,5 +176,18 @@ export class LogSender {
     this.#connection?.close();
     this.#connection = undefined;
     this.#files.close();
+  }
+}
+
+/** Tells of changes in a folder; where the kernel's limit of watches is reached, every second. */
+function watchFolder(path: string, changed: (name: string | null) => void): { close(): void } {
+  try {
+    const watcher = watch(path, { persistent: false }, (_, name) => changed(name));
+    watcher.on("error", () => changed(null));
+    return watcher;
+  } catch {
+    const timer = setInterval(() => changed(null), POLL_MS);
+    timer.unref();
+    return { close: () => clearInterval(timer) };
   }
 }

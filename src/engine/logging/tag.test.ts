@@ -41,13 +41,15 @@ test("a tag is among the file's attributes where one was asked for; names can be
   expect(extraAttributes(RECORD, { labels: "tier" }, (name) => `_${name}`)).toEqual({ _tier: "1" });
 });
 
-test.each<[Record<string, string>, string]>([
-  [{}, "at most 5 files of 20MiB each, rotated ones compressed"],
-  [{ "max-size": "3m", "max-file": "2", compress: "false" }, "at most 2 files of 3MiB each"],
-  [{ "max-size": "10k", "max-file": "1" }, "at most 1 files of 10240B each"],
-  [{ "max-size": "-1" }, "without bound"],
-])("the bound with %j", (options, text) => {
-  const bound = logBound(options);
+test.each<[string, Record<string, string>, string]>([
+  ["json-file", {}, "at most 5 files of 20MiB each, rotated ones compressed"],
+  ["local", { "max-size": "3m", "max-file": "2", compress: "false" }, "at most 2 files of 3MiB each"],
+  ["json-file", { "max-size": "10k", "max-file": "1" }, "at most 1 files of 10240B each"],
+  ["syslog", { "cache-max-size": "1m" }, "at most 5 files of 1MiB each, rotated ones compressed"],
+  ["none", {}, "none are kept"],
+  ["json-file", { "max-size": "-1" }, "without bound"],
+])("the bound of %s with %j", (driver, options, text) => {
+  const bound = logBound(driver, options);
   expect(bound.text).toBe(text);
   expect(bound.warning !== undefined).toBe(options["max-size"] === "-1");
 });

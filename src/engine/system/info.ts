@@ -24,7 +24,7 @@ const FILE_SYSTEMS: Record<number, string> = {
 
 /** `GET /info`. */
 export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
-  const logs = logBound(ctx.config.logOpts);
+  const logs = logBound(ctx.config.logDriver || "json-file", ctx.config.logOpts);
   const warnings = [...ctx.runtime.runtimes().warnings, ...(logs.warning ? [logs.warning] : [])];
   const shown = {
     ID: installationId(ctx),
