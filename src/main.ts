@@ -16,6 +16,7 @@ async function main(argv: string[]): Promise<number> {
 /** `berth worker NAME`: a short-lived child of the daemon for work that should not weigh on it. Not for people. */
 async function worker(name: string | undefined): Promise<number> {
   if (name === "unpack") return (await import("./layer/worker.ts")).runUnpackWorker();
+  if (name === "files") return (await import("./layer/files/worker.ts")).runFilesWorker();
   process.stderr.write(`berth: unknown worker "${name ?? ""}"\n`);
   return 1;
 }

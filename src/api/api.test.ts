@@ -115,9 +115,6 @@ describe("errors", () => {
       expect(answer.text).toContain("This node is not a swarm manager");
     }
     const absent: [string, string, string][] = [
-      ["POST", "/commit", "committing"],
-      ["PUT", "/containers/x/archive", "copying files"],
-      ["GET", "/containers/x/export", "exporting"],
       ["GET", "/images/get", "saving images"],
       ["GET", "/images/a/b/get", "saving images"],
       ["POST", "/images/a/b/push", "pushing"],

@@ -3,6 +3,7 @@ import { API_VERSION } from "../spec/api-version.ts";
 import type { Backend } from "./backend.ts";
 import { errorResponse, failure } from "./errors.ts";
 import { absentRoutes } from "./router/absent.ts";
+import { archiveRoutes } from "./router/archive.ts";
 import { buildRoutes } from "./router/build.ts";
 import { containerRoutes } from "./router/container.ts";
 import { execRoutes } from "./router/exec.ts";
@@ -35,6 +36,7 @@ export function createApi(
   const find = routing([
     ...systemRoutes,
     ...containerRoutes,
+    ...archiveRoutes,
     ...execRoutes(common),
     ...imageRoutes,
     ...buildRoutes,

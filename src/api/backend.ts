@@ -98,6 +98,45 @@ export interface ContainerBackend {
   ): Promise<AsyncIterable<object>>;
 }
 
+/** What `HEAD /containers/{id}/archive` tells of an entry: `mode` as Go's FileMode, `mtime` RFC 3339, `linkTarget` where a link leads inside the root. */
+export interface PathStat {
+  name: string;
+  size: number;
+  mode: number;
+  mtime: string;
+  linkTarget: string;
+}
+
+/** The options of `POST /commit`. `config` counts before the container's own; `changes` are Dockerfile instructions. */
+export interface CommitOptions {
+  repo?: string;
+  tag?: string;
+  comment?: string;
+  author?: string;
+  pause: boolean;
+  changes: string[];
+  config?: ContainerConfig;
+}
+
+/** Routers `archive` and `commit`: a container's files. A tar that is answered has to be read to its end or returned. */
+export interface FilesBackend {
+  stat(id: string, options: { path: string; signal: AbortSignal }): Promise<PathStat>;
+  read(
+    id: string,
+    options: { path: string; signal: AbortSignal },
+  ): Promise<{ stat: PathStat; tar: AsyncIterable<Uint8Array> }>;
+  /** Unpacks into a folder. `keepDirs`: no folder takes the place of something else, nor the reverse. */
+  write(
+    id: string,
+    options: { path: string; keepDirs: boolean; ownByUser: boolean; signal: AbortSignal },
+    tar: AsyncIterable<Uint8Array>,
+  ): Promise<void>;
+  export(id: string, options: { signal: AbortSignal }): Promise<AsyncIterable<Uint8Array>>;
+  /** Null: none. */
+  changes(id: string): Promise<{ Path: string; Kind: 0 | 1 | 2 }[] | null>;
+  commit(id: string, options: CommitOptions): Promise<{ Id: string }>;
+}
+
 /** Body of `POST /containers/{id}/exec`. */
 export interface ExecCreateBody {
   AttachStdin?: boolean;
@@ -217,6 +256,7 @@ export interface SystemBackend {
 /** All routers' backends, wired in `daemon`. */
 export interface Backend {
   container: ContainerBackend;
+  files: FilesBackend;
   exec: ExecBackend;
   image: ImageBackend;
   build: BuildBackend;

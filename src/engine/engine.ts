@@ -1,8 +1,11 @@
-import type { Backend, ContainerBackend, ExecBackend, SystemBackend } from "../api/backend.ts";
+import type { Backend, ContainerBackend, ExecBackend, FilesBackend, SystemBackend } from "../api/backend.ts";
 import { ensurePrivateDir } from "../host/files.ts";
 import { buildBackend } from "./build/builds.ts";
 import { attachContainer } from "./container/attach.ts";
 import { createContainer } from "./container/create.ts";
+import { exportContainer, readPath, statPath, writePath } from "./container/files/archive.ts";
+import { containerChanges } from "./container/files/changes.ts";
+import { commitContainer } from "./container/files/commit.ts";
 import { inspectContainer } from "./container/inspect.ts";
 import { killContainer } from "./container/kill.ts";
 import { listContainers } from "./container/list.ts";
@@ -101,6 +104,7 @@ function isBusy(ctx: EngineContext): boolean {
 function backendOf(ctx: EngineContext): Backend {
   return {
     container: containerBackend(ctx),
+    files: filesBackend(ctx),
     exec: execBackend(ctx),
     image: imageBackend(ctx),
     build: buildBackend(ctx),
@@ -131,6 +135,17 @@ function containerBackend(ctx: EngineContext): ContainerBackend {
     update: async (id, changes) => updateContainer(ctx, id, changes),
     prune: (filters) => pruneContainers(ctx, filters),
     stats: async (id, options) => containerStats(ctx, ctx.containers.find(id), options),
+  };
+}
+
+function filesBackend(ctx: EngineContext): FilesBackend {
+  return {
+    stat: (id, options) => statPath(ctx, id, options),
+    read: (id, options) => readPath(ctx, id, options),
+    write: (id, options, tar) => writePath(ctx, id, options, tar),
+    export: (id, options) => exportContainer(ctx, id, options),
+    changes: (id) => containerChanges(ctx, id),
+    commit: (id, options) => commitContainer(ctx, id, options),
   };
 }
 

@@ -31,6 +31,8 @@ export interface PackOptions {
   subSecond?: boolean;
   /** Told of each regular file once, hard links aside. */
   onFile?: (size: number) => void;
+  /** Says whether a folder's content comes too; one of which it does not comes empty. */
+  enters?: (dev: number, path: string) => boolean;
 }
 
 const OUT = 256 * 1024;
@@ -55,6 +57,20 @@ const TYPES = new Map<number, TarType>([
  */
 export async function* packTree(root: string, options: PackOptions): AsyncGenerator<Buffer, void, void> {
   for (const chunk of new Packing(options).run(root)) {
+    yield chunk;
+    await setImmediate();
+  }
+}
+
+/**
+ * One entry of the open folder `dir` as a tar stream, with all below it where it is a folder ("." names `dir` itself). In the archive it goes
+ * by the name `as`. Otherwise as `packTree`.
+ */
+export async function* packEntry(
+  entry: { dir: number; name: string; as: string },
+  options: PackOptions,
+): AsyncGenerator<Buffer, void, void> {
+  for (const chunk of new Packing(options).one(entry)) {
     yield chunk;
     await setImmediate();
   }
@@ -86,6 +102,12 @@ class Packing {
     }
   }
 
+  *one({ dir, name, as }: { dir: number; name: string; as: string }): Generator<Buffer, void, void> {
+    yield* this.#entry(dir, name, as);
+    yield* this.#put(TAR_END);
+    if (this.#used > 0) yield this.#flush();
+  }
+
   *#dir(fd: number, prefix: string): Generator<Buffer, void, void> {
     const overlay = this.#options.whiteouts === "overlay";
     if (overlay && prefix !== "" && isOpaque(fd)) yield* this.#put(encodeHeader(mark(`${prefix}.wh..wh..opq`)));
@@ -93,17 +115,17 @@ class Packing {
     for (const name of names.sort(compareNames)) {
       // A real file of such a name cannot be said in a layer (OCI image-spec, layer.md, "Whiteouts").
       if (overlay && name.startsWith(".wh.")) continue;
-      yield* this.#entry(fd, name, prefix);
+      yield* this.#entry(fd, name, prefix + name);
     }
   }
 
-  *#entry(dir: number, name: string, prefix: string): Generator<Buffer, void, void> {
-    const path = prefix + name;
+  /** The entry `name` of a folder, under the name `path`. */
+  *#entry(dir: number, name: string, path: string): Generator<Buffer, void, void> {
     const stat = statOrGone(dir, name);
     const type = stat && TYPES.get(stat.mode & S_IF.MT);
     if (!stat || !type) return;
     if (this.#options.whiteouts === "overlay" && isWhiteout(stat)) {
-      yield* this.#put(encodeHeader(mark(`${prefix}.wh.${name}`)));
+      yield* this.#put(encodeHeader(mark(`${path.slice(0, path.length - name.length)}.wh.${name}`)));
       return;
     }
     if (type === "dir" || type === "file") {
@@ -128,8 +150,9 @@ class Packing {
 
   *#subDir(fd: number, path: string): Generator<Buffer, void, void> {
     const stat = fstatat(fd, "", AT.EMPTY_PATH);
-    yield* this.#put(encodeHeader(this.#header({ path: `${path}/`, stat, type: "dir", xattrs: fdXattrs(fd, path) })));
-    yield* this.#dir(fd, `${path}/`);
+    const prefix = path.endsWith("/") ? path : `${path}/`;
+    yield* this.#put(encodeHeader(this.#header({ path: prefix, stat, type: "dir", xattrs: fdXattrs(fd, path) })));
+    if (this.#options.enters?.(stat.dev, prefix) ?? true) yield* this.#dir(fd, prefix);
   }
 
   *#file(fd: number, path: string): Generator<Buffer, void, void> {

@@ -340,7 +340,9 @@ describe("plain archives, as ADD and cp unpack them", () => {
     );
     const asFile: Items = [{ path: "x", body: "now a file" }];
     const asDir: Items = [{ path: "f/", type: "dir" }];
-    expect(await failure(dir.path, asFile, { keepDirs: true })).toMatch("cannot overwrite directory");
+    expect(await failure(dir.path, asFile, { keepDirs: true })).toMatch(
+      'cannot overwrite directory "x" with non-directory "/"',
+    );
     expect(await failure(dir.path, asDir, { keepDirs: true })).toMatch("cannot overwrite non-directory");
     await into(dir.path, await tarOf([...asFile, ...asDir, { path: "d/", type: "dir" }, { path: "d/new" }]), {
       whiteouts: "plain",

@@ -29,6 +29,8 @@ export interface UnpackOptions {
   owner?: { uid: number; gid: number };
   /** Throws `invalid-argument` where a folder would take the place of something else, or the reverse (Docker's `noOverwriteDirNonDir`). */
   keepDirs?: boolean;
+  /** What that error calls the folder that is unpacked into. */
+  called?: string;
 }
 
 /** What was unpacked: entries in the archive, and the bytes of its regular files (holes included). */
@@ -245,7 +247,7 @@ class Unpacking implements AsyncDisposable {
     const [kept, put] = wasDir ? ["directory", "non-directory"] : ["non-directory", "directory"];
     throw new BerthError(
       "invalid-argument",
-      `cannot overwrite ${kept} ${quoted(base)} with ${put} ${quoted(header.path)}`,
+      `cannot overwrite ${kept} ${quoted(cleanPath(header.path) ?? base)} with ${put} ${quoted(this.#options.called ?? `/${this.#prefix}`)}`,
     );
   }
 }

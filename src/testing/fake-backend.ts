@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import type { Backend, ContainerBackend, CreateBody, ExecBackend, ExecCreateBody } from "../api/backend.ts";
 import type { ContainerInspectResponse, ContainerSummary, EventMessage, Volume } from "../spec/engine-api.ts";
 import { BerthError } from "../spec/errors.ts";
+import { fakeFiles } from "./fake-files.ts";
 import { fakeBuild, fakeImages, fakeNetworks } from "./fake-images.ts";
 
 /** A container of the fake: what it would run is "echo back what comes in". */
@@ -44,6 +45,7 @@ export function fakeBackend(): FakeBackend {
   return {
     state,
     container: { ...recorded(state, "container", fakeContainers(state)) },
+    files: { ...recorded(state, "files", fakeFiles()) },
     exec: { ...recorded(state, "exec", fakeExecs(state)) },
     image: { ...recorded(state, "image", fakeImages()) },
     build: { ...recorded(state, "build", fakeBuild()) },

@@ -29,12 +29,8 @@ const SWARM = ["swarm", "nodes", "services", "tasks", "secrets", "configs"];
 const METHODS: Method[] = ["GET", "POST", "DELETE"];
 
 const NOT_YET: [methods: Method[], paths: string[], what: string][] = [
-  [["POST"], ["/commit"], "committing a container to an image"],
   [["POST"], ["/auth"], "logging in to a registry"],
   [["GET"], ["/distribution/*"], "asking a registry about an image"],
-  [["GET"], ["/containers/:id/changes"], "listing a container's changed files"],
-  [["GET"], ["/containers/:id/export"], "exporting a container's files"],
-  [["HEAD", "GET", "PUT"], ["/containers/:id/archive"], "copying files into and out of a container"],
   [["POST"], ["/networks/create"], "creating a network (user-defined networks are not in this version)"],
   [
     ["POST"],

@@ -1,0 +1,98 @@
+import type { CommitOptions } from "../../../api/backend.ts";
+import { applyChanges } from "../../../build/changes.ts";
+import type { ContainerConfig } from "../../../spec/engine-api.ts";
+import { BerthError, fromErrno } from "../../../spec/errors.ts";
+import type { ImageRunConfig } from "../../../spec/oci.ts";
+import { familiarString, parseReference, withDefaultTag } from "../../../spec/reference.ts";
+import type { Container } from "../../container.ts";
+import { containerDir, type EngineContext } from "../../context.ts";
+import { emitContainer } from "../../events.ts";
+import { emitImage } from "../../image/users.ts";
+import { mergeConfig } from "../config.ts";
+
+/**
+ * Makes an image of what a container has written, on top of its own image. The layer is copied, so the container goes on with its own. A kill in
+ * the middle leaves the container as it is, and a layer that the next collection removes.
+ */
+export async function commitContainer(
+  ctx: EngineContext,
+  reference: string,
+  options: CommitOptions,
+): Promise<{ Id: string }> {
+  const container = ctx.containers.find(reference);
+  const name = nameOf(options);
+  const run = runConfig(container.record.config, options);
+  const id = await committed(ctx, container, { ...options, run, ...(name ? { name } : {}) });
+  emitImage(ctx, "create", { id, name: id });
+  if (name) emitImage(ctx, "tag", { id, name });
+  const { comment = "" } = options;
+  emitContainer(ctx.events, container, "commit", { comment, imageID: id, imageRef: name ?? "" });
+  return { Id: id };
+}
+
+async function committed(
+  ctx: EngineContext,
+  container: Container,
+  options: CommitOptions & { run: ImageRunConfig; name?: string },
+): Promise<string> {
+  const { record } = container;
+  await using lease = ctx.leases.acquire();
+  if (record.top) lease.add(record.top);
+  const base = ctx.images.get(record.image);
+  const layer = await ctx.layers
+    .commit(`${containerDir(ctx, record.id)}/upper`, {
+      ...(record.top ? { parent: record.top } : {}),
+      hold: (chain) => lease.add(chain),
+      move: false,
+    })
+    .catch((error: unknown) => {
+      throw fromErrno(error, `committing container ${record.id}`);
+    });
+  const { author, comment } = options;
+  const created = new Date().toISOString();
+  const image = await ctx.images.create(
+    {
+      ...(base ? { parent: base.id } : {}),
+      top: layer.chainId,
+      run: options.run,
+      history: [
+        ...(base?.config.history ?? []),
+        {
+          created,
+          created_by: (record.config.Cmd ?? []).join(" "),
+          ...(author ? { author } : {}),
+          ...(comment ? { comment } : {}),
+        },
+      ],
+      created,
+      ...(author ? { author } : {}),
+      ...(base ? { platform: platformOf(base.config) } : {}),
+    },
+    options.name,
+  );
+  return image.id;
+}
+
+function platformOf(config: { os: string; architecture: string; variant?: string }): {
+  os: string;
+  architecture: string;
+  variant?: string;
+} {
+  const { os, architecture, variant } = config;
+  return { os, architecture, ...(variant ? { variant } : {}) };
+}
+
+function nameOf({ repo, tag }: CommitOptions): string | undefined {
+  if (!repo) return undefined;
+  const reference = parseReference(repo);
+  if (reference.digest || reference.tag) throw new BerthError("invalid-argument", "invalid reference format");
+  if (tag && !/^\w[\w.-]{0,127}$/.test(tag)) throw new BerthError("invalid-argument", "invalid tag format");
+  return familiarString(withDefaultTag(parseReference(tag ? `${repo}:${tag}` : repo)));
+}
+
+/** The client's configuration, or the container's, with the changes, over the container's by the rules of a create. */
+function runConfig(own: ContainerConfig, { config, changes }: CommitOptions): ImageRunConfig {
+  const changed = applyChanges((config ?? own) as ImageRunConfig, changes);
+  const merged = mergeConfig(changed as ContainerConfig, own as ImageRunConfig);
+  return { ...(merged as ImageRunConfig), ...(changed.OnBuild ? { OnBuild: changed.OnBuild } : {}) };
+}
