@@ -9,6 +9,7 @@ async function main(argv: string[]): Promise<number> {
   if (argv[0] === "worker") return worker(argv[1]);
   return runCli(argv, {
     version: VERSION.version,
+    files: () => import("./layer/files/local.ts"),
     startDaemon: async () => (await import("./daemon/autostart.ts")).startDaemon(),
   });
 }

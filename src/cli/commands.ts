@@ -21,6 +21,10 @@ const restart: Loader = () => import("./commands/restart.ts");
 const pause: Loader = () => import("./commands/pause.ts");
 const unpause: Loader = () => import("./commands/unpause.ts");
 const kill: Loader = () => import("./commands/kill.ts");
+const cp: Loader = () => import("./commands/cp.ts");
+const diff: Loader = () => import("./commands/diff.ts");
+const exportFiles: Loader = () => import("./commands/export.ts");
+const commit: Loader = () => import("./commands/commit.ts");
 const rm: Loader = () => import("./commands/rm.ts");
 const ps: Loader = () => import("./commands/ps.ts");
 const logs: Loader = () => import("./commands/logs.ts");
@@ -73,8 +77,12 @@ export const GROUPS: Record<string, Group> = {
     summary: "Manage containers",
     commands: {
       attach,
+      commit,
+      cp,
       create,
+      diff,
       exec,
+      export: exportFiles,
       inspect: () => import("./commands/container-inspect.ts"),
       kill,
       logs,
@@ -188,9 +196,13 @@ export const COMMANDS: Record<string, Loader> = {
   attach,
   bootstrap: () => import("./commands/bootstrap.ts"),
   build,
+  commit,
+  cp,
   create,
+  diff,
   events,
   exec,
+  export: exportFiles,
   history,
   images,
   import: importImage,

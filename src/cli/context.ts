@@ -1,6 +1,16 @@
 import type { EngineClient } from "../client/client.ts";
 import type { CliIo } from "./io.ts";
 
+/** Tar archives of this machine's files. Given from outside: few commands need it, and none at its start. */
+export interface LocalFiles {
+  /** A file or folder, its entries beginning with `as`. */
+  packLocal(path: string, as: string): AsyncIterable<Uint8Array>;
+  /** Unpacks into an existing folder. */
+  unpackLocal(tar: AsyncIterable<Uint8Array>, folder: string): Promise<void>;
+  /** The same archive, names that begin with `from` beginning with `to`. */
+  renameEntries(tar: AsyncIterable<Uint8Array>, from: string, to: string): AsyncIterable<Uint8Array>;
+}
+
 /** Everything a command works with. */
 export interface Context {
   /** The command as it was called, for messages: `berth run`. */
@@ -8,6 +18,7 @@ export interface Context {
   engine: EngineClient;
   io: CliIo;
   env: NodeJS.ProcessEnv;
+  files(): Promise<LocalFiles>;
   /** Version of this program. */
   version: string;
 }
@@ -16,6 +27,7 @@ export interface Context {
 export interface CliOptions {
   /** Starts a daemon on the default socket and resolves when it answers. Only called where nobody named another host. */
   startDaemon?: () => Promise<void>;
+  files?: () => Promise<LocalFiles>;
   /** Shown by `--version` and `version`. */
   version?: string;
   io?: CliIo;

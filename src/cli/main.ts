@@ -173,10 +173,15 @@ function contextFor(name: string, program: Program): Context {
     io: options.io,
     env: options.env ?? process.env,
     version: options.version ?? "dev",
+    files: options.files ?? noFiles,
     engine: engineClient({
       host,
       apiVersion: (options.env ?? process.env)["DOCKER_API_VERSION"] || undefined,
       onUnreachable: globals.host === undefined ? options.startDaemon : undefined,
     }),
   };
+}
+
+async function noFiles(): Promise<never> {
+  throw new BerthError("internal", "this program cannot read or write tar archives");
 }

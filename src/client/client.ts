@@ -1,6 +1,7 @@
 import { ContainerApi } from "./containers.ts";
 import { EngineCore, type EngineOptions } from "./core.ts";
 import { ExecApi } from "./exec.ts";
+import { FileApi } from "./files.ts";
 import { ImageApi } from "./images.ts";
 import { PluginApi } from "./plugins.ts";
 import { NetworkApi, VolumeApi } from "./stores.ts";
@@ -11,6 +12,7 @@ export interface EngineClient {
   core: EngineCore;
   containers: ContainerApi;
   exec: ExecApi;
+  files: FileApi;
   images: ImageApi;
   volumes: VolumeApi;
   networks: NetworkApi;
@@ -25,6 +27,7 @@ export function engineClient(options: EngineOptions): EngineClient {
     core,
     containers: new ContainerApi(core),
     exec: new ExecApi(core),
+    files: new FileApi(core),
     images: new ImageApi(core),
     volumes: new VolumeApi(core),
     networks: new NetworkApi(core),

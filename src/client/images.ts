@@ -47,6 +47,11 @@ export class ImageApi {
     return this.core.json({ method: "DELETE", path: `/images/${segment(name)}`, query });
   }
 
+  /** `POST /commit`: a container becomes an image. */
+  commit(query: Query): Promise<{ Id?: string }> {
+    return this.core.json({ method: "POST", path: "/commit", query });
+  }
+
   prune(filters: Filters): Promise<{ ImagesDeleted?: ImageDeleteResponseItem[] | null; SpaceReclaimed?: number }> {
     return this.core.json({ method: "POST", path: "/images/prune", query: { filters: filterQuery(filters) } });
   }

@@ -5,6 +5,7 @@ import type { ExitStatus, MonitorHandle } from "../host/monitor-types.ts";
 import { messageOf } from "../spec/errors.ts";
 import { cgroupOf } from "./container/cgroup-path.ts";
 import { announceExit, followExit } from "./container/exit.ts";
+import { thawAfterKill } from "./container/files/freeze.ts";
 import { startHealth } from "./container/health.ts";
 import { removeLocked } from "./container/remove-locked.ts";
 import { scheduleRestart } from "./container/schedule.ts";
@@ -37,9 +38,11 @@ export async function reconcile(ctx: EngineContext): Promise<void> {
   removeOrphanFolders(ctx);
   for (const container of ctx.containers.all()) {
     const handle = handles.get(container.record.id);
-    if (handle) takeUp(ctx, container, handle);
-    else await settle(ctx, container);
-    if (handle) await holdVolumes(ctx, container.record);
+    if (handle) {
+      await thawAfterKill(ctx, container);
+      takeUp(ctx, container, handle);
+      await holdVolumes(ctx, container.record);
+    } else await settle(ctx, container);
   }
   await ctx.volumes.releaseOthers();
 }

@@ -29,8 +29,8 @@ export interface UnpackOptions {
   owner?: { uid: number; gid: number };
   /** Throws `invalid-argument` where a folder would take the place of something else, or the reverse (Docker's `noOverwriteDirNonDir`). */
   keepDirs?: boolean;
-  /** What that error calls the folder that is unpacked into. */
-  called?: string;
+  /** What that error calls the folder that is unpacked into; with `inNames` names in it come with it. */
+  called?: { folder: string; inNames: boolean };
 }
 
 /** What was unpacked: entries in the archive, and the bytes of its regular files (holes included). */
@@ -245,9 +245,11 @@ class Unpacking implements AsyncDisposable {
     const wasDir = (old.mode & S_IF.MT) === S_IF.DIR;
     if (wasDir === (header.type === "dir")) return;
     const [kept, put] = wasDir ? ["directory", "non-directory"] : ["non-directory", "directory"];
+    const { folder, inNames } = this.#options.called ?? { folder: `/${this.#prefix}`, inNames: false };
+    const name = cleanPath(header.path) ?? base;
     throw new BerthError(
       "invalid-argument",
-      `cannot overwrite ${kept} ${quoted(cleanPath(header.path) ?? base)} with ${put} ${quoted(this.#options.called ?? `/${this.#prefix}`)}`,
+      `cannot overwrite ${kept} ${quoted(inNames ? `${folder}/${name}` : name)} with ${put} ${quoted(folder)}`,
     );
   }
 }

@@ -83,7 +83,7 @@ async function write(job: FilesJob & { verb: "write" }, root: number, input: Inp
   await unpackTar(decompress(input.rest()), `/proc/self/fd/${target.fd}`, {
     whiteouts: "plain",
     keepDirs,
-    called: path,
+    called: { folder: path, inNames: false },
     ...(owner ? { owner } : {}),
   });
   answer({ type: "ready" });

@@ -9,6 +9,7 @@ import { containerDir, type EngineContext } from "../../context.ts";
 import { emitContainer } from "../../events.ts";
 import { emitImage } from "../../image/users.ts";
 import { mergeConfig } from "../config.ts";
+import { whileFrozen } from "./freeze.ts";
 
 /**
  * Makes an image of what a container has written, on top of its own image. The layer is copied, so the container goes on with its own. A kill in
@@ -22,12 +23,15 @@ export async function commitContainer(
   const container = ctx.containers.find(reference);
   const name = nameOf(options);
   const run = runConfig(container.record.config, options);
-  const id = await committed(ctx, container, { ...options, run, ...(name ? { name } : {}) });
-  emitImage(ctx, "create", { id, name: id });
-  if (name) emitImage(ctx, "tag", { id, name });
-  const { comment = "" } = options;
-  emitContainer(ctx.events, container, "commit", { comment, imageID: id, imageRef: name ?? "" });
-  return { Id: id };
+  const work = async (): Promise<{ Id: string }> => {
+    const id = await committed(ctx, container, { ...options, run, ...(name ? { name } : {}) });
+    emitImage(ctx, "create", { id, name: id });
+    if (name) emitImage(ctx, "tag", { id, name });
+    const { comment = "" } = options;
+    emitContainer(ctx.events, container, "commit", { comment, imageID: id, imageRef: name ?? "" });
+    return { Id: id };
+  };
+  return options.pause ? whileFrozen(ctx, container, work) : work();
 }
 
 async function committed(
