@@ -247,7 +247,10 @@ describe("commit", () => {
       "--format",
       "{{.Action}} {{.Actor.Attributes.imageRef}} {{.Actor.Attributes.imageID}}",
     );
-    const told = lines.split("\n").map((line) => line.trim());
+    const told = lines
+      .split("\n")
+      .map((line) => line.trim())
+      .filter((line) => /^(un)?pause|^commit/.test(line));
     expect(told.slice(0, 3).map((line) => line.split(" ")[0])).toEqual(["pause", "commit", "unpause"]);
     expect(told[1]).toBe(`commit running:1 ${id}`);
     expect(told.filter((line) => line.startsWith("pause"))).toHaveLength(1);
