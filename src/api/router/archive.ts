@@ -1,10 +1,9 @@
 import type { ContainerConfig } from "../../spec/engine-api.ts";
 import { jsonBody } from "../body.ts";
 import { invalid } from "../errors.ts";
-import { bool, defined, text } from "../query.ts";
+import { bool, defined, idOf, text } from "../query.ts";
 import { empty, json, stream } from "../responses.ts";
 import type { ApiResponse, Context, Route } from "../types.ts";
-import { idOf } from "./container.ts";
 
 const TAR = "application/x-tar";
 
