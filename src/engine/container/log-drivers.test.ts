@@ -120,6 +120,36 @@ test("the next daemon goes on where this one was ended: nothing missing, nothing
   await remove(id);
 });
 
+test("gelf and fluentd by a container: text of every kind arrives once, in order", async () => {
+  const script = "printf 'one\\n\\ntwo \\303\\244\\n'; echo err >&2";
+  await using datagrams = await udpServer();
+  const udp = { "gelf-address": `udp://127.0.0.1:${datagrams.port}`, "gelf-compression-type": "none", labels: "tier" };
+  const first = await h.start(["sh", "-c", script], { ...logs("gelf", udp), Labels: { tier: "1" } });
+  await datagrams.until(() => datagrams.received.length === 3);
+  const sent = datagrams.received.map((bytes) => JSON.parse(bytes.toString()) as Record<string, unknown>);
+  const texts = (level: number): unknown[] => sent.filter((m) => m["level"] === level).map((m) => m["short_message"]);
+  expect([texts(6), texts(3)]).toEqual([["one", "two ä"], ["err"]]);
+  expect(sent[0]).toMatchObject({
+    _container_id: first,
+    _tier: "1",
+    _image_name: "busybox",
+    _command: `sh -c ${script}`,
+  });
+  await using stream = await streamServer();
+  const options = { "fluentd-address": `127.0.0.1:${stream.port}`, tag: "app" };
+  const second = await h.start(["sh", "-c", script], logs("fluentd", options));
+  const all = await stream.until((bytes) => bytes.toString().split("container_id").length === 5);
+  for (const text of ["one", "two ä", "err", second]) expect(all.toString()).toContain(text);
+  for (const id of [first, second]) await remove(id);
+});
+
+test("the options of create are checked before anything is made", async () => {
+  const before = readdirSync(`${h.root}/data/containers`);
+  await expect(h.create(["true"], logs("gelf"))).rejects.toThrow("gelf-address is a required parameter");
+  await expect(h.create(["true"], logs("fluentd", { "fluentd-async": "x" }))).rejects.toThrow("strconv.ParseBool");
+  expect(readdirSync(`${h.root}/data/containers`)).toEqual(before);
+});
+
 test("json-file: attributes in every entry; details show them", async () => {
   const options = { labels: "tier", env: "REGION", tag: "{{.Name}}" };
   const body = { ...logs("json-file", options), Labels: { tier: "a b" }, Env: ["REGION=eu"] };
