@@ -104,7 +104,7 @@ async function publish(session: Session, state: StageState): Promise<Image> {
         hint: "FROM scratch needs at least one more instruction",
       });
     }
-    for (const tag of tags) images.tag(state.base, tag);
+    images.tag(state.base, ...tags);
     return images.resolve(state.base);
   }
   const created = state.history.at(-1)?.created ?? new Date().toISOString();
@@ -117,7 +117,8 @@ async function publish(session: Session, state: StageState): Promise<Image> {
     ...(state.author ? { author: state.author } : {}),
     platform: state.platform,
   });
-  for (const tag of tags) images.tag(image.id, tag);
+  // One transaction: a kill leaves all of the tags or none.
+  images.tag(image.id, ...tags);
   return images.resolve(image.id);
 }
 

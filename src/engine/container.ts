@@ -98,9 +98,12 @@ export class ContainerIndex {
     this.#names.delete(name);
   }
 
-  /** A new container, with its record: one transaction. Its name is reserved already. */
-  add(record: ContainerRecord): Container {
-    this.#table.put(record.id, record);
+  /** A new container, with its record: one transaction, with what else `along` writes. Its name is reserved already. */
+  add(record: ContainerRecord, along: () => void = () => undefined): Container {
+    this.#records.transaction(() => {
+      along();
+      this.#table.put(record.id, record);
+    });
     return this.#insert(record);
   }
 

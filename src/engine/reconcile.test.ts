@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { helperPath } from "../host/embedded.ts";
+import { openRecords } from "../store/records.ts";
+import type { Records } from "../store/types.ts";
 import { collect, EngineHarness, never, testClient, textOf } from "../testing/engine-harness.ts";
 import { monitorOf } from "../testing/processes.ts";
+import type { ContainerRecord } from "./record.ts";
 
 let h: EngineHarness;
 beforeAll(async () => {
@@ -178,5 +181,66 @@ test("execs of a killed daemon: one that runs goes on and takes its folder along
   await h.backend.exec.start(end, { detach: true, tty: false }, testClient().ready);
   while (readdirSync(folder).length > 0) await new Promise((done) => setTimeout(done, 5));
   expect(await loops()).toBe(0);
+  await remove(id);
+});
+
+const volumeNames = async (): Promise<string[]> => (await h.backend.volume.list({})).Volumes.map((v) => v.Name);
+
+/** What a killed daemon may have written: the records while no daemon has them. */
+function inRecords(write: (records: Records) => void): void {
+  const records = openRecords(`${h.root}/data/berth.db`);
+  try {
+    write(records);
+  } finally {
+    records.close();
+  }
+}
+
+test.each([true, false])("a removal that was cut off ends as it began, with its volumes: %p", async (volumes) => {
+  const before = await volumeNames();
+  const id = await h.create(["true"], { Volumes: { "/anonymous": {} } });
+  expect(await volumeNames()).toHaveLength(before.length + 1);
+  await h.down();
+  inRecords((records) => {
+    const table = records.table<ContainerRecord>("containers");
+    const record = table.get(id);
+    if (record) table.put(id, { ...record, removeVolumes: volumes });
+  });
+  renameSync(`${h.root}/data/containers/${id}`, `${h.root}/data/tmp/removed-${id}`);
+  await h.up();
+  await expect(h.backend.container.inspect(id, { size: false })).rejects.toThrow("No such container");
+  expect(await volumeNames()).toHaveLength(before.length + (volumes ? 0 : 1));
+});
+
+test("a removal with volumes that failed says nothing of a later one without", async () => {
+  const before = await volumeNames();
+  const id = await h.create(["true"], { Volumes: { "/anonymous": {} } });
+  await h.down();
+  inRecords((records) => {
+    const table = records.table<ContainerRecord>("containers");
+    const record = table.get(id);
+    if (record) table.put(id, { ...record, removeVolumes: true });
+  });
+  await h.up();
+  await h.backend.container.remove(id, { force: false, volumes: false, link: false });
+  expect(await volumeNames()).toHaveLength(before.length + 1);
+});
+
+test("anonymous volumes of a creation that was cut off go, those of a person and of whole containers stay", async () => {
+  const id = await h.create(["true"], { Volumes: { "/anonymous": {} } });
+  await h.backend.volume.create({ Name: "kept" });
+  const before = await volumeNames();
+  await h.down();
+  const half = "0".repeat(64);
+  mkdirSync(`${h.root}/data/volumes/${half}/_data`, { recursive: true });
+  writeFileSync(`${h.root}/data/volumes/${half}/_data/copied`, "from the image");
+  inRecords((records) => {
+    const labels = { "com.docker.volume.anonymous": "" };
+    const createdAt = "2026-01-01T00:00:00Z";
+    records.table("volumes").put(half, { name: half, createdAt, labels, unsettled: true });
+  });
+  await h.up();
+  expect(await volumeNames()).toEqual(before);
+  expect(existsSync(`${h.root}/data/volumes/${half}`)).toBe(false);
   await remove(id);
 });

@@ -35,6 +35,7 @@ export async function reconcile(ctx: EngineContext): Promise<void> {
   ensurePrivateDir(`${ctx.dataRoot}/tmp`);
   await ctx.network.start(new Set(handles.keys()));
   await finishRemovals(ctx);
+  await removeUnsettledVolumes(ctx);
   removeOrphanFolders(ctx);
   for (const container of ctx.containers.all()) {
     const handle = handles.get(container.record.id);
@@ -161,8 +162,14 @@ async function finishRemovals(ctx: EngineContext): Promise<void> {
   for (const container of ctx.containers.all()) {
     if (existsSync(containerDir(ctx, container.record.id))) continue;
     if (container.record.state.status === "running") continue;
-    await removeLocked(ctx, container, { volumes: container.record.hostConfig.AutoRemove === true });
+    const { hostConfig, removeVolumes } = container.record;
+    await removeLocked(ctx, container, { volumes: hostConfig.AutoRemove === true || removeVolumes === true });
   }
+}
+
+/** Anonymous volumes of a creation that did not come to its record. */
+async function removeUnsettledVolumes(ctx: EngineContext): Promise<void> {
+  for (const name of ctx.volumes.unsettled()) await ctx.volumes.remove(name, { force: true, usedBy: [] });
 }
 
 /** A folder without a record: the creation had not got so far. */

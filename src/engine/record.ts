@@ -64,7 +64,8 @@ export interface MountRecord {
  * - between launch and the record of start, with an exit in between: the exit file is newer than the record; the exit is recorded.
  * - between exit and its record: the exit file is still there, since it goes after the record; the exit is handled again.
  * - between freezing or thawing and its record: the kernel tells which of them it is.
- * - in a removal: first the folder is renamed into `tmp`, then the record goes. A record without a folder is a removal to finish.
+ * - in a removal: `removeVolumes` first says whether its anonymous volumes go too, then the folder is renamed into `tmp`, then the record goes. A
+ *   record without a folder is a removal to finish.
  * AutoRemove containers have no record of their start, health and exit: created ─→ (no record) in one step, the rest is in memory and found again as above.
  */
 export interface ContainerRecord {
@@ -85,6 +86,8 @@ export interface ContainerRecord {
   argv: string[];
   mounts: MountRecord[];
   state: StateRecord;
+  /** A removal has begun that takes its anonymous volumes too. */
+  removeVolumes?: boolean;
   /** The health checks of the run that began at `state.startedAt`, or of the last one. */
   health?: HealthRecord;
 }

@@ -93,3 +93,10 @@ test("names outlive a restart", () => {
   expect(idOf("kept:1")).toBe(first());
   expect(store.images.resolve("kept:1").config.config?.User).toBe("0");
 });
+
+test("several names are put on an image all at once, or none of them", () => {
+  store.images.tag(first(), "all:1", "all:2");
+  expect(store.images.resolve("all:2").tags).toEqual(expect.arrayContaining(["all:1", "all:2"]));
+  expect(() => store.images.tag(first(), "none:1", "BAD")).toThrow("must be lowercase");
+  expect(() => store.images.resolve("none:1")).toThrow("No such image: none:1");
+});

@@ -21,7 +21,7 @@ export function openImageStore(deps: ImageStoreDeps): ImageStore {
     list: (options) => listImages(catalog, options),
     inspect: (name) => inspectImage(catalog, name),
     history: (name) => imageHistory(catalog, name),
-    tag: (source, target) => tagImage(catalog, source, target),
+    tag: (source, ...targets) => tagImage(catalog, source, targets),
     remove: (name, options) => removeImage(catalog, name, options),
     load: (archive, options) => loadImages(catalog, archive, options),
     save: (names, options) => saveImages(catalog, names, options),

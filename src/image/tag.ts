@@ -3,11 +3,13 @@ import { parseReference, type Reference, withDefaultTag } from "../spec/referenc
 import type { Catalog } from "./catalog.ts";
 import { resolveImage } from "./resolve.ts";
 
-/** Puts the name `target` on the image `source`; the image that had it before keeps its other names. Refuses names that could be taken for ids. */
-export function tagImage(catalog: Catalog, source: string, target: string): void {
-  const ref = parseNewName(target);
+/** Puts the names on the image `source`, all or none; images that had them before keep their other names. Refuses names that could be taken for ids. */
+export function tagImage(catalog: Catalog, source: string, targets: readonly string[]): void {
+  const refs = targets.map(parseNewName);
   const image = resolveImage(catalog, source);
-  catalog.deps.records.transaction(() => catalog.putName(ref, image.id, Date.now()));
+  catalog.deps.records.transaction(() => {
+    for (const ref of refs) catalog.putName(ref, image.id, Date.now());
+  });
 }
 
 /** A name that may be given to an image: with tag (`latest` by default), without digest, and not like an id. Throws `invalid-argument`. */

@@ -63,7 +63,8 @@ export interface ImageStore {
   list(options: { all: boolean; filters: Filters; users?: ImageUser[] }): ImageSummary[];
   inspect(name: string): ImageInspect;
   history(name: string): ImageHistoryResponseItem[];
-  tag(source: string, target: string): void;
+  /** All names or none. */
+  tag(source: string, ...targets: string[]): void;
   /** Docker's rules: untag first; delete when the last name goes; conflicts name the container. `users` are containers with the image ids they use; layers and blobs that `keep` names stay. */
   remove(
     name: string,

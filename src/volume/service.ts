@@ -29,6 +29,8 @@ interface VolumeRecord {
   labels: Record<string, string>;
   /** What the local driver mounts, as the person gave it. */
   options?: DriverOptions;
+  /** What it is made for is not there yet. */
+  unsettled?: true;
 }
 
 type CreateOptions = Parameters<VolumeService["create"]>[0];
@@ -70,8 +72,22 @@ class Service implements VolumeService {
     const anonymous = generated || options.anonymous === true;
     const labels = { ...options.labels, ...(anonymous ? { [ANONYMOUS_LABEL]: "" } : {}) };
     this.#makeFolder(name);
-    const own = options.options ? { options: options.options } : {};
+    const own = {
+      ...(options.options ? { options: options.options } : {}),
+      ...(options.unsettled ? { unsettled: true as const } : {}),
+    };
     return this.#view(this.#put({ name, createdAt: timestamp(new Date()), labels, ...own }));
+  }
+
+  settle(names: readonly string[]): void {
+    for (const name of names) {
+      const { unsettled, ...record } = this.#find(name);
+      if (unsettled) this.#records.put(name, record);
+    }
+  }
+
+  unsettled(): string[] {
+    return this.#records.entries().flatMap(([name, record]) => (record.unsettled ? [name] : []));
   }
 
   inspect(name: string): Volume {

@@ -9,7 +9,13 @@ export interface VolumeService {
     driver?: string;
     options?: Record<string, string>;
     anonymous?: boolean;
+    /** It is made for something that is not there yet: until `settle` it is among `unsettled`, for start-up to remove. */
+    unsettled?: boolean;
   }): Volume;
+  /** What they were made for is there. Joins the open transaction. */
+  settle(names: readonly string[]): void;
+  /** Names of volumes whose purpose never came to be: a killed daemon was at it. */
+  unsettled(): string[];
   inspect(name: string): Volume;
   list(filters: Filters): Volume[];
   /** Absolute host folder; throws `not-found`. */

@@ -8,7 +8,7 @@ import { checkedPlatform, formatPlatform, hostPlatform, platformMatches } from "
 import { containerDir, type EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { generateName } from "../names.ts";
-import { freshState, type MountRecord } from "../record.ts";
+import { type ContainerRecord, freshState } from "../record.ts";
 import { resolveUser } from "../user.ts";
 import { argvOf, mergeConfig, withoutNulls } from "./config.ts";
 import { fillVolumes } from "./fill.ts";
@@ -18,15 +18,15 @@ import { checkModes } from "./modes.ts";
 import { planMounts } from "./mounts.ts";
 import { checkConfig, checkHostConfig, checkName } from "./validate.ts";
 import { checkIsolation } from "./validate-isolation.ts";
-import { makeVolumes } from "./volumes.ts";
+import { type MadeVolumes, makeVolumes } from "./volumes.ts";
 import { checkEndpoints, withoutEffect } from "./without-effect.ts";
 
 const ID_BYTES = 32;
 const SHORT_ID = 12;
 
 /**
- * Makes a container: one transaction, after its folder and volumes. A kill before that leaves a folder without a record, which start-up
- * removes. Throws `not-found` (image), `conflict` (name), `invalid-argument`, each in Docker's words.
+ * Makes a container: one transaction, after its folder and volumes. A kill before that leaves a folder without a record and volumes that have not
+ * settled; start-up removes both. Throws `not-found` (image), `conflict` (name), `invalid-argument`, each in Docker's words.
  */
 export async function createContainer(
   ctx: EngineContext,
@@ -66,7 +66,7 @@ export async function createContainer(
     config: withHostname(config, id, hostConfig),
     hostConfig,
     argv,
-    mounts: volumes.mounts,
+    volumes,
   });
   undo.move();
   return { Id: id, Warnings: warnings };
@@ -81,19 +81,21 @@ function addRecord(
     config: ContainerConfig;
     hostConfig: HostConfig;
     argv: string[];
-    mounts: MountRecord[];
+    volumes: MadeVolumes;
   },
 ): void {
-  const { image, ...own } = parts;
-  const container = ctx.containers.add({
+  const { image, volumes, ...own } = parts;
+  const record: ContainerRecord = {
     ...own,
+    mounts: volumes.mounts,
     created: Date.now(),
     sequence: ctx.containers.nextSequence(),
     image: image.id,
     imageName: parts.config.Image ?? image.id,
     ...(image.top ? { top: image.top } : {}),
     state: freshState(),
-  });
+  };
+  const container = ctx.containers.add(record, () => ctx.volumes.settle(volumes.anonymous));
   emitContainer(ctx.events, container, "create");
 }
 

@@ -23,6 +23,7 @@ export async function removeLocked(
   await container.cleaned;
   await ctx.logSenders.get(id)?.drain();
   try {
+    tellIntent(ctx, container, options.volumes);
     moveAway(ctx, id);
     if (options.volumes) await removeAnonymousVolumes(ctx, mounts, id);
     for (const exec of container.execs) ctx.execs.delete(exec);
@@ -37,6 +38,14 @@ export async function removeLocked(
   container.nextExit.resolve(result);
   emitContainer(ctx.events, container, "destroy");
   container.removed.resolve(result);
+}
+
+/** A removal that a kill cuts off is finished with its volumes, or without. AutoRemove says so itself. */
+function tellIntent(ctx: EngineContext, container: Container, volumes: boolean): void {
+  const { record } = container;
+  if (record.hostConfig.AutoRemove || (record.removeVolumes ?? false) === volumes) return;
+  if (!record.mounts.some((m) => m.type === "volume")) return;
+  ctx.records.unsynced(() => ctx.containers.save(container, { removeVolumes: volumes }));
 }
 
 function moveAway(ctx: EngineContext, id: string): void {

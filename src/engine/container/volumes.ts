@@ -8,15 +8,21 @@ export interface MadeVolumes {
   mounts: MountRecord[];
   /** Volumes that were empty and take the image's content of their destination. */
   fill: { name: string; path: string; destination: string }[];
+  /** Anonymous ones that were made here: they settle with the container's record. */
+  anonymous: string[];
   undo(): Promise<void>;
 }
 
-/** Makes the volumes that a plan needs. Named ones that exist are used as they are. A crash leaves volumes that `volume prune` finds. */
+/**
+ * Makes the volumes that a plan needs. Named ones that exist are used as they are. A kill leaves new named volumes, as if a person had made them; new anonymous ones are
+ * not settled before the container's record is there, and go at the next start.
+ */
 export async function makeVolumes(ctx: EngineContext, plans: readonly PlannedMount[]): Promise<MadeVolumes> {
   const made: string[] = [];
   const undo = async (): Promise<void> => {
     for (const name of made) await ctx.volumes.remove(name, { force: true, usedBy: [] });
   };
+  const unsettled: string[] = [];
   const mounts: MountRecord[] = [];
   const fill: MadeVolumes["fill"] = [];
   try {
@@ -27,7 +33,9 @@ export async function makeVolumes(ctx: EngineContext, plans: readonly PlannedMou
       }
       const { copy, ...wanted } = volume;
       const isNew = wanted.name === undefined || !exists(ctx, wanted.name);
-      const { Name: name } = ctx.volumes.create({ ...wanted, anonymous: wanted.name === undefined });
+      const anonymous = wanted.name === undefined;
+      const { Name: name } = ctx.volumes.create({ ...wanted, anonymous, unsettled: anonymous });
+      if (anonymous) unsettled.push(name);
       if (isNew) {
         made.push(name);
         ctx.events.emit("volume", "create", { id: name, attributes: { driver: "local" } });
@@ -40,7 +48,7 @@ export async function makeVolumes(ctx: EngineContext, plans: readonly PlannedMou
     await undo();
     throw error;
   }
-  return { mounts, fill, undo };
+  return { mounts, fill, anonymous: unsettled, undo };
 }
 
 /** Names of all containers' volumes → ids of the containers that use them. */
