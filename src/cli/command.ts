@@ -62,7 +62,7 @@ export function command<T extends FlagTable>(spec: CommandSpec<T>): Command {
       const line = parseOrUsage(spec, argv);
       if (line.help) return line.help === "long" ? "help" : "short-help";
       const ctx = context();
-      for (const note of deprecations(spec.flags, line.given)) ctx.io.err(`${note}\n`);
+      for (const note of deprecations(spec.flags, line.given)) ctx.io.out(`${note}\n`);
       checkCount(name, line.args.length, spec.args);
       return spec.run(ctx, line);
     },

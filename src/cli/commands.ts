@@ -6,6 +6,8 @@ export type Loader = () => Promise<{ default: Command }>;
 /** A group such as `berth container`. */
 export interface Group {
   summary: string;
+  /** Behind its name where a word behind it is not known. */
+  usage?: string;
   commands: Record<string, Loader>;
   /** Groups inside it. */
   groups?: Record<string, Group>;
@@ -66,6 +68,7 @@ export const GROUPS: Record<string, Group> = {
   },
   completion: {
     summary: "Generate the autocompletion script for a shell",
+    usage: "COMMAND",
     commands: {
       bash: () => import("./commands/completion-bash.ts"),
       fish: () => import("./commands/completion-fish.ts"),
@@ -180,6 +183,7 @@ export const GROUPS: Record<string, Group> = {
   },
   volume: {
     summary: "Manage volumes",
+    usage: "COMMAND",
     commands: {
       create: () => import("./commands/volume-create.ts"),
       inspect: () => import("./commands/volume-inspect.ts"),

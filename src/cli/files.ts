@@ -5,10 +5,10 @@ import { BerthError, errnoOf } from "../spec/errors.ts";
 import type { Context } from "./context.ts";
 import { ExitError } from "./exit.ts";
 
-/** A file, or standard input for `-`, as a stream. Throws `open x: no such file or directory` before anything is sent. */
+/** A file, or standard input for `-`, as a stream. Throws in Docker's words where there is no file before anything is sent. */
 export function openInput(ctx: Context, path: string): AsyncIterable<Uint8Array> {
   if (path === "-") return ctx.io.stdin();
-  statInput(path);
+  if (statInput(path).isDirectory) throw new BerthError("invalid-argument", `read ${path}: is a directory`);
   return createReadStream(path, { highWaterMark: 256 * 1024 });
 }
 

@@ -80,6 +80,7 @@ const table = (lines: string[][]): string => alignTable(lines, { minWidth: 14, p
 export async function groupHelp(words: readonly string[], group: Group): Promise<string> {
   const name = ["berth", ...words].join(" ");
   const shown = Object.keys(group.commands).filter((command) => !group.hidden?.includes(command));
+  shown.sort();
   const groups = Object.entries(group.groups ?? {}).map(([inner, g]) => [`  ${inner}`, g.summary]);
   return `Usage:  ${name} COMMAND
 

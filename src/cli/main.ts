@@ -97,7 +97,7 @@ async function runGroup(place: Place, name: string, io: Context["io"]): Promise<
     io.err(`${absent}\n`);
     return 1;
   }
-  const more = `${group ? `Usage:  ${name}\n\n` : ""}Run '${name} --help' for more information`;
+  const more = `${place.group ? `Usage:  ${`${name} ${place.group.usage ?? ""}`.trim()}\n\n` : ""}Run '${name} --help' for more information`;
   if (/^-[^-h]/.test(next) || (next.startsWith("--") && !/^--help(=|$)/.test(next))) {
     const what = next.startsWith("--") ? `flag: ${next}` : `shorthand flag: '${next[1]}' in ${next}`;
     io.err(`unknown ${what}\n\n${more}\n`);
@@ -108,7 +108,7 @@ async function runGroup(place: Place, name: string, io: Context["io"]): Promise<
     return 1;
   }
   const help = await import("./help.ts");
-  if (rest.includes("-h")) io.err(SHORT_HELP);
+  if (rest.includes("-h")) io.out(SHORT_HELP);
   const text = await (place.group ? help.groupHelp(words, place.group) : help.programHelp());
   if (group && next === "") io.err(text);
   else io.out(text);
@@ -124,7 +124,7 @@ async function runCommand(load: Loader, line: { name: string; argv: string[] }, 
   try {
     const result = await found.invoke(() => contextFor(line.name, program), line.name, line.argv);
     if (typeof result === "number") return result;
-    if (result === "short-help") io.err(SHORT_HELP);
+    if (result === "short-help") io.out(SHORT_HELP);
     io.out((await import("./help.ts")).commandHelp(line.name, found));
     return 0;
   } catch (error) {

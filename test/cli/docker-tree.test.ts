@@ -70,6 +70,29 @@ test("Berth has every command and every flag of docker's", async () => {
   expect(missing.filter((name) => !stillMissing(name))).toEqual([]);
 });
 
+/** Flags that docker takes and no help of it lists. */
+const UNLISTED: Record<string, string> = {
+  run: "dns-opt net net-alias",
+  create: "dns-opt net net-alias",
+  restart: "time",
+  stop: "time",
+  update: "kernel-memory",
+  "volume create": "name",
+};
+
+test("flags that docker takes without listing them are taken", async () => {
+  for (const [name, flags] of Object.entries(UNLISTED)) {
+    const command = await berthCommand(name.split(" "));
+    if (!command || command === "group") throw new Error(`no command ${name}`);
+    const theirs = await dockerSays([...name.split(" "), "--no-such-flag"]);
+    expect(theirs.stderr).toStartWith("unknown flag: --no-such-flag");
+    for (const flag of flags.split(" ")) {
+      expect([flag, Object.hasOwn(command.flags, flag)]).toEqual([flag, true]);
+      expect((await dockerSays([...name.split(" "), `--${flag}=1`, "--zz"])).stderr).toContain("unknown flag: --zz");
+    }
+  }
+});
+
 /** The words of a program about its own command line, with docker's name; without its note on builders, and one slip of its own. */
 const plain = (text: string): string =>
   text
@@ -78,11 +101,17 @@ const plain = (text: string): string =>
     .replaceAll("SRun ", "Run ");
 
 const BAD_LINES = [[], ["a"], ["a", "b", "c", "d"], ["--no-such-flag"]];
-const ABOUT_USAGE = / requires | accepts |^unknown |^invalid argument|^flag needs/m;
+const ABOUT_USAGE = / requires | accepts |^unknown |unknown command|^invalid argument|^flag needs/m;
 const NOWHERE = "unix:///nonexistent/x.sock";
 
 test("a command line that cannot be understood is refused in docker's words, with its exit code", async () => {
-  const lines = TREE.filter(
+  const groups = TREE.filter((c) => c.group && !stillMissing(nameOf(c.words)));
+  const notThere = groups.flatMap((c) => [
+    [...c.words, "bogus"],
+    [...c.words, "--bogus"],
+    ["help", ...c.words, "bogus"],
+  ]);
+  const unfit = TREE.filter(
     (c) => !c.group && c.words.join(" ") === c.aliases[0] && !stillMissing(nameOf(c.words)),
   ).flatMap((c) => [
     ...BAD_LINES.map((tail) => [...c.words, ...tail]),
@@ -91,6 +120,7 @@ test("a command line that cannot be understood is refused in docker's words, wit
       .filter((f) => c.flags[f]?.type)
       .map((f) => [...c.words, `--${f}`]),
   ]);
+  const lines = [...notThere, ...unfit];
   const differ: unknown[] = [];
   let compared = 0;
   for (const argv of lines) {

@@ -257,6 +257,84 @@ export const READING = {
     version --format {{.Nope}}
     version --format {{.Client.Nope}}
     version --format '{{.Server.Platform}} {{.Server.Experimental}}'`,
+  "other spellings, old flags and flags of Windows": table`
+    container ls
+    container list -a
+    container ps -aq
+    image ls
+    image list -q
+    image ls --no-trunc
+    image rm nosuch
+    image remove nosuch
+    rmi --no-prune nosuch
+    rmi --platform linux/arm64 nosuch
+    container inspect up
+    container logs quick
+    container port up
+    container top second
+    container wait quick
+    container remove nosuch
+    volume list
+    volume remove nosuch
+    network list
+    plugin list
+    run --rm --net none busybox ls /sys/class/net
+    run --rm --net host --dns-opt ndots:3 busybox true
+    run --rm --dns-opt ndots:3 --dns 1.2.3.4 busybox cat /etc/resolv.conf
+    run --rm --isolation default busybox true
+    run --rm --isolation hyperv busybox true
+    run --rm --kernel-memory 64m busybox true
+    run --rm -c 512 busybox true
+    run --rm --cpuset-cpus 0 busybox true
+    run --rm --cpuset 0 busybox true
+    run --rm -itd=false --interactive=false busybox echo hi
+    run --rm=maybe busybox true
+    run -zz busybox
+    create --pull bogus busybox
+    stop --time 1 nosuch
+    restart --time 1 nosuch
+    stop --timeout x nosuch
+    update --kernel-memory 64m nosuch
+    logs --tail=1 --timestamps=false quick
+    history --platform linux/amd64 busybox
+    history --platform bogus/bogus busybox
+    image inspect --platform linux/amd64 busybox
+    image inspect --platform linux/arm64 busybox
+    inspect --size -f {{.SizeRw}} fresh
+    inspect --size=false up
+    volume create --group g vx
+    volume create --scope multi vx
+    build --nope .
+    builder prune --filter bogus
+    volume bogus
+    container ls --bogus
+    system bogus
+    trust key bogus
+    --bogus
+    -Z ps
+    help bogus
+    ps --help=maybe
+    system df x
+    swarmy`,
+  "questions answered with no": table`
+    n| container prune
+    n| image prune
+    n| image prune -a
+    n| image prune -a --filter label=x
+    n| network prune
+    n| network prune --filter until=1h
+    n| volume prune
+    n| volume prune -a
+    n| volume prune --filter label=x --filter label!=y
+    n| system prune
+    n| system prune -a
+    n| system prune --volumes
+    n| system prune -a --volumes --filter label=b --filter label=a
+    n| system prune --filter until=24h --volumes
+    n| builder prune
+    n| builder prune -a
+    | container prune
+    | volume prune`,
   "formats that do not fit": table`
     images --format {{.Nope}}
     images --format {{.ID

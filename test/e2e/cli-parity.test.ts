@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type RunOutcome, run } from "../../src/host/spawn.ts";
-import { TestDaemon } from "../../src/testing/daemon.ts";
+import { DOCKER, TestDaemon } from "../../src/testing/daemon.ts";
 import { READING, table } from "./cli-parity-lines.ts";
 
 // The same command line, by Berth's program and by the unmodified docker, on the same engine: what they print and their exit
@@ -60,9 +60,19 @@ beforeAll(async () => {
 
 afterAll(() => daemon[Symbol.asyncDispose]());
 
-function berth(argv: string[]): Promise<RunOutcome> {
+function berth(argv: string[], input = ""): Promise<RunOutcome> {
   const env = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", DOCKER_API_VERSION: apiVersion };
-  return run([BERTH, "-H", `unix://${daemon.socket}`, ...argv], { env });
+  return run([BERTH, "-H", `unix://${daemon.socket}`, ...argv], { env, input });
+}
+
+function docker(argv: string[], input: string): Promise<RunOutcome> {
+  const env = {
+    PATH: process.env["PATH"] ?? "",
+    HOME: "/nonexistent",
+    DOCKER_CONFIG: "/nonexistent",
+    DOCKER_BUILDKIT: "0",
+  };
+  return run([DOCKER, "-H", `unix://${daemon.socket}`, ...argv], { env, input });
 }
 
 /** `ps -f name='a b'` as words; quotes are ' only. */
@@ -76,6 +86,7 @@ function plain(text: string): string {
     text
       .replaceAll("berth", "docker")
       .replaceAll("Berth", "Docker")
+      .replace(/^DEPRECATED: The legacy builder[\s\S]*?\n\n/, "")
       // A slip of docker's own.
       .replaceAll("SRun '", "Run '")
       .replace(/Less than a second|About a minute|\d+ (seconds?|minutes?)/g, "<time>")
@@ -107,8 +118,8 @@ async function same(lines: string[]): Promise<void> {
   for (let at = 0; at < lines.length; at += AT_ONCE) {
     await Promise.all(
       lines.slice(at, at + AT_ONCE).map(async (line) => {
-        const argv = words(line);
-        const [ours, theirs] = [await berth(argv), await daemon.docker(...argv)];
+        const [, input = "", rest = ""] = /^(?:(\w*)\| )?(.*)$/.exec(line) ?? [];
+        const [ours, theirs] = [await berth(words(rest), input), await docker(words(rest), input)];
         expect(shown(line, ours)).toEqual(shown(line, theirs));
       }),
     );

@@ -16,7 +16,7 @@ export default command({
   },
   async run(ctx, { flags }) {
     const warning = `WARNING! This will remove all ${flags.all ? "" : "dangling "}build cache.`;
-    if (!(await confirm(ctx, warning, flags.force))) return 0;
+    if (!(await confirm(ctx, "", flags.force, `${warning} Are you sure you want to continue?`))) return 0;
     const { SpaceReclaimed = 0 } = await ctx.engine.system.pruneBuild({
       all: flags.all,
       filters: parseFilters(flags.filter),

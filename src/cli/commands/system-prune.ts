@@ -1,6 +1,8 @@
+import type { Filters } from "../../client/containers.ts";
 import { isKind } from "../../spec/errors.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
+import { ExitError } from "../exit.ts";
 import { parseFilters } from "../filters.ts";
 import { humanSize } from "../format/units.ts";
 import { confirm, removedImages } from "../prune.ts";
@@ -18,7 +20,10 @@ export default command({
   },
   async run(ctx, { flags }) {
     const filters = parseFilters(flags.filter);
-    if (!(await confirm(ctx, warningText(flags), flags.force))) return 0;
+    if (flags.volumes && filters["until"]) {
+      throw new ExitError(1, 'ERROR: The "until" filter is not supported with "--volumes"');
+    }
+    if (!(await confirm(ctx, warningText(flags, filters), flags.force))) return 0;
     const { engine } = ctx;
     const containers = await engine.containers.prune(filters);
     section(ctx, "Deleted Containers", containers.ContainersDeleted ?? []);
@@ -39,7 +44,7 @@ export default command({
   },
 });
 
-function warningText(flags: { all: boolean; volumes: boolean }): string {
+function warningText(flags: { all: boolean; volumes: boolean }, filters: Filters): string {
   const what = [
     "all stopped containers",
     "all networks not used by at least one container",
@@ -47,7 +52,10 @@ function warningText(flags: { all: boolean; volumes: boolean }): string {
     flags.all ? "all images without at least one container associated to them" : "all dangling images",
     flags.all ? "all build cache" : "unused build cache",
   ];
-  return `WARNING! This will remove:\n${what.map((w) => `  - ${w}\n`).join("")}`;
+  const list = (lines: readonly string[]): string => lines.map((line) => `  - ${line}\n`).join("");
+  const only = Object.entries(filters).flatMap(([key, values]) => values.map((value) => `${key}=${value}`));
+  const chosen = only.length > 0 ? `\n  Items to be pruned will be filtered with:\n${list(only.sort())}` : "";
+  return `WARNING! This will remove:\n${list(what)}${chosen}`;
 }
 
 function section(ctx: Context, title: string, lines: readonly string[]): void {
