@@ -19,6 +19,7 @@ beforeAll(async () => {
   apiVersion = (await daemon.docker("version", "--format", "{{.Client.APIVersion}}")).stdout.trim();
   for (const argv of [
     ["volume", "create", "--label", "tier=db", "vol1"],
+    ["volume", "create", "vol10"],
     ["volume", "create", "vol2"],
     [
       "run",

@@ -2,6 +2,7 @@ import type { Network } from "../../spec/engine-api.ts";
 import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
 import { type Listing, printListing } from "../format/listing.ts";
+import { naturalOrder } from "../format/natural.ts";
 import { shortId } from "../format/text.ts";
 import { goTimeOf } from "../format/time.ts";
 import { Row } from "../template/values.ts";
@@ -19,7 +20,7 @@ export default command({
   },
   async run(ctx, { flags }) {
     const networks = await ctx.engine.networks.list(parseFilters(flags.filter));
-    const sorted = [...networks].sort((a, b) => ((a.Name ?? "") < (b.Name ?? "") ? -1 : 1));
+    const sorted = [...networks].sort((a, b) => naturalOrder(a.Name ?? "", b.Name ?? ""));
     const listing = networkListing(!flags["no-trunc"]);
     await printListing(ctx, listing, sorted, { format: flags.format, quiet: flags.quiet ? "ID" : undefined });
     return 0;

@@ -1,6 +1,7 @@
 import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
 import { printListing } from "../format/listing.ts";
+import { naturalOrder } from "../format/natural.ts";
 import { pluginListing } from "../format/plugins.ts";
 
 /** `berth plugin ls`. */
@@ -16,7 +17,7 @@ export default command({
   },
   async run(ctx, { flags }) {
     const plugins = (await ctx.engine.plugins.list(parseFilters(flags.filter))) ?? [];
-    const sorted = [...plugins].sort((a, b) => (a.Name < b.Name ? -1 : 1));
+    const sorted = [...plugins].sort((a, b) => naturalOrder(a.Name, b.Name));
     const listing = pluginListing(!flags["no-trunc"]);
     await printListing(ctx, listing, sorted, { format: flags.format, quiet: flags.quiet ? "ID" : undefined });
     return 0;

@@ -1,6 +1,7 @@
 import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
 import { printListing } from "../format/listing.ts";
+import { naturalOrder } from "../format/natural.ts";
 import { VOLUME_LISTING } from "../format/volumes.ts";
 
 /** `berth volume ls`. */
@@ -16,7 +17,7 @@ export default command({
   },
   async run(ctx, { flags }) {
     const { Volumes } = await ctx.engine.volumes.list(parseFilters(flags.filter));
-    const sorted = [...(Volumes ?? [])].sort((a, b) => (a.Name < b.Name ? -1 : 1));
+    const sorted = [...(Volumes ?? [])].sort((a, b) => naturalOrder(a.Name, b.Name));
     await printListing(ctx, VOLUME_LISTING, sorted, { format: flags.format, quiet: flags.quiet ? "Name" : undefined });
     return 0;
   },

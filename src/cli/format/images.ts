@@ -84,7 +84,7 @@ function imageRow({ image, repository, tag, digest }: ImageLine, id: string): Ro
       Size: humanSizeShort(image.Size),
       Containers: known(image.Containers) ? String(image.Containers) : "N/A",
       VirtualSize: humanSize(image.Size),
-      SharedSize: known(image.SharedSize) ? humanSizeShort(image.SharedSize) : "N/A",
+      SharedSize: known(image.SharedSize) ? humanSize(image.SharedSize) : "N/A",
       UniqueSize: unique ? humanSize(image.Size - image.SharedSize) : "N/A",
     },
     { type: "*formatter.imageContext" },
