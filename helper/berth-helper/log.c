@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Of a fraction of a second. */
+#define DIGITS 9
 /* A longer line is logged in pieces of this size, only the last of which ends in a newline (Docker's copier). */
 #define PIECE 16384
 #define BATCH 32768
@@ -106,6 +108,13 @@ static int sequence(const unsigned char *p, const unsigned char *end)
 	return more + 1;
 }
 
+/* Bits of the ASCII characters that stand for themselves in JSON as Docker writes it: all but controls and " & < > \\ */
+static bool is_plain(unsigned char c)
+{
+	static const uint32_t bits[8] = { 0, ~(1u << 2 | 1u << 6 | 1u << 28 | 1u << 30), ~(1u << 28), ~0u };
+	return bits[c >> 5] >> (c & 31) & 1;
+}
+
 /*
  * JSON text in the way of Docker's encoder: HTML-sensitive bytes and the line separators escaped too. A byte that is no UTF-8 becomes U+FFFD, or,
  * in a raw log, the lone surrogate U+DC00 + byte, which no text has.
@@ -114,6 +123,13 @@ static char *escape(char *out, const unsigned char *p, const unsigned char *end)
 {
 	static const char hex[] = "0123456789abcdef";
 	while (p < end) {
+		const unsigned char *run = p;
+		while (p < end && is_plain(*p))
+			p++;
+		memcpy(out, run, p - run);
+		out += p - run;
+		if (p == end)
+			break;
 		unsigned char c = *p;
 		if (c >= 0x80) {
 			int n = sequence(p, end);
@@ -130,9 +146,7 @@ static char *escape(char *out, const unsigned char *p, const unsigned char *end)
 			continue;
 		}
 		p++;
-		if (c >= 0x20 && c != '\\' && c != '"' && c != '<' && c != '>' && c != '&') {
-			*out++ = c;
-		} else if (c == '\\' || c == '"') {
+		if (c == '\\' || c == '"') {
 			*out++ = '\\';
 			*out++ = c;
 		} else if (c == '\n' || c == '\r') {
@@ -173,7 +187,11 @@ static char *put_time(char *out)
 	}
 	out = put(out, seconds);
 	if (t.tv_nsec) {
-		out += sprintf(out, ".%09ld", t.tv_nsec);
+		long left = t.tv_nsec;
+		*out = '.';
+		for (int i = DIGITS; i > 0; i--, left /= 10)
+			out[i] = '0' + left % 10;
+		out += 1 + DIGITS;
 		while (out[-1] == '0')
 			out--;
 	}
