@@ -38,6 +38,8 @@ export interface DaemonConfig {
   logOpts: Record<string, string>;
   init: boolean;
   initPath?: string;
+  /** Where specifications of CDI devices are; undefined: the usual folders. */
+  cdiDirs?: string[];
   dns: string[];
   dnsSearch: string[];
   dnsOpts: string[];
@@ -73,6 +75,7 @@ const KEYS: Record<string, string> = {
   "log-opts": "logOpt",
   init: "init",
   "init-path": "initPath",
+  "cdi-spec-dirs": "cdiSpecDir",
   dns: "dns",
   "dns-search": "dnsSearch",
   "dns-opts": "dnsOpt",
@@ -126,6 +129,7 @@ function daemonCommand(): Command {
     .option("--log-opt <key=value>", "Default log options", collect)
     .option("--init", "Run an init in each container that does not say otherwise")
     .option("--init-path <file>", "Path of the init (default: Berth's own)")
+    .option("--cdi-spec-dir <dir>", "Folder with specifications of CDI devices", collect)
     .option("--dns <list>", "DNS servers for containers", collect)
     .option("--dns-search <list>", "DNS search domains for containers", collect)
     .option("--dns-opt <list>", "DNS options for containers", collect)
@@ -213,6 +217,7 @@ function toConfig(s: Settings): DaemonConfig {
   const hosts = list(s, "host");
   const bip = text(s, "bip");
   const initPath = text(s, "initPath");
+  const cdiDirs = list(s, "cdiSpecDir");
   const pidfile = text(s, "pidfile");
   const defaultRuntime = text(s, "defaultRuntime");
   const mtu = bytes(s, "mtu");
@@ -232,6 +237,7 @@ function toConfig(s: Settings): DaemonConfig {
     ...logging(s),
     init: flag(s, "init"),
     ...(initPath ? { initPath } : {}),
+    ...(cdiDirs.length > 0 ? { cdiDirs } : {}),
     dns: addresses(s, "dns"),
     dnsSearch: list(s, "dnsSearch"),
     dnsOpts: list(s, "dnsOpt"),

@@ -44,7 +44,8 @@ export async function openServices(
   const { dataRoot, execRoot, cgroupParent } = config;
   const runtimes = findRuntimes(config.runtimes, config.defaultRuntime);
   for (const line of runtimes.warnings) log("warn", line);
-  const runtime = openRuntimeService({ execRoot, helper, runtimes, cgroupParent });
+  const cdi = config.cdiDirs ? { cdiDirs: config.cdiDirs } : {};
+  const runtime = openRuntimeService({ execRoot, helper, runtimes, cgroupParent, ...cdi });
   const parts = { records, blobs, leases, layers, images, network, volumes, runtime, build };
   const engine = await openEngine({
     ...parts,

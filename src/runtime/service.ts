@@ -23,6 +23,8 @@ export interface RuntimeOptions {
   runtimes: RuntimeTable;
   /** Cgroup below which containers go that name no parent, e.g. `berth`. */
   cgroupParent: string;
+  /** Where specifications of CDI devices are; default: CDI_DIRS. */
+  cdiDirs?: readonly string[];
 }
 
 /** The shim that dockerd runs its containers with: the default runtime. */
@@ -35,7 +37,11 @@ interface Context extends RuntimeOptions {
 
 /** Opens the runtime service. State of containers that a former daemon launched is found below `execRoot`. */
 export function openRuntimeService(options: RuntimeOptions): RuntimeService {
-  const context: Context = { ...options, facts: hostFacts(options.cgroupParent), filters: new SeccompFilters() };
+  const context: Context = {
+    ...options,
+    facts: hostFacts(options.cgroupParent, options.cdiDirs),
+    filters: new SeccompFilters(),
+  };
   ensurePrivateDir(join(options.execRoot, "containers"));
   sweepSharedMemory(options.execRoot);
   return {
@@ -52,6 +58,7 @@ export function openRuntimeService(options: RuntimeOptions): RuntimeService {
       default: options.runtimes.default,
       all: options.runtimes.all,
       warnings: options.runtimes.warnings,
+      cdiDirs: context.facts.cdiDirs,
     }),
     checkRuntime: (name) => void binaryOf(context, name),
   };

@@ -15,6 +15,7 @@ const FACTS: HostFacts = {
   limits: { hard: new Map([["nofile", 1000]]), canRaise: false },
   seccomp: true,
   apparmor: false,
+  cdiDirs: [],
   cgroupParent: "berth",
   oomScoreAdj: 0,
 };

@@ -3,6 +3,7 @@ import { BerthError } from "../spec/errors.ts";
 import { hostPlatform } from "../spec/platform.ts";
 import type { Linux, Process, RuntimeSpec, Seccomp } from "../spec/runtime-spec.ts";
 import { capabilitySet } from "./capabilities.ts";
+import { type CdiEdits, cdiEdits } from "./cdi.ts";
 import { deviceNumbers, deviceSetup } from "./devices.ts";
 import { type OwnLimits, rlimits } from "./limits.ts";
 import { maskedPaths, mergeMounts, readonlyPaths, systemMounts } from "./mounts.ts";
@@ -21,10 +22,14 @@ export interface HostFacts {
   cgroupParent: string;
   /** The engine's own oom_score_adj: lower ones need CAP_SYS_RESOURCE. */
   oomScoreAdj: number;
+  /** Where specifications of CDI devices are. */
+  cdiDirs: readonly string[];
 }
 
 /** The bundle's config.json for a container (OCI runtime-spec 1.2, config.md). `shm` is a folder that it has as /dev/shm; undefined: a tmpfs of its own. */
-export function containerSpec(request: LaunchRequest, facts: HostFacts, shm?: string): RuntimeSpec {
+export function containerSpec(asked: LaunchRequest, facts: HostFacts, shm?: string): RuntimeSpec {
+  const cdi = cdiEdits(asked.hostConfig.DeviceRequests ?? [], facts.cdiDirs);
+  const request = withEdits(asked, cdi);
   const host = request.hostConfig;
   const capabilities = capabilitiesOf(host, host.Privileged === true, facts);
   const sharesUts = host.UTSMode === "host";
@@ -36,8 +41,28 @@ export function containerSpec(request: LaunchRequest, facts: HostFacts, shm?: st
     ...(!sharesUts && request.config.Domainname ? { domainname: request.config.Domainname } : {}),
     mounts: mergeMounts(systemMounts(host, shm), request.mounts),
     ...(host.Annotations ? { annotations: host.Annotations } : {}),
-    linux: linuxOf(request, capabilities, facts),
+    ...(Object.keys(cdi.hooks).length > 0 ? { hooks: cdi.hooks } : {}),
+    linux: withDevices(linuxOf(request, capabilities, facts), cdi),
   };
+}
+
+/** Variables of devices replace those of the same name. */
+function withEdits(request: LaunchRequest, cdi: CdiEdits): LaunchRequest {
+  const nameOf = (word: string): string => word.split("=", 1)[0] ?? "";
+  const names = new Set(cdi.env.map(nameOf));
+  const { user } = request;
+  return {
+    ...request,
+    env: [...request.env.filter((word) => !names.has(nameOf(word))), ...cdi.env],
+    mounts: [...request.mounts, ...cdi.mounts],
+    user: { ...user, additionalGids: [...new Set([...user.additionalGids, ...cdi.gids])] },
+  };
+}
+
+function withDevices(linux: Linux, { devices, rules }: CdiEdits): Linux {
+  const allowed = linux.resources?.devices ?? [];
+  const resources = { ...linux.resources, devices: [...allowed, ...rules] };
+  return { ...linux, devices: [...(linux.devices ?? []), ...devices], resources };
 }
 
 /** process.json of an exec (config.md, "process"). */

@@ -68,8 +68,13 @@ export interface RuntimeService {
   cleanup(containerId: string): Promise<void>;
   /** Ids that have a state folder. */
   known(): string[];
-  /** Registered runtimes for `info`: name → path. */
-  runtimes(): { default: string; all: Record<string, { path: string }>; warnings: string[] };
+  /** For `info`: registered runtimes, name → path, and where CDI devices are looked for. */
+  runtimes(): {
+    default: string;
+    all: Record<string, { path: string }>;
+    warnings: string[];
+    cdiDirs: readonly string[];
+  };
   /** Throws `invalid-argument` for an unknown runtime name. */
   checkRuntime(name: string): void;
 }

@@ -7,8 +7,17 @@ export interface RuntimeSpec {
   domainname?: string;
   mounts: Mount[];
   annotations?: Record<string, string>;
+  hooks?: Hooks;
   linux: Linux;
 }
+
+/** config.md, "POSIX-platform Hooks". Paths are the host's. */
+export type Hooks = Partial<
+  Record<
+    "prestart" | "createRuntime" | "createContainer" | "startContainer" | "poststart" | "poststop",
+    { path: string; args?: string[]; env?: string[]; timeout?: number }[]
+  >
+>;
 
 /** config.md, "process". */
 export interface Process {

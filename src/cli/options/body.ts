@@ -6,6 +6,7 @@ import type { FlagValues } from "../flags.ts";
 import { goErrno } from "../format/text.ts";
 import { environment, labels, pairs } from "./env.ts";
 import type { CONTAINER_FLAGS } from "./flags.ts";
+import { cdiRequests, gpuRequest, isCdiDevice } from "./gpus.ts";
 import { parseMount, tmpfsOptions, volumeOptions } from "./mounts.ts";
 import { networkOptions } from "./networks.ts";
 import { portOptions } from "./ports.ts";
@@ -49,9 +50,6 @@ export function createBody(input: BodyInput): CreateBody {
 }
 
 function checkConflicts({ flags, given }: BodyInput): void {
-  if (given.has("gpus")) {
-    throw new BerthError("not-implemented", "--gpus is not supported", { hint: "give a device with --device" });
-  }
   if (flags["use-api-socket"]) throw new BerthError("not-implemented", "--use-api-socket is not supported");
   if (flags.rm && given.has("restart") && flags.restart !== "no" && flags.restart !== "") {
     throw invalid("conflicting options: cannot specify both --restart and --rm");
@@ -178,7 +176,8 @@ function hostConfig({ flags, given }: BodyInput): HostConfig {
     CapDrop: capabilities(flags["cap-drop"]),
     ...(flags.cgroupns === "host" || flags.cgroupns === "private" ? { CgroupnsMode: flags.cgroupns } : {}),
     CgroupParent: flags["cgroup-parent"],
-    Devices: flags.device.map(device),
+    Devices: flags.device.filter((text) => !isCdiDevice(text)).map(device),
+    DeviceRequests: [...flags.gpus.map(gpuRequest), ...cdiRequests(flags.device)],
     DeviceCgroupRules: flags["device-cgroup-rule"].map(deviceRule),
     Dns: flags.dns.map(dnsServer),
     DnsOptions: [...flags["dns-option"], ...flags["dns-opt"]],

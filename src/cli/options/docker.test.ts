@@ -103,8 +103,6 @@ const ON_PURPOSE: [string[], object | string][] = [
     ["--mount", "type=bind,src=/a,dst=/b,bind-propagation=weird"],
     `invalid argument "type=bind,src=/a,dst=/b,bind-propagation=weird" for "--mount" flag: invalid propagation: weird`,
   ],
-  // CDI devices are not supported.
-  [["--device", "vendor.com/class=name"], "vendor.com/class=name is not an absolute path"],
   [["--cap-add", " a "], { HostConfig: { ...PLAIN.HostConfig, CapAdd: ["CAP_A"] } }],
   [["--cpus", "0x10"], `invalid argument "0x10" for "--cpus" flag: failed to parse 0x10 as a rational number`],
 ];

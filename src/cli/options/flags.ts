@@ -28,7 +28,7 @@ export const CONTAINER_FLAGS = {
   env: { kind: "list", short: "e", help: "Set a variable, or pass one of this shell's on" },
   "env-file": { kind: "list", help: "Read variables from a file" },
   expose: { kind: "list", help: "Expose a port or a range" },
-  gpus: { kind: "string", type: "gpu-request", help: "Not supported" },
+  gpus: { kind: "list", type: "gpu-request", help: "GPUs to add, by their CDI devices ('all' for all of them)" },
   "group-add": { kind: "list", help: "Join another group" },
   "health-cmd": { kind: "string", help: "Command that checks health" },
   "health-interval": { kind: "duration", help: "Time between checks" },

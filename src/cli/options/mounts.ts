@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { Mount, MountType } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { parseSize } from "../format/units.ts";
+import { csvFields } from "./csv.ts";
 
 const invalid = (message: string): BerthError => new BerthError("invalid-argument", message);
 const inFlag = (text: string, why: string): BerthError =>
@@ -47,7 +48,7 @@ const BARE = new Set(["readonly", "ro", "volume-nocopy", "bind-nonrecursive"]);
 /** `--mount type=…,src=…,dst=…` (docker's CSV form). Throws in Docker's words. */
 export function parseMount(text: string): Mount {
   const mount: Mount = { Type: "volume" };
-  for (const field of csv(text)) {
+  for (const field of csvFields(text, (why) => inFlag(text, why))) {
     const equals = field.indexOf("=");
     const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
     if (equals < 0 && !BARE.has(key)) throw inFlag(text, `invalid field '${field}' must be a key=value pair`);
@@ -58,26 +59,6 @@ export function parseMount(text: string): Mount {
   if (mount.Source) mount.Source = sourcePath(mount.Source);
   checkType(mount, text);
   return mount;
-}
-
-/** Fields as Go's encoding/csv reads them, and its words for what it does not. */
-function csv(text: string): string[] {
-  const fields: string[] = [];
-  const bad = (column: number, why: string): BerthError =>
-    inFlag(text, `parse error on line 1, column ${column}: ${why}`);
-  if (text === "") throw inFlag(text, "EOF");
-  for (let at = 0; at <= text.length; at++) {
-    const rule = text[at] === '"' ? /"((?:[^"]|"")*)"(?=,|$)/y : /[^",]*(?=,|$)/y;
-    rule.lastIndex = at;
-    const match = rule.exec(text);
-    if (!match) {
-      if (text[at] === '"') throw bad(text.length + 1, 'extraneous or missing " in quoted-field');
-      throw bad(text.indexOf('"', at) + 1, 'bare " in non-quoted-field');
-    }
-    fields.push(match[1]?.replaceAll('""', '"') ?? match[0]);
-    at += match[0].length;
-  }
-  return fields;
 }
 
 interface Field {

@@ -38,11 +38,6 @@ function checkSecurityOption(option: string): void {
 }
 
 function checkDevices(host: HostConfig): void {
-  const [request] = host.DeviceRequests ?? [];
-  if (request) {
-    const wanted = (request.Capabilities ?? []).map((all) => `[${all.join(" ")}]`).join(" ");
-    throw bad(`could not select device driver "${request.Driver ?? ""}" with capabilities: [${wanted}]`);
-  }
   const limited = [
     ...(host.BlkioWeightDevice ?? []),
     ...(host.BlkioDeviceReadBps ?? []),

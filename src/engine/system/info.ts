@@ -105,7 +105,7 @@ function runtimeInfo(ctx: EngineContext): object {
     InitCommit: { ID: "" },
     SecurityOptions: ["name=seccomp,profile=builtin", "name=cgroupns"],
     FirewallBackend: { Driver: "nftables" },
-    CDISpecDirs: [],
+    CDISpecDirs: [...ctx.runtime.runtimes().cdiDirs],
   };
 }
 
