@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { RUN_FLAGS } from "../../../src/cli/commands/run.ts";
+import { run } from "../../../src/host/spawn.ts";
+import { majorOf, minorOf } from "../../../src/host/sys.ts";
+import { hostPlatform } from "../../../src/spec/platform.ts";
+import { DOCKER, TestDaemon } from "../../../src/testing/daemon.ts";
+import { OF_THE_CLIENT, REFUSED, ROWS } from "./rows.ts";
+
+// Every flag of `docker run`: what is to be seen of it inside a container, or in its inspection.
+setDefaultTimeout(60_000);
+
+/** A disk of this host whose throttles can be set: cgroups know whole disks only. */
+const DISK = readdirSync("/sys/block").find((name) => !/^(loop|ram|zram)/.test(name) && existsSync(`/dev/${name}`));
+const NEEDS_DISK = new Set(["device-read-bps", "device-read-iops", "device-write-bps", "device-write-iops"]);
+
+let daemon: TestDaemon;
+let host: string;
+beforeAll(async () => {
+  daemon = await TestDaemon.start({
+    flags: ["--cdi-spec-dir", "/var/tmp/berth-no-such-folder", "--cdi-spec-dir", cdiFolder()],
+  });
+  host = join(daemon.root, "host");
+  mkdirSync(host);
+  process.env["FROM_SHELL"] = "shell's";
+  const files = {
+    env: "# numbers\nONE=1\nTWO=two words\nFROM_SHELL\n",
+    labels: "from=a file\n",
+    "seccomp.json": JSON.stringify({
+      defaultAction: "SCMP_ACT_ALLOW",
+      syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 5 }],
+    }),
+    file: "here\n",
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(host, name), text);
+  await daemon.ok(
+    "run",
+    "-d",
+    "--name",
+    "donor",
+    "-v",
+    "/given",
+    "busybox",
+    "sh",
+    "-c",
+    "echo given >/given/file; sleep 1000",
+  );
+});
+afterAll(async () => {
+  delete process.env["FROM_SHELL"];
+  await daemon[Symbol.asyncDispose]();
+});
+
+function cdiFolder(): string {
+  const folder = "/var/tmp/berth-test-cdi";
+  mkdirSync(folder, { recursive: true });
+  const node = { path: "/dev/gpu0", hostPath: "/dev/zero" };
+  const devices = [{ name: "0", containerEdits: { env: ["GPU=0"], deviceNodes: [node] } }];
+  writeFileSync(join(folder, "gpu.json"), JSON.stringify({ cdiVersion: "0.5.0", kind: "berth.test/gpu", devices }));
+  return folder;
+}
+
+function filled(text: string): string {
+  const rdev = DISK ? statSync(`/dev/${DISK}`).rdev : 0;
+  return text
+    .replace("HOST", host)
+    .replace("DISK", `/dev/${DISK}`)
+    .replace(/^d:d /, `${majorOf(rdev)}:${minorOf(rdev)} `)
+    .replace("PLATFORM", hostPlatform().architecture)
+    .replace("CGROUP", daemon.name)
+    .replace(/^NS:(\w+)$/, (_, kind: string) => readlinkSync(`/proc/self/ns/${kind}`));
+}
+
+const wanted = (shows: string | RegExp): string | RegExp =>
+  typeof shows === "string" ? filled(shows) : new RegExp(filled(shows.source));
+
+describe("a container shows what was asked for", () => {
+  const rows = Object.entries(ROWS).filter(([name]) => DISK || !NEEDS_DISK.has(name));
+  test.each(rows.map(([name, row]) => [`--${name}`, row] as const))("%s", async (_, row) => {
+    const flags = row.flags.map(filled);
+    let shown: string;
+    if (row.inspect) {
+      const id = await daemon.ok("create", ...flags, "busybox", "true");
+      shown = await daemon.ok("inspect", "-f", row.inspect, id);
+      await daemon.ok("rm", id);
+    } else {
+      const done = await daemon.berth(
+        "run",
+        "--rm",
+        ...flags,
+        "busybox",
+        ...(row.argv ?? ["sh", "-c", row.inside ?? ""]),
+      );
+      shown = (done.stdout + done.stderr).replaceAll("\r", "").trim();
+    }
+    const want = wanted(row.shows);
+    if (typeof want === "string") expect(shown).toBe(want);
+    else expect(shown).toMatch(want);
+  });
+});
+
+test.each(Object.entries(REFUSED).map(([name, row]) => [`--${name}`, row] as const))(
+  "%s is refused",
+  async (_, row) => {
+    for (const cli of ["berth", "docker"] as const) {
+      const done = await daemon[cli]("create", ...row.flags, "busybox", "true");
+      expect([done.code, done.stdout]).toEqual([expect.any(Number) as number, ""]);
+      expect(done.code).not.toBe(0);
+      expect(done.stderr).toContain(row.words);
+    }
+  },
+);
+
+describe("flags of the command line itself", () => {
+  test("--cidfile: the id, once", async () => {
+    const file = join(host, "cid");
+    const id = await daemon.ok("create", "--cidfile", file, "busybox", "true");
+    expect(readFileSync(file, "utf8")).toBe(id);
+    const again = await daemon.berth("create", "--cidfile", file, "busybox", "true");
+    expect(again.stderr).toContain("container ID file found, make sure the other container isn't running or delete");
+    expect(await daemon.ok("inspect", "-f", "{{.HostConfig.ContainerIDFile}}", id)).toBe(file);
+    await daemon.ok("rm", id);
+  });
+
+  test("--detach: the id, and it goes on", async () => {
+    const id = await daemon.ok("run", "-d", "busybox", "sleep", "1000");
+    expect(await daemon.ok("inspect", "-f", "{{.State.Running}}", id)).toBe("true");
+    await daemon.ok("rm", "-f", id);
+  });
+
+  test("--sig-proxy=false: a signal ends the command line, not the container", async () => {
+    const berth = join(import.meta.dir, "../../../dist/berth");
+    const child = Bun.spawn(
+      [
+        berth,
+        "-H",
+        `unix://${daemon.socket}`,
+        "run",
+        "--sig-proxy=false",
+        "--name",
+        "proxied",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 9' TERM; echo up; sleep 1000 & wait",
+      ],
+      { stdout: "pipe", stderr: "ignore" },
+    );
+    const reader = child.stdout.getReader();
+    await reader.read();
+    child.kill("SIGTERM");
+    await child.exited;
+    expect(await daemon.ok("inspect", "-f", "{{.State.Running}}", "proxied")).toBe("true");
+    await daemon.ok("rm", "-f", "proxied");
+  });
+
+  test("--use-api-socket is refused by name", async () => {
+    const done = await daemon.berth("create", "--use-api-socket", "busybox");
+    expect(done.stderr).toContain("--use-api-socket is not supported");
+  });
+
+  test("--help: all of the flags", async () => {
+    const { stdout } = await daemon.berth("run", "--help");
+    for (const name of Object.keys(ROWS)) expect(stdout).toContain(`--${name}`);
+  });
+});
+
+test("every flag of `docker run` is in a table", async () => {
+  const help = await run([DOCKER, "run", "--help"], { env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent" } });
+  const theirs = [...help.stdout.matchAll(/^ +(?:-\w, )?--([a-z0-9-]+)/gm)].map(([, name]) => name ?? "");
+  expect(theirs.length).toBeGreaterThan(100);
+  const covered = new Set([...Object.keys(ROWS), ...Object.keys(REFUSED), ...Object.keys(OF_THE_CLIENT)]);
+  expect(theirs.filter((name) => !covered.has(name))).toEqual([]);
+  expect([...covered].filter((name) => name !== "help" && !(name in RUN_FLAGS))).toEqual([]);
+  for (const [name, file] of Object.entries(OF_THE_CLIENT)) {
+    const folder = file === "flags.test.ts" ? import.meta.dir : join(import.meta.dir, "..");
+    expect([name, readFileSync(join(folder, file), "utf8").includes(name)]).toEqual([name, true]);
+  }
+  expect(lstatSync(import.meta.path).isFile()).toBe(true);
+});
