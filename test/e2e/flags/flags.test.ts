@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -58,6 +59,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   delete process.env["FROM_SHELL"];
+  rmSync("/var/tmp/berth-test-cdi", { recursive: true, force: true });
   await daemon[Symbol.asyncDispose]();
 });
 
