@@ -45,12 +45,28 @@ export function storeAuth(
   login: { username: string; password: string },
   env: NodeJS.ProcessEnv,
 ): string {
-  const path = authPath(env);
   const file = readAuthFile(env);
   const auth = Buffer.from(`${login.username}:${login.password}`).toString("base64");
   const next = { ...file, auths: { ...file.auths, [registryKey(domain)]: { auth } } };
+  return writeAuthFile(next, env);
+}
+
+/** Forgets a registry's credentials, under whatever spelling of its address they are kept. Returns the address that they have. */
+export function removeAuth(domain: string, given: string, env: NodeJS.ProcessEnv): string {
+  const file = readAuthFile(env);
+  const key = registryKey(domain);
+  const spellings = new Set([key, given, domain, `http://${domain}`, `https://${domain}`]);
+  const kept = Object.entries(file.auths ?? {}).filter(([name]) => !spellings.has(name));
+  if (kept.length < Object.keys(file.auths ?? {}).length) {
+    writeAuthFile({ ...file, auths: Object.fromEntries(kept) }, env);
+  }
+  return key;
+}
+
+function writeAuthFile(content: AuthFile, env: NodeJS.ProcessEnv): string {
+  const path = authPath(env);
   mkdirSync(join(path, ".."), { recursive: true, mode: 0o700 });
-  writeFileSync(`${path}.tmp`, `${JSON.stringify(next, null, "\t")}\n`, { mode: 0o600 });
+  writeFileSync(`${path}.tmp`, `${JSON.stringify(content, null, "\t")}\n`, { mode: 0o600 });
   renameSync(`${path}.tmp`, path);
   return path;
 }

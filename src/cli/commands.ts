@@ -216,6 +216,7 @@ export const COMMANDS: Record<string, Loader> = {
   load,
   save,
   login: () => import("./commands/login.ts"),
+  logout: () => import("./commands/logout.ts"),
   logs,
   pause,
   port,
@@ -227,6 +228,7 @@ export const COMMANDS: Record<string, Loader> = {
   rm,
   rmi,
   run,
+  search: () => import("./commands/search.ts"),
   start,
   stats,
   stop,
@@ -239,7 +241,21 @@ export const COMMANDS: Record<string, Loader> = {
 };
 
 /** The first page of `berth --help`. */
-export const COMMON = ["run", "exec", "ps", "build", "bootstrap", "pull", "push", "images", "login", "version", "info"];
+export const COMMON = [
+  "run",
+  "exec",
+  "ps",
+  "build",
+  "bootstrap",
+  "pull",
+  "push",
+  "images",
+  "login",
+  "logout",
+  "search",
+  "version",
+  "info",
+];
 
 /** Other spellings of a group's commands; the group is named by its words. */
 export const ALIASES: Record<string, Record<string, string>> = {

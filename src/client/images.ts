@@ -22,6 +22,15 @@ export interface ProgressLine {
   aux?: { ID?: string; [key: string]: unknown };
 }
 
+/** One result of a search (Engine API, "ImageSearch"). */
+export interface ImageSearchResult {
+  name?: string;
+  description?: string;
+  star_count?: number;
+  is_official?: boolean;
+  is_automated?: boolean;
+}
+
 /** `/images/…` and `/build` (Engine API, "Image"). */
 export class ImageApi {
   constructor(private readonly core: EngineCore) {}
@@ -54,6 +63,16 @@ export class ImageApi {
 
   prune(filters: Filters): Promise<{ ImagesDeleted?: ImageDeleteResponseItem[] | null; SpaceReclaimed?: number }> {
     return this.core.json({ method: "POST", path: "/images/prune", query: { filters: filterQuery(filters) } });
+  }
+
+  /** What a registry's search finds. `auth` is an `X-Registry-Auth` header. */
+  search(
+    term: string,
+    options: { limit: number | undefined; filters: Filters; auth: string | undefined },
+  ): Promise<ImageSearchResult[] | null> {
+    const query = { term, limit: options.limit, filters: filterQuery(options.filters) };
+    const headers = options.auth ? { "X-Registry-Auth": options.auth } : {};
+    return this.core.json({ method: "GET", path: "/images/search", query, headers });
   }
 
   /** `POST /images/create`: a pull (`fromImage`), or an import (`fromSrc`, with the archive as body for `-`). */

@@ -13,11 +13,9 @@ const STILL_MISSING: readonly string[] = [
   "(global) --",
   "context",
   "image save",
-  "logout",
   "manifest",
   "network",
   "save",
-  "search",
 ];
 
 const stillMissing = (name: string): boolean => STILL_MISSING.some((start) => name.startsWith(start));
