@@ -211,6 +211,9 @@ export interface BuildBackend {
       limits?: HostConfig;
       platform?: string;
       quiet: boolean;
+      /** `rm=false`. */
+      keep?: boolean;
+      forceRemove?: boolean;
       signal: AbortSignal;
     },
   ): AsyncIterable<Progress>;

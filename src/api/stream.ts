@@ -11,8 +11,15 @@ export async function* jsonLines(source: AsyncIterable<object>, eol = "\n"): Asy
     for await (const item of source) yield Buffer.from(JSON.stringify(item) + eol);
   } catch (error) {
     const message = messageOf(error);
-    yield Buffer.from(JSON.stringify({ errorDetail: { message }, error: message }) + eol);
+    yield Buffer.from(JSON.stringify({ errorDetail: { ...codeOf(error), message }, error: message }) + eol);
   }
+}
+
+/** The exit code of a command that ended a build. */
+function codeOf(error: unknown): { code?: number } {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (typeof cause !== "object" || cause === null || !("code" in cause) || typeof cause.code !== "number") return {};
+  return { code: cause.code };
 }
 
 /**

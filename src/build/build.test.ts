@@ -25,16 +25,17 @@ describe("what docker build prints", () => {
     const Dockerfile = "ARG V=latest\nFROM base:$V\nRUN echo out; echo err >&2\nENV a=b\n";
     const { image, text, messages } = await lab.build({ Dockerfile }, { tags: ["show", "other:1"] });
     const lines = text.replace(/[0-9a-f]{12}/g, "ID").split("\n");
-    expect(lines.filter((l) => l !== "out" && l !== "err")).toEqual([
+    expect(lines.filter((l) => l !== "out" && l !== "\x1b[91merr")).toEqual([
       "Step 1/4 : ARG V=latest",
-      " ---> ",
       "Step 2/4 : FROM base:$V",
       " ---> ID",
       "Step 3/4 : RUN echo out; echo err >&2",
       " ---> Running in ID",
-      " ---> Removed intermediate container ID",
+      "\x1b[0m ---> Removed intermediate container ID",
       " ---> ID",
       "Step 4/4 : ENV a=b",
+      " ---> Running in ID",
+      " ---> Removed intermediate container ID",
       " ---> ID",
       "Successfully built ID",
       "Successfully tagged show:latest",
@@ -63,7 +64,7 @@ describe("what docker build prints", () => {
   test("labels of the command line are a last step, and nothing in them is expanded", async () => {
     const labels = { b: "$HOME 'q' \"d\" \\", a: "1" };
     const { image, text } = await lab.build({ Dockerfile: "FROM base\nLABEL a=0\n" }, { labels });
-    expect(text).toContain("Step 3/3 : LABEL a=1 b=$HOME");
+    expect(text).toContain("Step 4/4 : LABEL b=$HOME");
     expect(image.config.config?.Labels).toEqual(labels);
   });
 });
@@ -71,7 +72,7 @@ describe("what docker build prints", () => {
 describe("failures", () => {
   test("a command that fails: Docker's words, the place, the code for the client", async () => {
     const error = await failure(lab.build({ Dockerfile: "FROM base\n\nRUN false\nRUN true\n" }));
-    expect(error.message).toBe("The command '/bin/sh -c false' returned a non-zero code: 1 (Dockerfile:3, step 2/3)");
+    expect(error.message).toBe("The command '/bin/sh -c false' returned a non-zero code: 1");
     expect(error.cause).toEqual({ code: 1 });
   });
 
@@ -85,22 +86,19 @@ describe("failures", () => {
   });
 
   test.each([
-    [
-      "FROM nosuch:1\n",
-      "No such image: nosuch:1 (make it with 'berth bootstrap' or bring it with 'berth load') (Dockerfile:1, step 1/1)",
-    ],
-    ["FROM base\nEXPOSE abc\n", "invalid containerPort: abc (Dockerfile:2, step 2/2)"],
-    ["FROM base\nSTOPSIGNAL FOO\n", "invalid signal: FOO (Dockerfile:2, step 2/2)"],
-    ["FROM base\nENV x=${y:?no}\n", 'Dockerfile:2: failed to process "${y:?no}": y: no'],
-    ["FROM base\nRUN --mount=type=cache,target=/x true\n", "RUN --mount is not supported yet (Dockerfile:2, step 2/2)"],
-    ["FROM base\nCOPY --from=1 a b\n", "Dockerfile:2: invalid from flag value 1: invalid stage index"],
+    ["FROM nosuch:1\n", "No such image: nosuch:1 (make it with 'berth bootstrap' or bring it with 'berth load')"],
+    ["FROM base\nEXPOSE abc\n", "Invalid containerPort: abc"],
+    ["FROM base\nSTOPSIGNAL FOO\n", "invalid signal: FOO"],
+    ["FROM base\nENV x=${y:?no}\n", 'failed to process "${y:?no}": y: no'],
+    ["FROM base\nRUN --mount=type=cache,target=/x true\n", "the --mount option requires BuildKit."],
+    ["FROM base\nCOPY --from=1 a b\n", "invalid from flag value 1: index out of bounds"],
     ["FROM base\nCOPY --chown=ghost Dockerfile /\n", "can't find uid for user ghost: no such user: ghost"],
     ["FROM --platform=linux/s390x base\n", "does not match the specified platform (linux/s390x)"],
     ["FROM scratch\n", "No image was generated. Is your Dockerfile empty?"],
-    ["FROM $nothing\n", "Dockerfile:1: base name ($nothing) should not be blank"],
+    ["FROM $nothing\n", "base name ($nothing) should not be blank"],
     ["", "the Dockerfile (Dockerfile) cannot be empty"],
-    ["RUN x\n", "Dockerfile:1: no build stage in current context"],
-    ["FROM base\nRUNN x\n", "Dockerfile:2: unknown instruction: RUNN (did you mean RUN?)"],
+    ["RUN x\n", "no build stage in current context"],
+    ["FROM base\nRUNN x\n", "dockerfile parse error on line 2: unknown instruction: RUNN (did you mean RUN?)"],
   ])("%j", async (Dockerfile, message) => {
     const error = await failure(lab.build({ Dockerfile }));
     expect(error.message).toContain(message);
@@ -115,7 +113,7 @@ describe("failures", () => {
     const Dockerfile = "FROM base\n";
     expect((await failure(lab.build({ Dockerfile }, { tags: ["Bad Name"] }))).message).toContain("invalid reference");
     const target = await failure(lab.build({ Dockerfile: "FROM base AS one\n" }, { target: "two" }));
-    expect(target.message).toBe('target stage "two" could not be found (stages: one)');
+    expect(target.message).toBe('target stage "two" could not be found');
     const epoch = lab.build({ Dockerfile }, { buildArgs: { SOURCE_DATE_EPOCH: "soon" } });
     expect((await failure(epoch)).message).toContain("invalid SOURCE_DATE_EPOCH: soon");
     expect(readdirSync(join(lab.root, "build"))).toEqual([]);
@@ -235,7 +233,7 @@ describe("stages", () => {
     expect(child.image.config.config?.OnBuild).toBeUndefined();
     expect((await lab.build({ Dockerfile: "FROM child\nCMD y\n" })).text).not.toContain("trigger");
     const broken = await failure(lab.build({ Dockerfile: "\nFROM parent\n" }));
-    expect(broken.message).toContain("stat f: file does not exist (Dockerfile:2, step 1/1)");
+    expect(broken.message).toContain("stat f: file does not exist");
   });
 });
 

@@ -27,11 +27,19 @@ type Speaker = Pick<Session, "emit" | "output">;
 export const build: Build = async function* build(context, options, deps) {
   const tags = options.tags.map(normaliseTag);
   const channel = new Channel<BuildProgress>(OUTPUT_LIMIT);
+  const unsaid: BuildProgress[] = [];
+  let unsaidBytes = 0;
   const speaker: Speaker = {
     emit: (message) => {
-      if (!options.quiet) channel.push(message);
+      if (options.quiet) unsaid.push(message);
+      else channel.push(message);
     },
-    output: (text) => options.quiet || channel.offer({ stream: text }, text.length),
+    output: (text) => {
+      if (!options.quiet) return channel.offer({ stream: text }, text.length);
+      unsaidBytes += text.length;
+      if (unsaidBytes <= OUTPUT_LIMIT) unsaid.push({ stream: text });
+      return unsaidBytes <= OUTPUT_LIMIT;
+    },
   };
   const work = buildImage(context, { ...options, tags }, deps, speaker).finally(() => channel.close());
   // The channel is read to its end first; a failure is thrown by the await below.
@@ -41,6 +49,12 @@ export const build: Build = async function* build(context, options, deps) {
   } finally {
     await work.catch(() => undefined);
   }
+  // A quiet build tells what it did where it fails.
+  const failed = await work.then(
+    () => false,
+    () => true,
+  );
+  if (failed) yield* unsaid;
   const image = await work;
   yield { aux: { ID: image.id } };
   if (options.quiet) yield { stream: `${image.id}\n` };
@@ -100,9 +114,7 @@ async function publish(session: Session, state: StageState): Promise<Image> {
   const { tags } = session.options;
   if (state.untouched) {
     if (!state.base) {
-      throw new BerthError("invalid-argument", "No image was generated. Is your Dockerfile empty?", {
-        hint: "FROM scratch needs at least one more instruction",
-      });
+      throw new BerthError("invalid-argument", "No image was generated. Is your Dockerfile empty?");
     }
     images.tag(state.base, ...tags);
     return images.resolve(state.base);

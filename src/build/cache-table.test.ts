@@ -64,13 +64,13 @@ test.each<[string, string, Input, Input]>([
   ],
   [
     "a changed build argument",
-    "mm",
+    "hm",
     ["ARG v\nRUN true", {}, args({ v: "1" })],
     ["ARG v\nRUN true", {}, args({ v: "2" })],
   ],
   [
     "an argument declared after RUN does not count for it",
-    "hm",
+    "hh",
     ["RUN true\nARG v", {}, args({ v: "1" })],
     ["RUN true\nARG v", {}, args({ v: "2" })],
   ],
@@ -174,7 +174,7 @@ test("stages that the target does not need are not built, whatever refers to the
   expect(lab.text(image, "/c")).toBe("c\n");
   expect(lab.text(image, "/a")).toBe("a\n");
   expect((await lab.build({ Dockerfile }, { target: "2" })).text).toContain("Using cache");
-  expect(lab.build({ Dockerfile })).rejects.toThrow("returned a non-zero code: 1 (Dockerfile:4");
+  expect(lab.build({ Dockerfile })).rejects.toThrow("returned a non-zero code: 1");
 });
 
 test("ONBUILD chains: triggers of triggers' images run once each, in order, and are not inherited", async () => {

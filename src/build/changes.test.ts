@@ -44,7 +44,9 @@ describe("changes of commit and import", () => {
   });
 
   test("what is no instruction", () => {
-    expect(() => applyChanges({}, ["CMDD x"])).toThrow("change:1: unknown instruction: CMDD (did you mean CMD?)");
+    expect(() => applyChanges({}, ["CMDD x"])).toThrow(
+      "dockerfile parse error on line 1: unknown instruction: CMDD (did you mean CMD?)",
+    );
   });
 });
 
@@ -57,9 +59,9 @@ test.each([
 ])("port %s", (text, ports) => expect(exposedPorts(text)).toEqual(ports));
 
 test.each([
-  ["x", "invalid containerPort: x"],
-  ["70000", "invalid containerPort: 70000"],
-  ["3-1", "invalid containerPort: 3-1"],
+  ["x", "Invalid containerPort: x"],
+  ["70000", "Invalid containerPort: 70000"],
+  ["3-1", "Invalid containerPort: 3-1"],
   ["80/icmp", "invalid proto: icmp"],
   ["80/tcp/x", "invalid proto: tcp"],
 ])("port %s is refused", (text, message) => expect(() => exposedPorts(text)).toThrow(message));

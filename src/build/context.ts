@@ -42,11 +42,10 @@ function readDockerfile(view: RootView, name: string): Dockerfile {
   const names = name === "Dockerfile" ? [name, "dockerfile"] : [name];
   for (const candidate of names) {
     const text = view.readFile(`/${candidate}`, TEXT_LIMIT);
+    if (text?.length === 0) throw new BerthError("internal", `the Dockerfile (${name}) cannot be empty`);
     if (text) return parseDockerfile(text.toString(), posix.normalize(candidate));
   }
-  throw new BerthError("invalid-argument", `Cannot locate specified Dockerfile: ${name}`, {
-    hint: "it has to be inside the build context; name it with -f",
-  });
+  throw new BerthError("internal", `Cannot locate specified Dockerfile: ${name}`);
 }
 
 /** Removes what the rules leave out. A folder goes whole where nothing below it can come back in. */

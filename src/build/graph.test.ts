@@ -27,9 +27,7 @@ describe("stages", () => {
     expect(graphOf(THREE).order).toEqual([3]);
     expect(graphOf(THREE, { target: "OTHER" }).order).toEqual([1]);
     expect(graphOf(THREE, { target: "1" }).target).toBe(1);
-    expect(() => graphOf(THREE, { target: "9" })).toThrow(
-      'target stage "9" could not be found (stages: base, other, app, lone)',
-    );
+    expect(() => graphOf(THREE, { target: "9" })).toThrow('target stage "9" could not be found');
   });
 
   test("a later stage takes over a name; an earlier one cannot see it", () => {
@@ -38,7 +36,7 @@ describe("stages", () => {
     expect(stageOf(stages, 1, "x")).toBe(0);
     expect(stageOf(stages, 0, "x")).toBeUndefined();
     expect(stageOf(stages, 2, "busybox")).toBeUndefined();
-    expect(() => stageOf(stages, 1, "1")).toThrow("invalid from flag value 1: invalid stage index");
+    expect(() => stageOf(stages, 1, "1")).toThrow("invalid from flag value 1: index out of bounds");
   });
 
   test("it is frozen", () => {
@@ -57,11 +55,11 @@ describe("arguments of the head", () => {
   });
 
   test("an argument without a value leaves no image", () => {
-    expect(() => graphOf("ARG v\n\nFROM $v\n")).toThrow("Dockerfile:3: base name ($v) should not be blank");
+    expect(() => graphOf("ARG v\n\nFROM $v\n")).toThrow("base name ($v) should not be blank");
   });
 
   test("nothing but ARG may come before FROM", () => {
-    expect(() => graphOf("ARG a\nENV b=c\nFROM x\n")).toThrow("Dockerfile:2: no build stage in current context");
-    expect(() => graphOf("ARG a\n")).toThrow("Dockerfile:1: no build stage");
+    expect(() => graphOf("ARG a\nENV b=c\nFROM x\n")).toThrow("no build stage in current context");
+    expect(() => graphOf("ARG a\n")).toThrow("no build stage");
   });
 });

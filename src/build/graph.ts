@@ -1,7 +1,6 @@
 import { BerthError } from "../spec/errors.ts";
 import { platformArgs } from "./args.ts";
 import { expandNode, expandText } from "./dockerfile/expand-node.ts";
-import { failAt } from "./dockerfile/failure.ts";
 import type { Dockerfile, FromNode, Instruction, PairsNode } from "./dockerfile/syntax.ts";
 
 /** One FROM with its steps. `base` and `needs` are indices of earlier stages. */
@@ -42,17 +41,14 @@ export interface GraphOptions {
 
 /** Syntax tree → graph: FROM lines expanded, names resolved, unused stages left out. Throws `invalid-argument` with file and line. */
 export function buildGraph(ast: Dockerfile, options: GraphOptions): Graph {
-  const at = { file: ast.file, line: 1 };
   if (ast.instructions.length === 0) {
-    throw new BerthError("invalid-argument", `the Dockerfile (${ast.file}) cannot be empty`);
+    throw new BerthError("invalid-argument", `failed to parse Dockerfile: file with no instructions`);
   }
   const first = ast.instructions.findIndex((i) => i.keyword === "FROM");
   const head = first < 0 ? ast.instructions : ast.instructions.slice(0, first);
   const globals = head.filter((i): i is PairsNode => i.keyword === "ARG");
-  const stray = head.find((i) => i.keyword !== "ARG");
-  if (stray || first < 0) {
-    const line = (stray ?? head.at(-1))?.span.line ?? at.line;
-    throw failAt({ ...at, line }, "no build stage in current context", "begin with FROM");
+  if (first < 0 || head.some((i) => i.keyword !== "ARG")) {
+    throw new BerthError("invalid-argument", "no build stage in current context");
   }
   const args = globalArgs(ast, globals, options);
   const stages: Stage[] = [];
@@ -72,9 +68,7 @@ export function stageOf(stages: readonly Stage[], index: number, value: string):
   if (named) return named.index;
   if (!/^[0-9]+$/.test(value)) return undefined;
   if (Number(value) < earlier.length) return Number(value);
-  throw new BerthError("invalid-argument", `invalid from flag value ${value}: invalid stage index`, {
-    hint: "stages count from 0, and only earlier ones can be copied from",
-  });
+  throw new BerthError("invalid-argument", `invalid from flag value ${value}: index out of bounds`);
 }
 
 function globalArgs(ast: Dockerfile, globals: PairsNode[], options: GraphOptions): Map<string, string> {
@@ -106,13 +100,12 @@ function makeStage(
   const { from, steps } = cut;
   const index = known.stages.length;
   const context = { ...ast, lookup: (name: string) => known.args.get(name) };
-  const at = { file: ast.file, line: from.span.line };
-  const image = expandText(from.image.text, context, at.line);
-  if (image === "") throw failAt(at, `base name (${from.image.text}) should not be blank`, "give the ARG a default");
+  const image = expandText(from.image.text, context);
+  if (image === "") throw new BerthError("invalid-argument", `base name (${from.image.text}) should not be blank`);
   const flag = from.flags.find((f) => f.name === "platform");
-  const platform = flag && expandText(flag.value, context, at.line);
+  const platform = flag && expandText(flag.value, context);
   const base = known.stages.findLast((s) => s.name === image.toLowerCase())?.index;
-  const copied = steps.flatMap((s) => copiedStage(s, known.stages, { index, file: ast.file }));
+  const copied = steps.flatMap((s) => copiedStage(s, known.stages, index));
   return Object.freeze({
     index,
     ...(from.name === undefined ? {} : { name: from.name }),
@@ -125,16 +118,11 @@ function makeStage(
   });
 }
 
-function copiedStage(step: Instruction, stages: Stage[], at: { index: number; file: string }): number[] {
+function copiedStage(step: Instruction, stages: Stage[], index: number): number[] {
   const from = step.keyword === "COPY" ? step.flags.find((f) => f.name === "from") : undefined;
   if (!from) return [];
-  try {
-    const stage = stageOf(stages, at.index, from.value);
-    return stage === undefined ? [] : [stage];
-  } catch (error) {
-    if (!(error instanceof BerthError)) throw error;
-    throw failAt({ file: at.file, line: from.span.line }, error.message);
-  }
+  const stage = stageOf(stages, index, from.value);
+  return stage === undefined ? [] : [stage];
 }
 
 function findTarget(stages: Stage[], target: string | undefined): number {
@@ -142,10 +130,7 @@ function findTarget(stages: Stage[], target: string | undefined): number {
   const named = stages.findLast((s) => s.name === target.toLowerCase());
   const found = named ?? (/^[0-9]+$/.test(target) ? stages[Number(target)] : undefined);
   if (found) return found.index;
-  const names = stages.flatMap((s) => (s.name ? [s.name] : []));
-  throw new BerthError("invalid-argument", `target stage "${target}" could not be found`, {
-    hint: names.length > 0 ? `stages: ${names.join(", ")}` : "no stage has a name",
-  });
+  throw new BerthError("invalid-argument", `target stage "${target}" could not be found`);
 }
 
 function orderOf(stages: Stage[], target: number): number[] {

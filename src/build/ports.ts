@@ -11,8 +11,8 @@ export function exposedPorts(text: string): string[] {
   const port = address.slice(address.lastIndexOf(":") + 1);
   const [from = "", to = from, more] = port.split("-");
   const [low, high] = [portNumber(from), portNumber(to)];
-  if (low === undefined || high === undefined || more !== undefined) throw bad(`invalid containerPort: ${port}`);
-  if (high < low) throw bad(`invalid containerPort: ${port}`, "the range ends before it begins");
+  if (low === undefined || high === undefined || more !== undefined) throw bad(`Invalid containerPort: ${port}`);
+  if (high < low) throw bad(`Invalid containerPort: ${port}`);
   return Array.from({ length: high - low + 1 }, (_, i) => `${low + i}/${proto}`);
 }
 

@@ -17,12 +17,19 @@ export interface RunJob {
 }
 
 const NETWORKS = ["default", "none", "host"];
+/** Docker shows what comes on standard error in red, terminal or not. */
+const RED = "\x1b[91m";
+const PLAIN = "\x1b[0m";
 const SHEBANG = /^#!/;
 
 /** Reads a RUN: what runs, with which environment, and what its result depends on. Proxy arguments are seen but never noted. */
 export function prepareRun(node: CommandNode, session: Session, state: StageState): RunJob {
   const unsupported = node.flags.find((f) => f.name !== "network");
-  if (unsupported) throw new BerthError("not-implemented", `RUN --${unsupported.name} is not supported yet`);
+  if (unsupported)
+    throw new BerthError(
+      "not-implemented",
+      `the --${unsupported.name} option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled`,
+    );
   const network = node.flags.find((f) => f.name === "network")?.value;
   if (network && !NETWORKS.includes(network)) {
     throw new BerthError("invalid-argument", `unsupported network mode: ${network}`, { hint: NETWORKS.join(", ") });
@@ -63,7 +70,9 @@ async function execute(
     ...(options.signal ? { signal: options.signal } : {}),
   });
   options.signal?.throwIfAborted();
+  const removed = ` ---> Removed intermediate container ${id}\n`;
   if (result.code !== 0) {
+    if (options.forceRemove) emit({ stream: removed });
     throw new BerthError(
       "invalid-argument",
       `The command '${what.args.join(" ")}' returned a non-zero code: ${result.code}`,
@@ -75,7 +84,7 @@ async function execute(
     hold: session.hold,
     move: true,
   });
-  emit({ stream: ` ---> Removed intermediate container ${id}\n` });
+  if (options.keep !== true) emit({ stream: removed });
   return layer;
 }
 
@@ -87,7 +96,7 @@ function outputOf(session: Session): RunStep["output"] {
     const text = decoders[stream].decode(bytes, { stream: true });
     if (text === "") return;
     const notice = clipped ? "\n[output clipped: the client reads too slowly]\n" : "";
-    clipped = !session.output(notice + text);
+    clipped = !session.output(notice + (stream === "stderr" ? `${RED}${text}${PLAIN}` : text));
   };
 }
 

@@ -6,10 +6,10 @@ import type { Graph, Stage } from "./graph.ts";
 import { type Session, type StageState, stateId } from "./state.ts";
 import { placed, type StepPlace, solveStep } from "./step.ts";
 
-/** How many steps the target takes: ARGs of the head, each needed stage's FROM and steps, and one for labels of the command line. */
+/** How many steps the target takes: ARGs of the head, each needed stage's FROM and steps, and one for each label of the command line. */
 export function countSteps(graph: Graph, labels: Record<string, string>): number {
   const inStages = graph.order.reduce((sum, i) => sum + 1 + (graph.stages[i]?.steps.length ?? 0), 0);
-  return graph.globals.length + inStages + (Object.keys(labels).length > 0 ? 1 : 0);
+  return graph.globals.length + inStages + Object.keys(labels).length;
 }
 
 /**
@@ -21,15 +21,17 @@ export async function solve(session: Session): Promise<StageState> {
   for (const node of graph.globals) {
     announce(session, node);
     for (const { key } of node.pairs) session.consumed.add(key.text);
-    arrow(session, "");
   }
   for (const index of graph.order) await solveStage(session, index);
-  const result = await solveStage(session, graph.target);
+  let result = await solveStage(session, graph.target);
   const labels = Object.entries(options.labels).sort(([a], [b]) => (a < b ? -1 : 1));
-  if (labels.length === 0) return result;
-  const node = labelNode(labels, graph);
-  announce(session, node);
-  return solveStep(session, result, node, placeOf(session, graph.target));
+  for (const label of labels) {
+    const node = labelNode(label, graph);
+    announce(session, node);
+    result = await solveStep(session, result, node, placeOf(session, graph.target));
+    arrow(session, stateId(result));
+  }
+  return result;
 }
 
 async function solveStage(session: Session, index: number): Promise<StageState> {
@@ -56,15 +58,18 @@ async function begin(session: Session, stage: Stage): Promise<StageState> {
   } catch (error) {
     throw placed(error, session, stage.from);
   }
-  arrow(session, stateId(state));
   const triggers = state.run.OnBuild ?? [];
-  if (triggers.length === 0) return state;
+  if (triggers.length === 0) {
+    arrow(session, stateId(state));
+    return state;
+  }
   session.emit({ stream: `# Executing ${triggers.length} build trigger${triggers.length > 1 ? "s" : ""}\n` });
   state = { ...state, run: withoutTriggers(state.run) };
   for (const text of triggers) {
     const node = atLine(parseInstruction(text, `ONBUILD of ${stage.image}`), stage);
     state = await solveStep(session, state, node, placeOf(session, stage.index));
   }
+  arrow(session, stateId(state));
   return state;
 }
 
@@ -83,15 +88,16 @@ function announce(session: Session, node: Instruction): void {
 }
 
 function arrow(session: Session, id: string): void {
-  if (session.steps.done < session.steps.total) session.emit({ stream: ` ---> ${id}\n` });
+  const last = session.steps.done === session.steps.total;
+  if (!last || id === "") session.emit({ stream: ` ---> ${id}\n` });
 }
 
-/** The LABEL that stands for the labels of the command line. Quoted, so that nothing in them is expanded. */
-function labelNode(labels: [string, string][], graph: Graph): PairsNode {
+/** The LABEL that stands for a label of the command line. Quoted, so that nothing in them is expanded. */
+function labelNode([key, value]: [string, string], graph: Graph): PairsNode {
   const span = { line: 1, column: 1, endLine: 1, endColumn: 1 };
   const word = (text: string) => ({ text: quoteLiteral(text, graph.escape), span });
-  const pairs = labels.map(([key, value]) => ({ key: word(key), value: word(value) }));
-  const text = `LABEL ${labels.map(([k, v]) => `${k}=${v}`).join(" ")}`;
+  const pairs = [{ key: word(key), value: word(value) }];
+  const text = `LABEL ${key}=${value}`;
   return { keyword: "LABEL", text, span, flags: [], heredocs: [], pairs };
 }
 

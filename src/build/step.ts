@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { writeTar } from "../layer/tar/writer.ts";
 import type { RootView } from "../layer/types.ts";
 import { BerthError, fromErrno } from "../spec/errors.ts";
@@ -22,7 +23,7 @@ export interface StepPlace {
 }
 
 /**
- * Solves one instruction: the state after it, from the cache where it is there. Errors name the file, the line and the step, and keep their kind.
+ * Solves one instruction: the state after it, from the cache where it is there. Errors keep their words and their kind.
  */
 export async function solveStep(
   session: Session,
@@ -43,15 +44,11 @@ function expanded<T extends Instruction>(session: Session, state: StageState, ra
   return expandNode(raw, { file, escape: esc, lookup: lookupIn(session, state) });
 }
 
-/** The error with the place of the step that failed; what names a place already stays as it is. */
+/** The error as one of Berth's; the `Step` line before it tells the place, as Docker's clients expect its words alone. */
 export function placed(error: unknown, session: Session, node: Instruction): BerthError {
   const { file } = session.graph;
   if (session.options.signal?.aborted) return new BerthError("unavailable", "build cancelled", { cause: error });
-  const known = fromErrno(error, `${file}:${node.span.line}`);
-  if (known.message.startsWith(`${file}:`)) return known;
-  const { done, total } = session.steps;
-  const hint = `${file}:${node.span.line}, step ${done}/${total}`;
-  return new BerthError(known.kind, known.message, { hint, cause: known.cause ?? known });
+  return fromErrno(error, `${file}:${node.span.line}`);
 }
 
 function dispatch(
@@ -95,11 +92,14 @@ function declareArgs(session: Session, state: StageState, raw: PairsNode): Stage
 function configStep(session: Session, state: StageState, node: Instruction): StageState {
   const text = describe(node, state.run);
   const run = applyConfig(state.run, node, state);
-  const cached = session.cache.config(cacheKey(["config", stateKey(state), text]), node.text);
+  const cached = session.cache.config(
+    cacheKey(["config", stateKey(state), node.keyword === "ARG" ? node.text : text]),
+    node.text,
+  );
   const author = node.keyword === "MAINTAINER" ? { author: node.value.text } : {};
   const cmdSet = state.cmdSet || node.keyword === "CMD";
   const args = node.keyword === "ENV" ? withoutNames(state.args, node) : state.args;
-  return after(session, { ...state, ...author, run, cmdSet, args }, { text, cached });
+  return after(session, { ...state, ...author, run, cmdSet, args }, { text, cached, shown: true });
 }
 
 function withoutNames(args: StageState["args"], { pairs }: PairsNode): StageState["args"] {
@@ -153,14 +153,14 @@ async function workdirStep(session: Session, state: StageState, node: ValueNode)
   const text = `WORKDIR ${path}`;
   if (!placement.folder(path)) {
     const cached = session.cache.config(cacheKey(["config", stateKey(state), text]), node.text);
-    return after(session, { ...state, run }, { text, cached });
+    return after(session, { ...state, run }, { text, cached, shown: true });
   }
   const parent = state.top ? { parent: state.top } : {};
   const cached = await layerStep(session, node, {
     key: ["workdir", state.top ?? null, path, owner, epoch],
     make: () => session.deps.layers.applyStream(writeTar(placement.tar()), { ...parent, hold: session.hold }),
   });
-  return after(session, { ...state, run }, { text, cached });
+  return after(session, { ...state, run }, { text, cached, shown: true });
 }
 
 function layerStep(
@@ -174,9 +174,14 @@ function layerStep(
   });
 }
 
-function after(session: Session, state: StageState, done: { text: string; cached: Cached }): StageState {
+function after(
+  session: Session,
+  state: StageState,
+  done: { text: string; cached: Cached; shown?: boolean },
+): StageState {
   const { cached, text } = done;
   if (cached.hit) session.emit({ stream: " ---> Using cache\n" });
+  else if (done.shown) showContainer(session);
   const time = session.epoch === undefined ? cached.created : session.epoch * 1000;
   const entry = {
     created: new Date(time).toISOString(),
@@ -186,4 +191,11 @@ function after(session: Session, state: StageState, done: { text: string; cached
   };
   const top = cached.chain ? { top: cached.chain } : {};
   return { ...state, ...top, untouched: false, history: [...state.history, entry] };
+}
+
+/** Docker makes a container for each instruction but COPY and ADD, and says so; here none is needed. */
+function showContainer({ emit, options }: Session): void {
+  const id = randomBytes(6).toString("hex");
+  emit({ stream: ` ---> Running in ${id}\n` });
+  if (options.keep !== true) emit({ stream: ` ---> Removed intermediate container ${id}\n` });
 }

@@ -42,6 +42,9 @@ export interface BuildOptions {
   limits?: HostConfig;
   platform?: string;
   quiet: boolean;
+  /** What `rm=false` and `forcerm` say about intermediate containers; there are none to keep, the output alone follows. */
+  keep?: boolean;
+  forceRemove?: boolean;
   signal?: AbortSignal;
 }
 

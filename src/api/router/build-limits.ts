@@ -24,13 +24,7 @@ export function buildLimits(query: URLSearchParams): HostConfig | undefined {
 
 /** One line for each setting that a build goes on without. */
 export function buildWarnings(query: URLSearchParams): string[] {
-  const ignored = (option: string, why: string): string => `[Warning] --${option} was ignored: ${why}`;
-  return [
-    ...(bool(query, "pull") ? [ignored("pull", "this version does not pull images")] : []),
-    ...(jsonList(query, "cachefrom", "cache-from").length > 0
-      ? [ignored("cache-from", "steps are cached by what they depend on, not by image")]
-      : []),
-  ];
+  return bool(query, "pull") ? ["[Warning] --pull was ignored: this version does not pull images"] : [];
 }
 
 function ulimit(value: unknown): NonNullable<HostConfig["Ulimits"]>[number] {

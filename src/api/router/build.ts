@@ -29,6 +29,8 @@ async function build({ backend, query, request }: Context): Promise<ApiResponse>
         labels: Object.fromEntries(labels),
         noCache: bool(query, "nocache"),
         quiet,
+        keep: text(query, "rm") !== undefined && !bool(query, "rm"),
+        forceRemove: bool(query, "forcerm"),
         ...(limits ? { limits } : {}),
         ...defined<{ target?: string; network?: string; platform?: string }>({
           target: text(query, "target"),

@@ -149,7 +149,6 @@ describe("refused", () => {
     const files = { a: "1", ...tree, ...links, loop: { type: "symlink" as const, link: "loop" } };
     const got = await failure(lines, files);
     expect(got).toContain(message);
-    expect(got).toMatch(/\(Dockerfile:\d, step \d\/\d\)$/);
   });
 
   test("names that climb out of the context's tar", async () => {

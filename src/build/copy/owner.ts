@@ -54,6 +54,5 @@ function unknown(id: string, what: string, name: string): BerthError {
   return new BerthError(
     "invalid-argument",
     `unable to convert uid/gid chown string to host mapping: can't find ${id} for ${what} ${name}: no such ${what}: ${name}`,
-    { hint: "names are looked up in the image's /etc/passwd and /etc/group" },
   );
 }

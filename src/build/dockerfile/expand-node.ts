@@ -1,6 +1,5 @@
-import { messageOf } from "../../spec/errors.ts";
+import { BerthError, messageOf } from "../../spec/errors.ts";
 import { expandWord, expandWords, type Lookup } from "./expand.ts";
-import { failAt } from "./failure.ts";
 import type { Heredoc, Instruction, Pair, Word } from "./syntax.ts";
 
 /** What expansion needs to know of the file. */
@@ -18,7 +17,7 @@ export interface ExpandContext {
 export function expandNode<T extends Instruction>(node: T, context: ExpandContext): T;
 /** The same for an instruction of any kind. */
 export function expandNode(node: Instruction, context: ExpandContext): Instruction {
-  const place = (text: string): string => expandText(text, context, node.span.line);
+  const place = (text: string): string => expandText(text, context);
   const word = (w: Word): Word => ({ ...w, text: place(w.text) });
   const pair = (p: Pair): Pair => ({ key: word(p.key), ...(p.value ? { value: word(p.value) } : {}) });
   switch (node.keyword) {
@@ -29,7 +28,7 @@ export function expandNode(node: Instruction, context: ExpandContext): Instructi
     case "COPY":
     case "ADD": {
       const flags = node.flags.map((f) => (f.name === "from" ? f : { ...f, value: place(f.value) }));
-      const heredocs = node.heredocs.map((h) => (h.expand ? expandHeredoc(h, context, node.span.line) : h));
+      const heredocs = node.heredocs.map((h) => (h.expand ? expandHeredoc(h, context) : h));
       const names = node.heredocs.map((h) => h.name);
       const source = (w: Word): Word => (heredocOf(w.text, names) ? w : word(w));
       return { ...node, flags, heredocs, sources: node.sources.map(source), destination: word(node.destination) };
@@ -41,7 +40,7 @@ export function expandNode(node: Instruction, context: ExpandContext): Instructi
     case "VOLUME":
       return { ...node, values: node.values.map(word) };
     case "EXPOSE":
-      return { ...node, values: node.values.flatMap((w) => expandList(w, context, node.span.line)) };
+      return { ...node, values: node.values.flatMap((w) => expandList(w, context)) };
     default:
       return node;
   }
@@ -53,25 +52,25 @@ export function heredocOf(source: string, names: readonly string[]): string | un
   return name !== undefined && names.includes(name) ? name : undefined;
 }
 
-/** One word, expanded; errors name the file and line. */
-export function expandText(text: string, context: ExpandContext, line: number): string {
-  return guarded(text, context, line, () => expandWord(text, context));
+/** One word, expanded; errors name the text. */
+export function expandText(text: string, context: ExpandContext): string {
+  return guarded(text, () => expandWord(text, context));
 }
 
-function expandList(word: Word, context: ExpandContext, line: number): Word[] {
-  const texts = guarded(word.text, context, line, () => expandWords(word.text, context));
+function expandList(word: Word, context: ExpandContext): Word[] {
+  const texts = guarded(word.text, () => expandWords(word.text, context));
   return texts.map((text) => ({ ...word, text }));
 }
 
-function expandHeredoc(doc: Heredoc, context: ExpandContext, line: number): Heredoc {
-  const content = guarded(doc.name, context, line, () => expandWord(doc.content, { ...context, document: true }));
+function expandHeredoc(doc: Heredoc, context: ExpandContext): Heredoc {
+  const content = guarded(doc.name, () => expandWord(doc.content, { ...context, document: true }));
   return { ...doc, content };
 }
 
-function guarded<R>(text: string, context: ExpandContext, line: number, body: () => R): R {
+function guarded<R>(text: string, body: () => R): R {
   try {
     return body();
   } catch (error) {
-    throw failAt({ file: context.file, line }, `failed to process "${text}": ${messageOf(error)}`);
+    throw new BerthError("invalid-argument", `failed to process "${text}": ${messageOf(error)}`, { cause: error });
   }
 }

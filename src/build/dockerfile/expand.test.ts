@@ -101,7 +101,7 @@ describe("in instructions", () => {
     expect([node.keyword, ...words(), ...flags].join(" ")).toBe(want);
   });
 
-  test("errors name file and line", () => {
-    expect(() => expandLine("ENV a=${no:?gone}")).toThrow('Dockerfile:1: failed to process "${no:?gone}": no: gone');
+  test("errors name the text", () => {
+    expect(() => expandLine("ENV a=${no:?gone}")).toThrow('failed to process "${no:?gone}": no: gone');
   });
 });

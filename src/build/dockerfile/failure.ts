@@ -1,8 +1,17 @@
 import { BerthError } from "../../spec/errors.ts";
 
-/** An `invalid-argument` error that begins with `file:line:`. */
+/** An `invalid-argument` error that names the line, in Docker's words. */
 export function failAt(at: { file: string; line: number }, message: string, hint?: string): BerthError {
-  return new BerthError("invalid-argument", `${at.file}:${at.line}: ${message}`, hint ? { hint } : {});
+  return new BerthError(
+    "invalid-argument",
+    `dockerfile parse error on line ${at.line}: ${message}`,
+    hint ? { hint } : {},
+  );
+}
+
+/** The error of text that cannot be cut into instructions at all. */
+export function failParse(message: string): BerthError {
+  return new BerthError("invalid-argument", `failed to parse Dockerfile: ${message}`);
 }
 
 /** `did you mean X?` with the candidate nearest to `word`, or undefined where none is near (at most a third of its letters differ). */

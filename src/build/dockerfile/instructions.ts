@@ -1,5 +1,5 @@
 import { parseDuration } from "../../spec/duration.ts";
-import { failAt } from "./failure.ts";
+import { failAt, failParse } from "./failure.ts";
 import type { LogicalLine } from "./lines.ts";
 import type {
   Command,
@@ -66,7 +66,7 @@ function readFrom(c: Cursor, base: Base): FromNode {
   const [image, as, name] = words;
   const named = words.length === 3 && as?.text.toUpperCase() === "AS";
   if (!image || (words.length !== 1 && !named)) {
-    throw failAt(c.at, "FROM requires either one or three arguments", "FROM image [AS name]");
+    throw failAt(c.at, "FROM requires either one or three arguments");
   }
   if (!name) return { keyword: "FROM", ...base, image };
   const stage = name.text.toLowerCase();
@@ -96,7 +96,7 @@ function commandAt(c: Cursor, start: number): Command {
 function jsonAt(c: Cursor, start: number): string[] | undefined {
   const strings = jsonStrings(c.line.text.slice(start));
   if (strings === "mixed") {
-    throw failAt(c.at, "when using JSON array syntax, arrays must be comprised of strings only");
+    throw failParse("when using JSON array syntax, arrays must be comprised of strings only");
   }
   return strings;
 }
@@ -128,7 +128,7 @@ function readPairs(c: Cursor, base: Base, keyword: "ENV" | "LABEL"): PairsNode {
   if (first.text.includes("=")) {
     return { keyword, ...base, pairs: words.map((p) => pairOf(c, p, keyword)) };
   }
-  if (!second) throw failAt(c.at, `${keyword} must have two arguments`);
+  if (!second) throw failParse(`${keyword} must have two arguments`);
   const value = wordOf(c, { text: c.line.text.slice(second.start), start: second.start, end: c.line.text.length });
   return { keyword, ...base, pairs: [{ key: wordOf(c, first), value }] };
 }
@@ -168,7 +168,7 @@ function readList(c: Cursor, base: Base, keyword: ListNode["keyword"]): ListNode
 
 function readShell(c: Cursor, base: Base): ShellNode {
   const args = jsonAt(c, c.start);
-  if (!args) throw failAt(c.at, "SHELL requires the arguments to be in JSON form", 'SHELL ["/bin/bash", "-c"]');
+  if (!args) throw failAt(c.at, "SHELL requires the arguments to be in JSON form");
   if (args.length === 0) throw failAt(c.at, "SHELL requires at least one argument");
   return { keyword: "SHELL", ...base, args };
 }

@@ -1,4 +1,4 @@
-import { failAt } from "./failure.ts";
+import { failAt, failParse } from "./failure.ts";
 import type { Directive, Heredoc, Span } from "./syntax.ts";
 import { splitWords, unquote } from "./words.ts";
 
@@ -95,7 +95,7 @@ function readDirectives(physical: string[], file: string): { directives: Directi
     }
     if (name === "escape") {
       if (value !== "\\" && value !== "`") {
-        throw failAt({ file, line }, `invalid escape token '${value}' does not match \` or \\`);
+        throw failParse(`invalid escape token '${value}' does not match \` or \\`);
       }
       esc = value;
     }

@@ -9,7 +9,7 @@ export const MAX_DOCKERFILE = 4 * 1024 * 1024;
 
 /**
  * Dockerfile text → frozen syntax tree. Nothing is expanded and no order between instructions is checked. `file` is the name in errors, which
- * are `invalid-argument` and begin with `file:line:`. Source: Dockerfile reference; words as Docker's.
+ * are `invalid-argument` and name the line. Source: Dockerfile reference; words as Docker's.
  */
 export function parseDockerfile(source: string, file = "Dockerfile"): Dockerfile {
   if (source.length > MAX_DOCKERFILE) throw failAt({ file, line: 1 }, `larger than ${MAX_DOCKERFILE} characters`);

@@ -121,7 +121,7 @@ test("a missing folder or Dockerfile is told before anything is sent", async () 
   expect(packFolder(join(root, "nope"), "")).rejects.toThrow("not found");
   expect(packFolder(root, "")).rejects.toThrow(/lstat .*Dockerfile: no such file or directory/);
   put("file");
-  expect(packFolder(join(root, "file"), "")).rejects.toThrow("is not a folder");
+  expect(packFolder(join(root, "file"), "")).rejects.toThrow("context must be a directory");
 });
 
 test("a file that shrinks while it is packed is an error, not a broken archive", async () => {

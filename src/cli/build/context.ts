@@ -29,7 +29,7 @@ export async function packFolder(folder: string, file: string | Uint8Array): Pro
   const root = resolve(folder);
   const info = await statFolder(root, folder);
   if (!info.isDirectory())
-    throw new BerthError("invalid-argument", `unable to prepare context: ${folder} is not a folder`);
+    throw new BerthError("invalid-argument", `unable to prepare context: context must be a directory: ${root}`);
   const { name, extra } = await placeDockerfile(root, file);
   const ignores = await ignoreRules(root, extra ? name : join(root, name));
   const kept = new Set([name, IGNORE_FILE]);
@@ -80,12 +80,22 @@ async function placeDockerfile(root: string, file: string | Uint8Array): Promise
 async function ignoreRules(root: string, dockerfile: string): Promise<IgnoreRules> {
   for (const path of [`${dockerfile}.dockerignore`, join(root, IGNORE_FILE)]) {
     try {
-      return parseIgnore(await readFile(path, "utf8"));
+      const text = await readFile(path, "utf8");
+      return checked(text);
     } catch (error) {
       if (errnoOf(error) !== "ENOENT" && errnoOf(error) !== "ENOTDIR") throw error;
     }
   }
   return NO_RULES;
+}
+
+function checked(text: string): IgnoreRules {
+  try {
+    return parseIgnore(text);
+  } catch (error) {
+    const why = messageOf(error).replace(/^\.dockerignore: (syntax error in pattern): .*/s, "$1");
+    throw new BerthError("invalid-argument", `error checking context: ${why}`, { cause: error });
+  }
 }
 
 interface Found {

@@ -1,14 +1,16 @@
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import type { Query } from "../../client/transport.ts";
 import { type PackedContext, packDockerfile, packFolder } from "../build/context.ts";
+import { saySending } from "../build/sending.ts";
 import { contextFromStdin, readAll } from "../build/stdin.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { ExitError } from "../exit.ts";
+import { requireExperimental } from "../experimental.ts";
 import type { FlagTable, FlagValues } from "../flags.ts";
 import { pairs } from "../options/env.ts";
 import { RESOURCE_FLAGS } from "../options/resource-flags.ts";
-import { extraHost, ulimit } from "../options/resources.ts";
+import { extraHost, imageName, ulimit } from "../options/resources.ts";
 import { showProgress } from "../progress.ts";
 
 const FLAGS = {
@@ -54,13 +56,21 @@ export default command({
   flags: FLAGS,
   async run(ctx, { flags, args: [where = ""] }) {
     const query = buildQuery(flags, ctx.env);
+    if (flags.squash) await requireExperimental(ctx, '"--squash"');
+    if (flags.iidfile !== "") rmSync(flags.iidfile, { force: true });
     const remote = /^(https?|git):\/\/|^git@|^github\.com\//.test(where);
     const packed: PackedContext = remote
       ? { tar: nothing(), dockerfile: flags.file }
       : await pack(ctx, where, flags.file);
     let id = "";
     let said = "";
-    const lines = ctx.engine.images.build(packed.tar, {
+    // A quiet build tells what was said where it fails.
+    let unsaid = "";
+    const note = (text: string): void => {
+      unsaid += text;
+    };
+    const say = flags.quiet ? note : (text: string): void => ctx.io.out(text);
+    const lines = ctx.engine.images.build(remote ? packed.tar : saySending(packed.tar, say), {
       ...query,
       ...(remote ? { remote: where } : {}),
       dockerfile: packed.dockerfile,
@@ -70,19 +80,21 @@ export default command({
         quiet: flags.quiet,
         onText: (text) => {
           said = text.trim() || said;
+          if (flags.quiet) note(text);
         },
         onAux: (aux) => {
           id = aux.ID ?? id;
         },
       });
     } catch (error) {
+      ctx.io.err(flags.quiet ? unsaid : "");
       const code = error instanceof Error && "buildCode" in error ? Number(error.buildCode) : 0;
       if (code > 0 && error instanceof Error) throw new ExitError(code, error.message);
       throw error;
     }
     // With `q` the engine's one line is the id; older ones send no aux.
     if (flags.quiet) ctx.io.out(`${id || said}\n`);
-    if (flags.iidfile !== "") writeFileSync(flags.iidfile, id || said);
+    if (flags.iidfile !== "") writeFileSync(flags.iidfile, flags.quiet ? `${id || said}\n` : id || said);
     return 0;
   },
 });
@@ -112,14 +124,14 @@ function buildQuery(flags: Flags, env: NodeJS.ProcessEnv): Query {
   const json = (value: object): string | undefined =>
     Object.keys(value).length === 0 ? undefined : JSON.stringify(value);
   return {
-    t: flags.tag,
+    t: flags.tag.map((tag) => imageName(tag, "-t, --tag")),
     buildargs: json(buildArgs(flags["build-arg"], env)),
     labels: json(pairs(flags.label)),
     target: flags.target || undefined,
     nocache: flags["no-cache"],
     pull: flags.pull,
     q: flags.quiet,
-    rm: flags.rm,
+    rm: flags.rm ? "1" : "0",
     forcerm: flags["force-rm"],
     networkmode: flags.network,
     platform: flags.platform || undefined,

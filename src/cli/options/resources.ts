@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { DeviceMapping, HostConfig, RestartPolicy } from "../../spec/engine-api.ts";
-import { BerthError } from "../../spec/errors.ts";
+import { BerthError, messageOf } from "../../spec/errors.ts";
+import { parseReference } from "../../spec/reference.ts";
 import type { FlagValues } from "../flags.ts";
 import { parseSize } from "../format/units.ts";
 import type { RESOURCE_FLAGS } from "./resource-flags.ts";
@@ -158,6 +159,16 @@ export function extraHost(text: string): string {
     throw inFlag(text, "--add-host", `invalid IP address in add-host: ${JSON.stringify(ip)}`);
   }
   return `${name}:${bare}`;
+}
+
+/** A flag's name of an image, as it is written. */
+export function imageName(text: string, flag: string): string {
+  try {
+    parseReference(text);
+  } catch (error) {
+    throw inFlag(text, flag, messageOf(error).replace(/^(invalid reference format): ".*"$/, "$1"));
+  }
+  return text;
 }
 
 /** `--dns`. */

@@ -40,10 +40,13 @@ export class ByteInput {
     return this.#chunk.length - this.#at >= n ? this.take(n) : this.#gather(n, atEnd);
   }
 
-  /** Passes over `n` bytes. */
-  async skip(n: number): Promise<void> {
+  /** Passes over `n` bytes, of which the last `spare` may be missing at the end of the stream. */
+  async skip(n: number, spare = 0): Promise<void> {
     for (let left = n; left > 0; ) {
-      if (!(await this.more())) throw truncated();
+      if (!(await this.more())) {
+        if (left <= spare) return;
+        throw truncated();
+      }
       left -= this.take(left).length;
     }
   }

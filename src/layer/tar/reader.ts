@@ -88,8 +88,10 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
       const waited = makeEntry(input, found);
       const entry = waited instanceof Promise ? await waited : waited;
       yield entry;
-      const rest = entry.body.left + padding(found.raw.size % BLOCK);
-      if (rest > 0) await input.skip(rest);
+      // The last entry may lack its padding: Go's archives that were never closed do, those of the docker command line among them.
+      const spare = padding(found.raw.size % BLOCK);
+      const rest = entry.body.left + spare;
+      if (rest > 0) await input.skip(rest, spare);
     }
     await input.drain();
   } finally {
