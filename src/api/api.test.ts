@@ -115,8 +115,6 @@ describe("errors", () => {
       expect(answer.text).toContain("This node is not a swarm manager");
     }
     const absent: [string, string, string][] = [
-      ["GET", "/images/get", "saving images"],
-      ["GET", "/images/a/b/get", "saving images"],
       ["POST", "/images/a/b/push", "pushing"],
       ["POST", "/networks/create", "creating a network"],
       ["POST", "/auth", "logging in"],
