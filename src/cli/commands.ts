@@ -106,6 +106,20 @@ export const GROUPS: Record<string, Group> = {
       wait,
     },
   },
+  context: {
+    summary: "Manage contexts",
+    commands: {
+      create: () => import("./commands/context-create.ts"),
+      export: () => import("./commands/context-export.ts"),
+      import: () => import("./commands/context-import.ts"),
+      inspect: () => import("./commands/context-inspect.ts"),
+      ls: () => import("./commands/context-ls.ts"),
+      rm: () => import("./commands/context-rm.ts"),
+      show: () => import("./commands/context-show.ts"),
+      update: () => import("./commands/context-update.ts"),
+      use: () => import("./commands/context-use.ts"),
+    },
+  },
   image: {
     summary: "Manage images",
     commands: {
@@ -261,6 +275,7 @@ export const COMMON = [
 export const ALIASES: Record<string, Record<string, string>> = {
   checkpoint: { list: "ls", remove: "rm" },
   container: { list: "ls", ps: "ls", remove: "rm" },
+  context: { list: "ls", remove: "rm" },
   image: { list: "ls", remove: "rm" },
   network: { list: "ls" },
   plugin: { list: "ls", remove: "rm" },

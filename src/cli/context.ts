@@ -1,4 +1,6 @@
 import type { EngineClient } from "../client/client.ts";
+import type { Globals } from "./globals.ts";
+import type { ClientConfig } from "./hosts/config-file.ts";
 import type { CliIo } from "./io.ts";
 
 /** Tar archives of this machine's files. Given from outside: few commands need it, and none at its start. */
@@ -15,7 +17,10 @@ export interface LocalFiles {
 export interface Context {
   /** The command as it was called, for messages: `berth run`. */
   name: string;
-  engine: EngineClient;
+  /** Made at its first use: an engine that cannot be found is an error only where it is wanted. */
+  readonly engine: EngineClient;
+  globals: Globals;
+  config: ClientConfig;
   io: CliIo;
   env: NodeJS.ProcessEnv;
   files(): Promise<LocalFiles>;

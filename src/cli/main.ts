@@ -1,13 +1,15 @@
 import { engineClient } from "../client/client.ts";
 import { statusOf } from "../client/errors.ts";
-import { DEFAULT_HOST } from "../client/host.ts";
+import type { EngineHost } from "../client/host.ts";
 import { BerthError, messageOf } from "../spec/errors.ts";
 import { absentCommand } from "./absent.ts";
 import { type Command, UsageError } from "./command.ts";
 import type { Loader } from "./commands.ts";
 import type { CliOptions, Context } from "./context.ts";
 import { ExitError } from "./exit.ts";
-import { type Globals, parseGlobals } from "./globals.ts";
+import { conflictIn, type Globals, parseGlobals } from "./globals.ts";
+import { type ClientConfig, configDir, readConfig } from "./hosts/config-file.ts";
+import { type Endpoint, findEndpoint } from "./hosts/endpoint.ts";
 import { OutputClosed, processIo } from "./io.ts";
 import { findPlace, type Place } from "./tree.ts";
 
@@ -33,8 +35,12 @@ export async function runCli(argv: string[], options: CliOptions = {}): Promise<
       125,
     );
   }
+  const conflict = conflictIn(globals);
+  if (conflict !== undefined) return fail(conflict, 1);
   try {
-    return await dispatch(globals, { ...options, io });
+    const config = readConfig(configDir(globals.config, options.env ?? process.env));
+    if (config.warning !== undefined) io.err(`${config.warning}\n`);
+    return await dispatch({ globals, config, options: { ...options, io } });
   } catch (error) {
     if (error instanceof OutputClosed) return PIPE_CLOSED;
     if (globals.debug && error instanceof Error) io.err(`${error.stack}\n`);
@@ -44,7 +50,8 @@ export async function runCli(argv: string[], options: CliOptions = {}): Promise<
 
 type Settings = CliOptions & Required<Pick<CliOptions, "io">>;
 
-async function dispatch(globals: Globals, options: Settings): Promise<number> {
+async function dispatch(program: Program): Promise<number> {
+  const { globals, options } = program;
   const { io } = options;
   if (globals.version) {
     io.out(`Berth version ${options.version ?? "dev"}\n`);
@@ -55,12 +62,12 @@ async function dispatch(globals: Globals, options: Settings): Promise<number> {
   const { words } = findPlace(globals.rest);
   const rest = globals.help ? [...words, "--help"] : globals.rest;
   if (rest[0] === "__complete" || rest[0] === "__completeNoDesc") {
-    return complete(rest, { globals, options });
+    return complete(rest, program);
   }
-  if (rest[0] === "help") return helpTopic(rest.slice(1), { globals, options });
+  if (rest[0] === "help") return helpTopic(rest.slice(1), program);
   const place = findPlace(rest);
   const name = ["berth", ...place.words].join(" ");
-  if (place.load) return runCommand(place.load, { name, argv: place.rest }, { globals, options });
+  if (place.load) return runCommand(place.load, { name, argv: place.rest }, program);
   return runGroup(place, name, io);
 }
 
@@ -68,14 +75,22 @@ async function dispatch(globals: Globals, options: Settings): Promise<number> {
 async function complete([how, ...words]: string[], program: Program): Promise<number> {
   const { printCompletion } = await import("./complete/complete.ts");
   const { startDaemon: _, ...options } = program.options;
-  const context = (given: readonly string[]): Context => {
-    const globals = given.length > 0 ? parseGlobals(given, options.env ?? process.env) : program.globals;
-    return contextFor("berth", { globals, options });
-  };
+  const line = { ...program, options, globals: leadingGlobals(words, program) };
+  const endpoint = await reach(line);
+  const context = (): Context => contextFor("berth", line, endpoint);
   return printCompletion(words, { describe: how === "__complete", io: options.io, context });
 }
 
-type Program = { globals: Globals; options: Settings };
+/** The flags before the command of a line that is still being written. */
+function leadingGlobals(words: readonly string[], { globals, options }: Program): Globals {
+  try {
+    return parseGlobals(words.slice(0, -1), options.env ?? process.env);
+  } catch {
+    return globals; // What cannot be read yet names no engine.
+  }
+}
+
+type Program = { globals: Globals; config: ClientConfig; options: Settings };
 
 /** `berth help run` is `berth run --help`, where there is such a command. */
 async function helpTopic(words: string[], program: Program): Promise<number> {
@@ -84,7 +99,8 @@ async function helpTopic(words: string[], program: Program): Promise<number> {
     program.options.io.err(`unknown help topic: ${place.rest[0]}\n`);
     return 1;
   }
-  return dispatch({ ...program.globals, help: false, rest: [...place.words, "--help"] }, program.options);
+  const globals: Globals = { ...program.globals, help: false, rest: [...place.words, "--help"] };
+  return dispatch({ ...program, globals });
 }
 
 /** A group, or the program, alone: its help, or what is wrong with the next word. */
@@ -122,7 +138,8 @@ async function runCommand(load: Loader, line: { name: string; argv: string[] }, 
   const { io } = program.options;
   const { default: found } = await load();
   try {
-    const result = await found.invoke(() => contextFor(line.name, program), line.name, line.argv);
+    const endpoint = await reach(program);
+    const result = await found.invoke(() => contextFor(line.name, program, endpoint), line.name, line.argv);
     if (typeof result === "number") return result;
     if (result === "short-help") io.out(SHORT_HELP);
     io.out((await import("./help.ts")).commandHelp(line.name, found));
@@ -165,20 +182,41 @@ function errorText(error: unknown): string {
   return `unexpected error: ${messageOf(error)}`;
 }
 
-function contextFor(name: string, program: Program): Context {
-  const { globals, options } = program;
-  const host = globals.host ?? DEFAULT_HOST;
+type Reach = { endpoint: () => Endpoint; bridge?: (host: EngineHost & { kind: "ssh" }) => string };
+
+/** Where the engine is; what reaches it through ssh is loaded only for a host that is there. */
+async function reach({ globals, options, config }: Program): Promise<Reach> {
+  const endpoint = await findEndpoint(globals, options.env ?? process.env, config);
+  let ssh = false;
+  try {
+    ssh = endpoint().host.startsWith("ssh://");
+  } catch {
+    // Told to the command that asks for the engine, if it does.
+  }
+  return ssh ? { endpoint, bridge: (await import("./hosts/ssh.ts")).sshBridge } : { endpoint };
+}
+
+function contextFor(name: string, program: Program, { endpoint, bridge }: Reach): Context {
+  const { globals, options, config } = program;
+  const env = options.env ?? process.env;
+  let engine: Context["engine"] | undefined;
+  const connect = (): Context["engine"] => {
+    const { host, tls, ours } = endpoint();
+    const onUnreachable = ours ? options.startDaemon : undefined;
+    return engineClient({ host, tls, bridge, apiVersion: env["DOCKER_API_VERSION"] || undefined, onUnreachable });
+  };
   return {
     name,
     io: options.io,
-    env: options.env ?? process.env,
+    env,
     version: options.version ?? "dev",
     files: options.files ?? noFiles,
-    engine: engineClient({
-      host,
-      apiVersion: (options.env ?? process.env)["DOCKER_API_VERSION"] || undefined,
-      onUnreachable: globals.host === undefined ? options.startDaemon : undefined,
-    }),
+    globals,
+    config,
+    get engine() {
+      engine ??= connect();
+      return engine;
+    },
   };
 }
 

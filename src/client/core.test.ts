@@ -179,7 +179,25 @@ test("hosts", () => {
   expect(parseHost("tcp://1.2.3.4:5")).toMatchObject({ kind: "tcp", hostname: "1.2.3.4", port: 5 });
   expect(parseHost("tcp://[::1]:5")).toMatchObject({ hostname: "::1", port: 5 });
   expect(parseHost("box")).toMatchObject({ hostname: "box", port: 2375 });
-  expect(() => parseHost("ssh://x")).toThrow("ssh:// is not supported");
+  const tls = { verify: true, ca: "PEM" };
+  expect(parseHost("tcp://box", tls)).toMatchObject({ hostname: "box", port: 2376, tls });
+  expect(parseHost("https://box:1")).toMatchObject({ port: 1, tls: { verify: true } });
+  const plain = ["-o", "ConnectTimeout=30", "-T", "--"];
+  expect(parseHost("ssh://me@box:22/run/x.sock")).toMatchObject({
+    kind: "ssh",
+    destination: ["-l", "me", "-p", "22", ...plain, "box"],
+    path: "/run/x.sock",
+  });
+  expect(parseHost("ssh://box")).toMatchObject({ destination: [...plain, "box"], path: "" });
+  for (const [bad, why] of [
+    ["ssh://a:b@box", "plain-text password is not supported"],
+    ["ssh://", "hostname is empty"],
+    ["ssh://box?x=1", "query parameters are not allowed"],
+    ["ssh://-oProxyCommand=x", "cannot begin with a dash"],
+    ["ssh://-l@box", "cannot begin with a dash"],
+  ] as const) {
+    expect(() => parseHost(bad)).toThrow(why);
+  }
   for (const bad of ["", "foo://x", "tcp://a b"]) expect(() => parseHost(bad)).toThrow("unable to parse docker host");
 });
 

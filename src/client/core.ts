@@ -1,13 +1,17 @@
+import { BerthError } from "../spec/errors.ts";
 import { errorFromAnswer, isUnreachable } from "./errors.ts";
 import { fetchTransport, hasUnixFetch } from "./fetch-transport.ts";
 import type { HijackedStream } from "./hijack.ts";
-import { type EngineHost, parseHost } from "./host.ts";
+import { type EngineHost, parseHost, type TlsMaterial } from "./host.ts";
 import type { EngineRequest, EngineResponse, Query, Transport } from "./transport.ts";
 
 /** How a client reaches its engine. */
 export interface EngineOptions {
-  /** `unix://…` or `tcp://…`. */
+  /** `unix://…`, `tcp://…` or `ssh://…`. */
   host: string;
+  tls?: TlsMaterial | undefined;
+  /** Makes the unix socket behind which an ssh host is; without it such hosts are refused. */
+  bridge?: ((host: EngineHost & { kind: "ssh" }) => string) | undefined;
   /** Called once when nothing answers at the host; after it the request is sent again. Such a request had no effect before. */
   onUnreachable?: (() => Promise<void>) | undefined;
   /** `1.24` … : asks for that version of the API; without it the engine's newest is spoken. */
@@ -28,7 +32,10 @@ export class EngineCore {
   #streaming: Transport | undefined;
 
   constructor(options: EngineOptions) {
-    this.host = parseHost(options.host);
+    const host = parseHost(options.host, options.tls);
+    if (host.kind === "ssh" && !options.bridge) throw new BerthError("not-implemented", `no ssh here for ${host.text}`);
+    const path = host.kind === "ssh" ? options.bridge?.(host) : undefined;
+    this.host = path === undefined ? host : { kind: "unix", path, text: host.text };
     this.#prefix = options.apiVersion ? `/v${options.apiVersion}` : "";
     this.#onUnreachable = options.onUnreachable;
   }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BerthError } from "../spec/errors.ts";
 import { connectError, EngineAnswer, errorFromAnswer, isUnreachable, statusOf } from "./errors.ts";
-import { parseHost, socketOptions } from "./host.ts";
+import { parseHost } from "./host.ts";
 
 describe("answers", () => {
   test.each([
@@ -103,7 +103,9 @@ test.each([
   ["[::1]:5", { host: "::1", port: 5 }],
   [" tcp://h ", { host: "h", port: 2375 }],
 ])("the host %j is reached at %j", (text, options) => {
-  expect(socketOptions(parseHost(text))).toEqual(options);
+  const host = parseHost(text);
+  const reached = host.kind === "tcp" ? { host: host.hostname, port: host.port } : { path: host.path };
+  expect<object>(reached).toEqual(options);
 });
 
 test.each(["", "npipe://x", "fd://", "tcp://", "tcp://a/b", "tcp://a:b", "tcp://a:123456", "a b", "tcp://[::1"])(

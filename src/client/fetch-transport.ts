@@ -6,6 +6,7 @@ import { type EngineRequest, type EngineResponse, type Transport, target } from 
 interface BunFetchOptions extends RequestInit {
   unix?: string;
   timeout?: false;
+  tls?: { ca?: string; cert?: string; key?: string; rejectUnauthorized: boolean };
 }
 
 /** True where this runtime's `fetch` reaches unix sockets. */
@@ -18,11 +19,15 @@ export function hasUnixFetch(): boolean {
  * read holds the sender back. Bodies that are streams are not for it.
  */
 export function fetchTransport(host: EngineHost): Transport {
-  const origin = host.kind === "unix" ? "http://berth" : `http://${host.hostname}:${host.port}`;
+  const origin = host.kind === "tcp" ? originOf(host) : "http://berth";
   return {
     async send(request: EngineRequest): Promise<EngineResponse> {
       const options: BunFetchOptions = { method: request.method, timeout: false, redirect: "manual" };
       if (host.kind === "unix") options.unix = host.path;
+      if (host.kind === "tcp" && host.tls) {
+        const { verify, ...pem } = host.tls;
+        options.tls = { ...pem, rejectUnauthorized: verify };
+      }
       if (request.headers) options.headers = request.headers;
       if (typeof request.body === "string") options.body = request.body;
       if (request.signal) options.signal = request.signal;
@@ -38,6 +43,11 @@ export function fetchTransport(host: EngineHost): Transport {
       };
     },
   };
+}
+
+function originOf(host: EngineHost & { kind: "tcp" }): string {
+  const name = host.hostname.includes(":") ? `[${host.hostname}]` : host.hostname;
+  return `${host.tls ? "https" : "http"}://${name}:${host.port}`;
 }
 
 async function* chunks(response: Response): AsyncIterable<Uint8Array> {

@@ -1,6 +1,7 @@
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { dial } from "./dial.ts";
 import { connectError, errorFromAnswer } from "./errors.ts";
-import { type EngineHost, socketOptions } from "./host.ts";
+import type { EngineHost } from "./host.ts";
 import { type Query, target } from "./transport.ts";
 
 /** A connection taken over after an upgrade. `end()` on it half-closes: the other side reads end of file and may go on writing. */
@@ -30,13 +31,13 @@ export function hijack(
     `Content-Length: ${Buffer.byteLength(body)}`,
   ].join("\r\n");
   return new Promise((resolve, reject) => {
-    const socket = connect({ ...socketOptions(host), allowHalfOpen: true });
+    const { socket, opened } = dial(host);
     const fail = (error: unknown): void => {
       socket.destroy();
       reject(error);
     };
     socket.once("error", (error) => fail(connectError(host, error)));
-    socket.once("connect", () => socket.write(`${head}\r\n\r\n${body}`));
+    socket.once(opened, () => socket.write(`${head}\r\n\r\n${body}`));
     readHead(socket, { resolve, fail });
   });
 }

@@ -1,6 +1,8 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { tlsOptions } from "./dial.ts";
 import { connectError } from "./errors.ts";
 import type { EngineHost } from "./host.ts";
 import { type EngineRequest, type EngineResponse, type Transport, target } from "./transport.ts";
@@ -12,8 +14,10 @@ export function httpTransport(host: EngineHost): Transport {
 
 function send(host: EngineHost, request: EngineRequest): Promise<EngineResponse> {
   return new Promise((resolve, reject) => {
-    const outgoing = httpRequest({
-      ...(host.kind === "unix" ? { socketPath: host.path } : { host: host.hostname, port: host.port }),
+    const tls = host.kind === "tcp" ? host.tls : undefined;
+    const outgoing = (tls ? httpsRequest : httpRequest)({
+      ...(host.kind === "tcp" ? { host: host.hostname, port: host.port } : { socketPath: host.path }),
+      ...(tls ? tlsOptions(tls) : {}),
       agent: false,
       method: request.method,
       path: target(request.path, request.query),

@@ -45,8 +45,8 @@ test.each([
   "unix:/x",
   "tcp://",
   "tcp://a:99999999",
-  "ssh://user@host",
-  "https://host",
+  "ssh://user:password@host",
+  "ssh://-oProxyCommand=x",
   "fd://",
   "tcp://a b",
 ])("-H %s is refused in one line that names it", async (host) => {
@@ -74,7 +74,7 @@ test("a socket that belongs to somebody else: permission denied, not absent", as
   await run(["chmod", "0660", path]);
   const asNobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", BERTH];
   for (const argv of [["ps"], ["logs", "x"], ["exec", "x", "true"]]) {
-    const { code, line } = await lineOf([...asNobody, "-H", engine.host, ...argv]);
+    const { code, line } = await lineOf([...asNobody, "-H", engine.host, ...argv], { HOME: "/nonexistent" });
     expect(code).toBe(1);
     expect(line).toStartWith(`permission denied while trying to connect to the Berth daemon at ${engine.host}`);
   }
@@ -105,7 +105,7 @@ test("the default socket's file is there but nobody listens: a daemon is started
 test("another user at the default socket of a running daemon is told so; nothing is started", async () => {
   const done = await onFreshMachine(`
     $B ps -q
-    setpriv --reuid 65534 --regid 65534 --clear-groups $B ps; echo "code $?"
+    HOME=/nonexistent setpriv --reuid 65534 --regid 65534 --clear-groups $B ps; echo "code $?"
     grep -c listens /run/berth/daemon.log; ${LEAVE}`);
   expect(done.stdout).toBe("code 1\n1\n");
   expect(done.stderr).toStartWith("permission denied while trying to connect to the Berth daemon");

@@ -1,6 +1,6 @@
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { dial } from "../../client/dial.ts";
 import { connectError } from "../../client/errors.ts";
-import { socketOptions } from "../../client/host.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
 
@@ -13,7 +13,7 @@ export default command({
   async run(ctx) {
     // Wakes an engine that is started on demand, and says in one line where there is none.
     await ctx.engine.core.done({ method: "GET", path: "/_ping" });
-    const socket = connect({ ...socketOptions(ctx.engine.core.host), allowHalfOpen: true });
+    const { socket } = dial(ctx.engine.core.host);
     await carried(ctx, socket);
     return 0;
   },
