@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { BerthError, messageOf } from "../spec/errors.ts";
+import { type TlsPaths, tlsPaths } from "./tls.ts";
 import {
   addresses,
   attributes,
@@ -23,6 +24,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** A daemon's settings, from flags and daemon.json, defaults filled in. Paths are absolute. */
 export interface DaemonConfig {
   hosts: string[];
+  /** For the tcp hosts. */
+  tls?: TlsPaths;
   dataRoot: string;
   execRoot: string;
   pidfile?: string;
@@ -59,6 +62,11 @@ export const DEFAULTS = {
 /** The daemon.json keys that Berth knows (dockerd's names) and the flag that each is. Others are refused, as dockerd does. */
 const KEYS: Record<string, string> = {
   hosts: "host",
+  tls: "tls",
+  tlsverify: "tlsverify",
+  tlscacert: "tlscacert",
+  tlscert: "tlscert",
+  tlskey: "tlskey",
   "data-root": "dataRoot",
   "exec-root": "execRoot",
   pidfile: "pidfile",
@@ -106,6 +114,11 @@ function daemonCommand(): Command {
   return new Command("berth daemon")
     .description("Run the engine in the foreground")
     .option("-H, --host <list>", "Daemon sockets to listen on (unix://PATH or tcp://HOST:PORT)", collect)
+    .option("--tls", "Use TLS on tcp sockets; implied by --tlsverify")
+    .option("--tlsverify", "Let only clients in whose certificate is of the CA")
+    .option("--tlscacert <file>", "The CA of the clients (default: ca.pem in ~/.docker)")
+    .option("--tlscert <file>", "The daemon's certificate (default: cert.pem in ~/.docker)")
+    .option("--tlskey <file>", "The daemon's key (default: key.pem in ~/.docker)")
     .option("--data-root <dir>", `Root of everything persistent (default "${DEFAULTS.dataRoot}")`)
     .option("--exec-root <dir>", `Root of everything that ends with the machine (default "${DEFAULTS.execRoot}")`)
     .option("-p, --pidfile <file>", "File for the daemon's pid")
@@ -221,7 +234,9 @@ function toConfig(s: Settings): DaemonConfig {
   const pidfile = text(s, "pidfile");
   const defaultRuntime = text(s, "defaultRuntime");
   const mtu = bytes(s, "mtu");
+  const tls = tlsPaths(s);
   return {
+    ...(tls ? { tls } : {}),
     hosts: hosts.length > 0 ? hosts : [`unix://${execRoot}/berth.sock`],
     dataRoot: text(s, "dataRoot") ?? DEFAULTS.dataRoot,
     execRoot,

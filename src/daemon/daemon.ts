@@ -9,6 +9,7 @@ import { listenAll } from "./listen.ts";
 import { lockDataRoot } from "./lock.ts";
 import type { Logger } from "./log.ts";
 import { openServices } from "./services.ts";
+import { loadTls } from "./tls.ts";
 import { VERSION } from "./version.ts";
 
 /** A daemon that listens. */
@@ -26,6 +27,7 @@ export async function startBerth(config: DaemonConfig, log: Logger): Promise<Dae
       hint: "start it with sudo",
     });
   }
+  const tls = config.tls ? loadTls(config.tls) : undefined;
   ensureDir(config.dataRoot, 0o710);
   ensureDir(config.execRoot, 0o711);
   // Whatever is opened below is closed in reverse order, at the end or where a later step fails.
@@ -41,7 +43,7 @@ export async function startBerth(config: DaemonConfig, log: Logger): Promise<Dae
   const activity = watchIdle({ after: config.idleExit, busy: () => engine.busy(), rest: collectGarbage });
   opened.defer(() => activity.stop());
   const server = `Berth/${VERSION.version} (linux)`;
-  const listeners = await listenAll(config.hosts, createApi(engine.backend, { server }), { log, activity });
+  const listeners = await listenAll(config.hosts, createApi(engine.backend, { server }), { log, activity, tls });
   opened.defer(() => listeners.close());
   dropCode();
   log("info", `Berth ${VERSION.version} listens on ${config.hosts.join(", ")}`);

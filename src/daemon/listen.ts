@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { ensureDir } from "../host/files.ts";
 import { BerthError, errnoOf, messageOf } from "../spec/errors.ts";
+import type { ServerTls } from "./http/bind.ts";
 import { type Activity, type Address, type Listener, listen, type RequestHandler } from "./http/listen.ts";
 import type { Logger } from "./log.ts";
 
@@ -11,14 +12,14 @@ const SOCKET_MODE = 0o660;
 export async function listenAll(
   hosts: readonly string[],
   handler: RequestHandler,
-  options: { log: Logger; activity: Activity },
+  options: { log: Logger; activity: Activity; tls?: ServerTls | undefined },
 ): Promise<{ close(): Promise<void> }> {
   const open: Listener[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(open.map((o) => o.close()));
   };
   try {
-    for (const host of hosts) open.push(await listen(handler, addressOf(host, options.log), options.activity));
+    for (const host of hosts) open.push(await listen(handler, addressOf(host, options), options.activity));
   } catch (error) {
     await close();
     throw error;
@@ -26,7 +27,7 @@ export async function listenAll(
   return { close };
 }
 
-function addressOf(host: string, log: Logger): Address {
+function addressOf(host: string, { log, tls }: { log: Logger; tls?: ServerTls | undefined }): Address {
   const unix = /^unix:\/\/(\/.+)$/.exec(host)?.[1];
   if (unix) {
     makeFolder(unix);
@@ -39,9 +40,13 @@ function addressOf(host: string, log: Logger): Address {
       hint: "want unix:///absolute/path or tcp://HOST:PORT",
     });
   }
-  log("warn", `${host} is open without encryption and authentication: whoever reaches it is root on this host`);
-  return { host: (tcp[1] || "127.0.0.1").replace(/[[\]]/g, ""), port: Number(tcp[2]) };
+  const where = { host: (tcp[1] || "127.0.0.1").replace(/[[\]]/g, ""), port: Number(tcp[2]) };
+  if (!tls) log("warn", `${host} is open without encryption and authentication: ${RISK}`);
+  else if (!tls.ca) log("warn", `${host} takes clients without a certificate (--tlsverify is not set): ${RISK}`);
+  return tls ? { ...where, tls } : where;
 }
+
+const RISK = "whoever reaches it is root on this host";
 
 function makeFolder(socket: string): void {
   const folder = dirname(socket);

@@ -42,7 +42,8 @@ export async function listen(handler: RequestHandler, address: Address, activity
   const server = createServer({ requestTimeout: 0, headersTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: 0 });
   server.timeout = 0;
   server.on("request", (incoming, response) => void serve(handler, open, { incoming, response }));
-  const inSocket = "fd" in address || process.versions["bun"] === undefined;
+  const injected = "fd" in address || ("host" in address && address.tls !== undefined);
+  const inSocket = injected || process.versions["bun"] === undefined;
   server.on("upgrade", (incoming, socket, head) => {
     const body = inSocket ? upgradeBody(incoming, socket, head) : incoming;
     void serveUpgrade(handler, open, { incoming, socket, body });
