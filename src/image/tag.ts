@@ -1,5 +1,5 @@
 import { BerthError } from "../spec/errors.ts";
-import { parseReference, type Reference, withDefaultTag } from "../spec/reference.ts";
+import { familiarName, parseReference, type Reference, withDefaultTag } from "../spec/reference.ts";
 import type { Catalog } from "./catalog.ts";
 import { resolveImage } from "./resolve.ts";
 
@@ -14,9 +14,8 @@ export function tagImage(catalog: Catalog, source: string, targets: readonly str
 
 /** A name that may be given to an image: with tag (`latest` by default), without digest, and not like an id. Throws `invalid-argument`. */
 export function parseNewName(target: string): Reference {
-  if (/^sha256(?::|$)/.test(target)) {
-    throw new BerthError("invalid-argument", "refusing to create an ambiguous tag using digest algorithm as name");
-  }
+  const ambiguous = "refusing to create an ambiguous tag using digest algorithm as name";
+  if (/^sha256(?::|$)/.test(target)) throw new BerthError("invalid-argument", ambiguous);
   const bare = target.split(/[:@]/)[0] ?? "";
   if (/^[0-9a-f]{64}$/.test(bare)) {
     throw new BerthError(
@@ -26,5 +25,6 @@ export function parseNewName(target: string): Reference {
   }
   const ref = parseReference(target);
   if (ref.digest) throw new BerthError("invalid-argument", "refusing to create a tag with a digest reference");
+  if (familiarName(ref) === "sha256") throw new BerthError("invalid-argument", ambiguous);
   return withDefaultTag(ref);
 }

@@ -19,7 +19,7 @@ const TAG = /^[\w][\w.-]{0,127}$/;
 
 /** Parses `[domain/]path[:tag][@digest]`; throws `invalid-argument` with Docker's words. */
 export function parseReference(text: string): Reference {
-  const bad = () => new BerthError("invalid-argument", `invalid reference format: "${text.slice(0, 200)}"`);
+  const bad = () => new BerthError("invalid-argument", "invalid reference format");
   const [named = "", digest, extra] = text.split("@");
   if (extra !== undefined || (digest !== undefined && !isDigest(digest))) throw bad();
   const colon = named.lastIndexOf(":");

@@ -2,7 +2,7 @@ import { BerthError } from "../../spec/errors.ts";
 import { invalid } from "../errors.ts";
 import { bool, defined, filters, text } from "../query.ts";
 import { empty, json, stream } from "../responses.ts";
-import { begun, progress } from "../stream.ts";
+import { begun, jsonLines, progress } from "../stream.ts";
 import type { ApiResponse, Context, Handler, Route } from "../types.ts";
 import { imageDetails, imageRow } from "../versions.ts";
 import { notYet } from "./absent.ts";
@@ -82,7 +82,8 @@ async function load({ backend, query, request }: Context): Promise<ApiResponse> 
     quiet: bool(query, "quiet", true),
     ...defined<{ platform?: string }>({ platform: platformOf(text(query, "platform")) }),
   };
-  return progress(backend.image.load(request.body, options));
+  // As with Docker, the status is sent before the archive is read: what is wrong with it is an error in the stream.
+  return stream(jsonLines(backend.image.load(request.body, options), "\r\n"), "application/json");
 }
 
 async function save({ backend, query }: Context, names: string[]): Promise<ApiResponse> {

@@ -9,13 +9,15 @@ export default command({
   args: [2, 2],
   flags: {},
   async run(ctx, { args: [source = "", target = ""] }) {
-    const ref = targetReference(target);
+    reference(source);
+    const ref = reference(target);
+    if (ref.digest) throw new BerthError("invalid-argument", "refusing to create a tag with a digest reference");
     await ctx.engine.images.tag(source, { repo: familiarName(ref), tag: ref.tag ?? "latest" });
     return 0;
   },
 });
 
-function targetReference(target: string): Reference {
+function reference(target: string): Reference {
   try {
     return parseReference(target);
   } catch (error) {

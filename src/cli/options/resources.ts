@@ -166,7 +166,7 @@ export function imageName(text: string, flag: string): string {
   try {
     parseReference(text);
   } catch (error) {
-    throw inFlag(text, flag, messageOf(error).replace(/^(invalid reference format): ".*"$/, "$1"));
+    throw inFlag(text, flag, messageOf(error));
   }
   return text;
 }

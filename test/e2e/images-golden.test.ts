@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { runOk } from "../../src/host/spawn.ts";
 import { DOCKER, TestDaemon } from "../../src/testing/daemon.ts";
 import { BUILD_CASES } from "./build-cases.ts";
+import { IMAGE_CASES } from "./image-cases.ts";
 
 // `docker build` against a dockerd, as it was recorded: the docker command line against Berth says the same, and so does Berth's own.
 // To record: BERTH_RECORD_BUILD=unix:///path/docker.sock. Images `images-*` are made there.
@@ -11,7 +12,8 @@ import { BUILD_CASES } from "./build-cases.ts";
 const BERTH = join(import.meta.dir, "../../dist/berth");
 const GOLDEN = join(import.meta.dir, "testdata/build");
 const record = process.env["BERTH_RECORD_BUILD"];
-const names = Object.keys(BUILD_CASES);
+const CASES = { ...BUILD_CASES, ...IMAGE_CASES };
+const names = Object.keys(CASES);
 const ENV = {
   PATH: process.env["PATH"] ?? "",
   HOME: "/nonexistent",
@@ -30,8 +32,8 @@ async function runAll(argv: string[], host: string): Promise<Map<string, string>
     for (const name of names) {
       const dir = join(root, name);
       mkdirSync(dir);
-      const build = `build() { echo "$ build $*"; ${call} build "$@"; local code=$?; [ $code = 0 ] || echo "exit $code"; }`;
-      const script = `exec 2>&1 </dev/null; ${build}; ${BUILD_CASES[name]}`;
+      const build = `docker() { echo "$ $*"; command ${call} "$@"; local code=$?; [ $code = 0 ] || echo "exit $code"; }; build() { docker build "$@"; }`;
+      const script = `exec 2>&1 </dev/null; ${build}; ${CASES[name]}`;
       reports.set(name, plain(await runOk(["bash", "-c", `{ ${script}\n} || true`], { cwd: dir, env: ENV }), dir));
     }
     return reports;
@@ -51,8 +53,12 @@ function plain(text: string, dir: string): string {
       .replaceAll(/\b[0-9a-f]{12}\b/g, "ID")
       .replaceAll("berth", "docker")
       .replaceAll("docker: 'docker", "'docker")
+      // Pieces of standard error come as they were written, or several at once.
+      .replaceAll("\x1b[0m\x1b[91m", "")
+      // A slip of docker's.
+      .replaceAll("SRun '", "Run '")
       // An archive that docker leaves without its end, and Berth does not.
-      .replaceAll("3.631kB", "4.096kB")
+      .replaceAll(/ {2}3\.6\d+kB| {3}3\.6\dkB/g, "  4.096kB")
   );
 }
 
