@@ -205,7 +205,7 @@ describe("parameters", () => {
       network: "host",
       quiet: false,
     });
-    for (const query of ["version=2", "remote=http://x", "squash=1", "outputs=x"]) {
+    for (const query of ["version=2", "remote=git://x", "squash=1", "outputs=x"]) {
       expect((await call(api, "POST", `/build?${query}`)).status).toBe(501);
     }
   });

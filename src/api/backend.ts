@@ -211,6 +211,8 @@ export interface BuildBackend {
       limits?: HostConfig;
       platform?: string;
       quiet: boolean;
+      /** Where the context is to be had instead: http or https, an archive or a Dockerfile. */
+      remote?: string;
       /** `rm=false`. */
       keep?: boolean;
       forceRemove?: boolean;

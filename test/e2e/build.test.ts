@@ -112,6 +112,33 @@ test("a context from stdin, and a link that leads out of it", async () => {
   }
 });
 
+test("a context from a URL: the Dockerfile alone, or an archive", async () => {
+  const dir = context({
+    Other: "FROM busybox\nCMD echo alone\n",
+    "in/Dockerfile": "FROM busybox\nCOPY x /\nCMD cat /x\n",
+    "in/x": "x",
+  });
+  await run(["tar", "-C", join(dir, "in"), "-czf", join(dir, "in.tgz"), "."]);
+  const [file = "", ...args] = daemon.inNet("busybox", "httpd", "-f", "-p", "127.0.0.1:8099", "-h", dir);
+  const { spawn } = await import("node:child_process");
+  const server = spawn(file, args, { stdio: "ignore" });
+  try {
+    const url = "http://127.0.0.1:8099";
+    while ((await run(daemon.inNet("timeout", "5", "busybox", "wget", "-q", "-O", "-", `${url}/Other`))).code !== 0);
+    const posted = async (remote: string): Promise<string> => {
+      const path = `http://d/v1.51/build?t=remote&remote=${encodeURIComponent(remote)}`;
+      return (await run(["curl", "-s", "--unix-socket", daemon.socket, "-X", "POST", path])).stdout;
+    };
+    expect(await posted(`${url}/Other`)).toContain("Successfully tagged remote:latest");
+    expect(await daemon.ok("run", "--rm", "remote")).toBe("alone");
+    expect(await posted(`${url}/in.tgz`)).toContain("Successfully tagged remote:latest");
+    expect(await daemon.ok("run", "--rm", "remote")).toBe("x");
+    expect(await posted(`${url}/nosuch`)).toContain(`failed to GET ${url}/nosuch: status 404`);
+  } finally {
+    server.kill();
+  }
+});
+
 test("the base image's ONBUILD triggers run in the child", async () => {
   await daemon.ok("build", "-t", "trigger", context({ Dockerfile: "FROM busybox\nONBUILD RUN echo triggered >/t\n" }));
   await daemon.ok("build", "-t", "child", context({ Dockerfile: "FROM trigger\nCMD cat /t\n" }));

@@ -32,7 +32,8 @@ async function build({ backend, query, request }: Context): Promise<ApiResponse>
         keep: text(query, "rm") !== undefined && !bool(query, "rm"),
         forceRemove: bool(query, "forcerm"),
         ...(limits ? { limits } : {}),
-        ...defined<{ target?: string; network?: string; platform?: string }>({
+        ...defined<{ target?: string; network?: string; platform?: string; remote?: string }>({
+          remote: text(query, "remote"),
           target: text(query, "target"),
           network: text(query, "networkmode"),
           platform: text(query, "platform"),
@@ -70,7 +71,9 @@ function refuseForeign(query: URLSearchParams): void {
     throw new BerthError("not-implemented", `${what} is not supported by this builder`, { hint });
   };
   if (query.get("version") === "2") refuse("BuildKit (version=2)", "set DOCKER_BUILDKIT=0");
-  if (text(query, "remote")) refuse("a remote build context", "fetch it and send it as the request's body");
+  const remote = text(query, "remote");
+  if (remote && (!/^https?:\/\//.test(remote) || /\.git(#.*)?$/.test(remote)))
+    refuse("a build context from a git repository", "clone it and send it as the request's body");
   if (query.getAll("securityopt").some((option) => option !== "" && option !== "[]" && option !== "null"))
     throw invalid("security options are not supported on linux");
   const isolation = text(query, "isolation");

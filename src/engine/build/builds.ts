@@ -1,4 +1,5 @@
 import type { BuildBackend, Progress } from "../../api/backend.ts";
+import { remoteContext } from "../../build/remote.ts";
 import { ensureDir } from "../../host/files.ts";
 import type { Image } from "../../image/types.ts";
 import type { EngineContext } from "../context.ts";
@@ -25,7 +26,8 @@ async function* build(
   checkLimits(ctx, options.limits);
   const tmp = `${ctx.dataRoot}/tmp`;
   ensureDir(tmp);
-  const steps = ctx.build(context, options, { records, blobs, layers, images, leases, runner: buildRunner(ctx), tmp });
+  const tar = options.remote ? remoteContext(options.remote, options) : context;
+  const steps = ctx.build(tar, options, { records, blobs, layers, images, leases, runner: buildRunner(ctx), tmp });
   let image: Image;
   for (;;) {
     const step = await steps.next();
