@@ -80,7 +80,7 @@ function parse(value: string, name: string): Record<string, unknown> {
     parsed = JSON.parse(value);
   } catch {
     // The parser's own words name a position in text that the caller never saw.
-    throw invalid(`invalid ${name === "filters" ? "filter" : name}: not JSON`);
+    throw invalid(name === "filters" ? "invalid filter" : `invalid ${name}: not JSON`);
   }
   if (!isRecord(parsed)) throw invalid(`invalid ${name === "filters" ? "filter" : name}: not a JSON object`);
   return parsed;

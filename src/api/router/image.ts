@@ -6,6 +6,7 @@ import { begun, jsonLines, progress } from "../stream.ts";
 import type { ApiResponse, Context, Handler, Route } from "../types.ts";
 import { imageDetails, imageRow } from "../versions.ts";
 import { notYet } from "./absent.ts";
+import { checkPlatform } from "./image-platform.ts";
 
 /**
  * Routes of images (specification, tag "Image"). A name holds slashes, so everything below /images/ that is no fixed
@@ -53,10 +54,15 @@ async function list({ backend, query, version }: Context): Promise<ApiResponse> 
 }
 
 async function inspect(context: Context): Promise<ApiResponse> {
-  return json(imageDetails(await context.backend.image.inspect(nameOf(context)), context.version));
+  const image = await context.backend.image.inspect(nameOf(context));
+  checkPlatform(image, nameOf(context), text(context.query, "platform"));
+  return json(imageDetails(image, context.version));
 }
 
 async function history(context: Context): Promise<ApiResponse> {
+  const wanted = text(context.query, "platform");
+  if (wanted !== undefined)
+    checkPlatform(await context.backend.image.inspect(nameOf(context)), nameOf(context), wanted);
   return json(await context.backend.image.history(nameOf(context)));
 }
 
