@@ -3,6 +3,7 @@ import { COMMANDS, COMMON, GROUPS, type Group, type Loader } from "./commands.ts
 import type { FlagSpec, FlagTable } from "./flags.ts";
 import { alignTable } from "./format/table.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
+import type { Plugin } from "./hosts/plugins.ts";
 
 const TYPE_WORD: Record<FlagSpec["kind"], string> = {
   bool: "",
@@ -92,8 +93,14 @@ Run '${name} COMMAND --help' for more information on a command.
 `;
 }
 
-/** `berth --help`. */
-export async function programHelp(): Promise<string> {
+/** `berth --help`; plugins are marked with a star, as docker does. */
+export async function programHelp(plugins: readonly Plugin[] = []): Promise<string> {
+  const usable = plugins.filter(
+    ({ Name, Err }) => Err === undefined && !Object.hasOwn(COMMANDS, Name) && !Object.hasOwn(GROUPS, Name),
+  );
+  const starred = usable.map(({ Name, ShortDescription = "" }) => [`  ${Name}*`, ShortDescription]);
+  const groups = [...Object.entries(GROUPS).map(([name, g]) => [`  ${name}`, g.summary]), ...starred];
+  groups.sort((a, b) => ((a[0] ?? "") < (b[0] ?? "") ? -1 : 1));
   const others = Object.keys(COMMANDS).filter((name) => !COMMON.includes(name));
   const daemon = ["  daemon", "Run the engine in the foreground"];
   const rest = [...(await commandLines(COMMANDS, others)), daemon].sort((a, b) =>
@@ -106,7 +113,7 @@ A container engine in one executable
 Common Commands:
 ${table(await commandLines(COMMANDS, COMMON))}
 Management Commands:
-${table(Object.entries(GROUPS).map(([name, g]) => [`  ${name}`, g.summary]))}
+${table(groups)}
 Commands:
 ${table(rest)}${flagsText("Global Options", GLOBAL_FLAGS)}
 Run 'berth COMMAND --help' for more information on a command.

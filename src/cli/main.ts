@@ -9,7 +9,7 @@ import type { CliOptions, Context } from "./context.ts";
 import { ExitError } from "./exit.ts";
 import { conflictIn, type Globals, parseGlobals } from "./globals.ts";
 import { type ClientConfig, configDir, readConfig } from "./hosts/config-file.ts";
-import { type Endpoint, findEndpoint } from "./hosts/endpoint.ts";
+import { contextName, type Endpoint, findEndpoint } from "./hosts/endpoint.ts";
 import { OutputClosed, processIo } from "./io.ts";
 import { findPlace, type Place } from "./tree.ts";
 
@@ -65,10 +65,37 @@ async function dispatch(program: Program): Promise<number> {
     return complete(rest, program);
   }
   if (rest[0] === "help") return helpTopic(rest.slice(1), program);
+  const aliases = Object.keys(program.config.file.aliases ?? {});
+  const odd = aliases.find((alias) => alias !== "builder");
+  if (odd !== undefined) throw new BerthError("invalid-argument", `not allowed to alias "${odd}" (allowed: builder)`);
   const place = findPlace(rest);
+  const ended = await pluginInstead(place, rest, program);
+  if (ended !== undefined) return ended;
   const name = ["berth", ...place.words].join(" ");
   if (place.load) return runCommand(place.load, { name, argv: place.rest }, program);
-  return runGroup(place, name, io);
+  return runGroup(place, name, program);
+}
+
+/** Runs the plugin that a line's first word names, or that `builder` is an alias of; undefined where none is meant. */
+async function pluginInstead(place: Place, rest: readonly string[], program: Program): Promise<number | undefined> {
+  const { globals, config, options } = program;
+  const [first = "", ...more] = rest;
+  const alias = first === "builder" ? config.file.aliases?.["builder"] : undefined;
+  if (alias === undefined && (place.words.length > 0 || place.load || !/^[a-z]/.test(first))) return undefined;
+  const { findPlugin, runPlugin } = await import("./hosts/plugins.ts");
+  const plugin = findPlugin(config, alias ?? first);
+  if (!plugin) return undefined;
+  const env = { ...(options.env ?? process.env) };
+  const found = await reach(program);
+  const { host, ours } = found.endpoint();
+  // Docker's own socket is not where a plugin finds Berth.
+  if (contextName(globals, env, config) === "default") env["DOCKER_HOST"] = host;
+  // Wakes an engine that is started on demand; a plugin that needs none does without.
+  if (ours)
+    await contextFor("berth", program, found)
+      .engine.core.done({ method: "GET", path: "/_ping" })
+      .catch(() => undefined);
+  return runPlugin(plugin, [...globals.before, plugin.Name, ...more], env);
 }
 
 /** What a shell asks at a tab; it starts no engine. */
@@ -104,7 +131,7 @@ async function helpTopic(words: string[], program: Program): Promise<number> {
 }
 
 /** A group, or the program, alone: its help, or what is wrong with the next word. */
-async function runGroup(place: Place, name: string, io: Context["io"]): Promise<number> {
+async function runGroup(place: Place, name: string, { options: { io }, config }: Program): Promise<number> {
   const { words, rest } = place;
   const group = words.length > 0;
   const next = rest.find((word) => word !== "--") ?? "";
@@ -125,7 +152,9 @@ async function runGroup(place: Place, name: string, io: Context["io"]): Promise<
   }
   const help = await import("./help.ts");
   if (rest.includes("-h")) io.out(SHORT_HELP);
-  const text = await (place.group ? help.groupHelp(words, place.group) : help.programHelp());
+  const text = await (place.group
+    ? help.groupHelp(words, place.group)
+    : help.programHelp((await import("./hosts/plugins.ts")).allPlugins(config)));
   if (group && next === "") io.err(text);
   else io.out(text);
   return 0;
