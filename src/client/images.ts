@@ -40,12 +40,12 @@ export class ImageApi {
     return this.core.json({ method: "GET", path: "/images/json", query: { ...rest, filters: filterQuery(filters) } });
   }
 
-  inspect(name: string): Promise<ImageInspect> {
-    return this.core.json({ method: "GET", path: `/images/${segment(name)}/json` });
+  inspect(name: string, options: { platform?: string | undefined } = {}): Promise<ImageInspect> {
+    return this.core.json({ method: "GET", path: `/images/${segment(name)}/json`, query: platformQuery(options) });
   }
 
-  history(name: string): Promise<ImageHistoryResponseItem[]> {
-    return this.core.json({ method: "GET", path: `/images/${segment(name)}/history` });
+  history(name: string, options: { platform?: string | undefined } = {}): Promise<ImageHistoryResponseItem[]> {
+    return this.core.json({ method: "GET", path: `/images/${segment(name)}/history`, query: platformQuery(options) });
   }
 
   async tag(name: string, query: { repo: string; tag: string }): Promise<void> {
@@ -133,4 +133,9 @@ export class ImageApi {
     });
     yield* jsonLines<ProgressLine>(response.body());
   }
+}
+
+/** A platform as the specification has it in queries: a JSON object. */
+function platformQuery({ platform }: { platform?: string | undefined }): { platform?: string } {
+  return platform === undefined ? {} : { platform: JSON.stringify(parsePlatform(platform)) };
 }

@@ -41,7 +41,10 @@ docker image prune -f --filter bogus=1
 docker image prune -f --filter until=x
 docker image inspect nosuchx
 docker history nosuchx
-docker image rm`,
+docker image rm
+docker image inspect --platform linux/s390x images-base
+docker image inspect -f '{{.Os}}' --platform linux/amd64 images-base
+docker history --platform linux/s390x images-base`,
   import: `mkdir t; echo a >t/a; tar -C t -cf t.tar .
 docker import -c 'BOGUS x' t.tar
 docker import -c 'RUN x' t.tar

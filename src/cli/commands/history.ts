@@ -21,7 +21,7 @@ export default command({
     quiet: { kind: "bool", short: "q", help: "Only show image ids" },
   },
   async run(ctx, { flags, args: [image = ""] }) {
-    const items = await ctx.engine.images.history(image);
+    const items = await ctx.engine.images.history(image, { platform: flags.platform || undefined });
     const listing = historyListing({ truncate: !flags["no-trunc"], human: flags.human });
     await printListing(ctx, listing, items, { format: flags.format, quiet: flags.quiet ? "ID" : undefined });
     return 0;

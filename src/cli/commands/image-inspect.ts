@@ -11,6 +11,10 @@ export default command({
     platform: { kind: "string", help: "Inspect this platform of the image" },
   },
   run(ctx, { flags, args }) {
-    return printInspected(ctx, args, { format: flags.format, fetch: (name) => ctx.engine.images.inspect(name) });
+    const platform = flags.platform || undefined;
+    return printInspected(ctx, args, {
+      format: flags.format,
+      fetch: (name) => ctx.engine.images.inspect(name, { platform }),
+    });
   },
 });
