@@ -1,0 +1,100 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "../../../src/host/spawn.ts";
+import { TestDaemon } from "../../../src/testing/daemon.ts";
+
+/** What the tutorials pull. All stand on one Debian, which has bash, apt, python and ping's friends as the images of then had. */
+const REPOSITORIES = ["learn/tutorial", "library/ubuntu", "library/centos", "training/sinatra", "library/nginx"];
+const TAGS = ["latest", "14.04", "12.04"];
+const PORT = 5099;
+
+/** A hub that can be reached: Debian's registry with the tutorials' images, which daemons take as mirror. */
+export interface Hub extends AsyncDisposable {
+  /** Serves the images in a network namespace's loopback too; the flags of a daemon there. */
+  flags: string[];
+  serve(daemon: TestDaemon): Promise<AsyncDisposable>;
+}
+
+/** Makes the images once, by Berth itself, and pushes them to the registry. Takes most of a minute. */
+export async function makeHub(): Promise<Hub> {
+  const folder = mkdtempSync("/var/tmp/berth-hub.");
+  const hub: Hub = {
+    flags: ["--registry-mirror", `http://127.0.0.1:${PORT}`],
+    serve: (daemon) => serve(daemon, folder),
+    async [Symbol.asyncDispose]() {
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  await using daemon = await TestDaemon.start({ isolated: false });
+  await daemon.ok("bootstrap", "debian:bookworm", "--include", "python3-minimal,procps,netcat-openbsd");
+  await using _ = await serve(daemon, folder);
+  await push(daemon, "busybox:latest", "library/busybox:latest");
+  for (const repository of REPOSITORIES) {
+    for (const tag of TAGS) await push(daemon, "debian:bookworm", `${repository}:${tag}`);
+  }
+  await build(daemon, folder, "training/webapp", WEBAPP, { "app.py": APP });
+  await build(daemon, folder, "training/postgres", POSTGRES, {});
+  return hub;
+}
+
+const APP = `import http.server, os
+class Hello(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b"Hello world!")
+http.server.HTTPServer(("", int(os.environ.get("PORT", 5000))), Hello).serve_forever()
+`;
+const WEBAPP = `FROM debian:bookworm
+RUN ln -s python3 /usr/bin/python
+ADD app.py /opt/webapp/
+WORKDIR /opt/webapp
+EXPOSE 5000
+CMD ["python", "app.py"]
+`;
+const POSTGRES = `FROM debian:bookworm
+EXPOSE 5432
+CMD ["nc", "-lk", "-p", "5432"]
+`;
+
+async function push(daemon: TestDaemon, image: string, name: string): Promise<void> {
+  await daemon.ok("tag", image, `127.0.0.1:${PORT}/${name}`);
+  await daemon.ok("push", "-q", `127.0.0.1:${PORT}/${name}`);
+}
+
+async function build(
+  daemon: TestDaemon,
+  folder: string,
+  name: string,
+  dockerfile: string,
+  files: Record<string, string>,
+): Promise<void> {
+  const context = join(folder, "contexts", name);
+  mkdirSync(context, { recursive: true });
+  for (const [file, text] of Object.entries({ Dockerfile: dockerfile, ...files }))
+    writeFileSync(join(context, file), text);
+  await daemon.ok("build", "-q", "-t", name, context);
+  await push(daemon, name, `${name}:latest`);
+}
+
+/** Debian's registry over the folder, in the daemon's network. */
+async function serve(daemon: TestDaemon, folder: string): Promise<AsyncDisposable> {
+  const config = join(folder, "registry.yml");
+  writeFileSync(
+    config,
+    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${folder}/registry}}\nhttp: {addr: "127.0.0.1:${PORT}"}\n`,
+  );
+  const [file = "", ...args] = daemon.inNet("docker-registry", "serve", config);
+  const child = spawn(file, args, { stdio: "ignore" });
+  while ((await run(daemon.inNet("bash", "-c", `exec 3<>/dev/tcp/127.0.0.1/${PORT}`))).code !== 0) {
+    if (child.exitCode !== null) throw new Error(`docker-registry ended with ${child.exitCode}`);
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  return {
+    async [Symbol.asyncDispose]() {
+      const gone = once(child, "exit");
+      child.kill();
+      await gone;
+    },
+  };
+}
