@@ -44,6 +44,6 @@ assert.ok((await docker.imageInspect("busybox")).Id.startsWith("sha256:"));
 assert.ok((await docker.imageHistory("busybox")).length > 0);
 await docker.imageTag("busybox", "sdk-tagged", "1");
 await docker.imageDelete("sdk-tagged:1");
-await assert.rejects(docker.containerInspect("nosuch"), (e) => e.constructor.name === "NotFoundError");
+await assert.rejects(docker.containerInspect("nosuch"), ({ name }) => name === "NotFoundError");
 await docker.close?.();
 console.log("done");
