@@ -84,7 +84,11 @@ async function serve(daemon: TestDaemon, folder: string): Promise<AsyncDisposabl
     config,
     `version: 0.1\nstorage: {filesystem: {rootdirectory: ${folder}/registry}}\nhttp: {addr: "127.0.0.1:${PORT}"}\n`,
   );
-  const [file = "", ...args] = daemon.inNet(join(import.meta.dir, "../../../.build/registry/usr/bin/docker-registry"), "serve", config);
+  const [file = "", ...args] = daemon.inNet(
+    join(import.meta.dir, "../../../.build/registry/usr/bin/docker-registry"),
+    "serve",
+    config,
+  );
   const child = spawn(file, args, { stdio: "ignore" });
   while ((await run(daemon.inNet("bash", "-c", `exec 3<>/dev/tcp/127.0.0.1/${PORT}`))).code !== 0) {
     if (child.exitCode !== null) throw new Error(`docker-registry ended with ${child.exitCode}`);
