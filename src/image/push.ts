@@ -1,0 +1,193 @@
+import { createReadStream } from "node:fs";
+import { pipeline } from "node:stream";
+import { createGzip } from "node:zlib";
+import type { LayerRecord } from "../layer/types.ts";
+import type { Credentials, RegistryClient, Repository } from "../registry/types.ts";
+import { type Digest, shortId } from "../spec/digest.ts";
+import { BerthError } from "../spec/errors.ts";
+import { type Descriptor, type Manifest, MediaType } from "../spec/oci.ts";
+import { formatPlatform, parsePlatform, platformMatches } from "../spec/platform.ts";
+import { familiarName, type Reference } from "../spec/reference.ts";
+import type { Catalog, StoredImage } from "./catalog.ts";
+import { layerDescriptor } from "./create.ts";
+import { Intake } from "./intake.ts";
+import { MessageQueue } from "./message-queue.ts";
+import type { ImageProgress } from "./types.ts";
+
+/** Uploads at the same time, as dockerd's `max-concurrent-uploads`. */
+const AT_ONCE = 5;
+const PROGRESS_STEP = 256 * 1024;
+const DOCKER_TYPES: Record<string, string> = {
+  [MediaType.layerGzip]: MediaType.dockerLayerGzip,
+  [MediaType.layer]: MediaType.dockerLayer,
+};
+
+/** What a push tells beyond Docker's lines of progress: tag, digest and size of the manifest, in `aux`. */
+export interface PushProgress extends ImageProgress {
+  aux?: { Tag: string; Digest: Digest; Size: number };
+}
+
+/** What to push, with whose rights. */
+export interface PushOptions {
+  platform?: string;
+  credentials?: Credentials;
+}
+
+/**
+ * store → registry: each tag's layers, config, then its manifest, so that the registry never names what it does not have. Layers that it has are
+ * skipped; layers made here are compressed once, kept, and have the same bytes in each push. An image that was pulled is pushed with the very manifest
+ * that it came with. `ref` without a tag: all tags of the repository. Repeatable; a kill leaves whole blobs at most.
+ */
+export async function* pushImages(catalog: Catalog, registry: RegistryClient, ref: Reference, options: PushOptions): AsyncGenerator<PushProgress> {
+  const tagged = taggedImages(catalog, ref);
+  for (const { image, tag } of tagged) refusePlatform(image, `${familiarName(ref)}:${tag}`, options.platform);
+  yield { status: `The push refers to repository [${ref.domain}/${ref.path}]` };
+  const repository = registry.repository(ref, { push: true, ...(options.credentials ? { credentials: options.credentials } : {}) });
+  for (const { image, tag } of tagged) {
+    await using intake = new Intake(catalog);
+    const queue = new MessageQueue<PushProgress>();
+    const push = new LayerPush({ catalog, repository, intake, queue });
+    const layers = yield* queue.until(push.all(image));
+    const manifest = await manifestOf(catalog, image, layers);
+    await uploadSmall(repository, image.id, await catalog.deps.blobs.read(image.id));
+    const digest = await repository.putManifest(tag, manifest);
+    const size = manifest.bytes.byteLength;
+    await remember(catalog, intake, { ref, image, digest, bytes: manifest.bytes });
+    yield { status: `${tag}: digest: ${digest} size: ${size}` };
+    yield { progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: size } };
+  }
+}
+
+function taggedImages(catalog: Catalog, ref: Reference): { image: StoredImage; tag: string }[] {
+  const own = catalog.all().flatMap((image) =>
+    catalog.names(image.id).flatMap((name) => {
+      const same = name.tag && name.domain === ref.domain && name.path === ref.path && (!ref.tag || name.tag === ref.tag);
+      return same && name.tag ? [{ image, tag: name.tag }] : [];
+    }),
+  );
+  if (own.length > 0) return own.sort((a, b) => (a.tag < b.tag ? -1 : 1));
+  const name = `${ref.domain}/${ref.path}`;
+  throw new BerthError("not-found", ref.tag ? `tag does not exist: ${familiarName(ref)}:${ref.tag}` : `An image does not exist locally with the tag: ${name.replace(/^docker\.io\/(library\/)?/, "")}`);
+}
+
+function refusePlatform({ config }: StoredImage, name: string, platform: string | undefined): void {
+  if (!platform) return;
+  const { os, architecture, variant } = config;
+  if (platformMatches({ os, architecture, ...(variant ? { variant } : {}) }, parsePlatform(platform))) return;
+  throw new BerthError("not-found", `image with reference ${name} was found but does not provide the specified platform (${formatPlatform(parsePlatform(platform))})`);
+}
+
+async function uploadSmall(repository: Repository, digest: Digest, bytes: Buffer): Promise<void> {
+  if (await repository.hasBlob(digest)) return;
+  await repository.uploadBlob(
+    digest,
+    (async function* () {
+      yield bytes;
+    })(),
+  );
+}
+
+/** The manifest that the image came with where it names these very layers; else Docker's (image manifest version 2, schema 2), or OCI's for what Docker's cannot say. */
+async function manifestOf(catalog: Catalog, image: StoredImage, layers: Descriptor[]): Promise<{ mediaType: string; bytes: Buffer }> {
+  const own = catalog.manifest(image);
+  if (own.layers.length === layers.length && own.layers.every((l, i) => l.digest === layers[i]?.digest && l.size === layers[i]?.size)) {
+    return { mediaType: own.mediaType ?? MediaType.manifest, bytes: await catalog.deps.blobs.read(image.manifest) };
+  }
+  const docker = layers.every((l) => DOCKER_TYPES[l.mediaType] !== undefined || Object.values(DOCKER_TYPES).includes(l.mediaType));
+  const size = catalog.deps.blobs.size(image.id) ?? 0;
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: docker ? MediaType.dockerManifest : MediaType.manifest,
+    config: { mediaType: docker ? MediaType.dockerConfig : MediaType.config, size, digest: image.id },
+    layers: layers.map(({ mediaType, size: bytes, digest }) => ({ mediaType: docker ? (DOCKER_TYPES[mediaType] ?? mediaType) : mediaType, size: bytes, digest })),
+  };
+  return { mediaType: manifest.mediaType ?? "", bytes: Buffer.from(JSON.stringify(manifest)) };
+}
+
+/** The name with digest, and the manifest that was pushed as the image's own: the next push and `save` use it. */
+async function remember(catalog: Catalog, intake: Intake, { ref, image, digest, bytes }: { ref: Reference; image: StoredImage; digest: Digest; bytes: Buffer }): Promise<void> {
+  await intake.bytes(bytes);
+  const { tag: _tag, ...bare } = ref;
+  catalog.deps.records.transaction(() => {
+    const record = catalog.record(image.id);
+    if (!record) return;
+    if (record.manifest !== digest) catalog.put({ ...record, manifest: digest });
+    catalog.putName({ ...bare, digest }, image.id);
+  });
+}
+
+interface LayerPushDeps {
+  catalog: Catalog;
+  repository: Repository;
+  intake: Intake;
+  queue: MessageQueue<PushProgress>;
+}
+
+/** The layers of one push. */
+class LayerPush {
+  constructor(private readonly deps: LayerPushDeps) {}
+
+  /** Uploads what the registry lacks; the descriptors are in the image's order. */
+  async all(image: StoredImage): Promise<Descriptor[]> {
+    const { catalog, intake } = this.deps;
+    const stack = image.top ? catalog.deps.layers.chain(image.top).reverse() : [];
+    for (const { chainId } of stack) intake.expectChain(chainId);
+    for (const layer of [...stack].reverse()) this.#say(layer, "Preparing", {});
+    const done: Descriptor[] = [];
+    let next = 0;
+    const worker = async (): Promise<void> => {
+      for (let i = next++; i < stack.length; i = next++) {
+        const layer = stack[i];
+        if (layer) done[i] = await this.#one(layer);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    return done;
+  }
+
+  async #one(layer: LayerRecord): Promise<Descriptor> {
+    const { catalog, repository } = this.deps;
+    const descriptor = await this.#compressed(layer);
+    if (await repository.hasBlob(descriptor.digest)) {
+      this.#say(layer, "Layer already exists", {});
+      return descriptor;
+    }
+    const total = descriptor.size;
+    let told = 0;
+    await repository.uploadBlob(descriptor.digest, createReadStream(catalog.deps.blobs.path(descriptor.digest)), (current) => {
+      if (current - told < PROGRESS_STEP && current !== total) return;
+      told = current;
+      this.#say(layer, "Pushing", { current, total }, true);
+    });
+    this.#say(layer, "Pushed", {});
+    return descriptor;
+  }
+
+  /** The layer's compressed blob: as it came, or made now and kept. The same layer gives the same bytes. */
+  async #compressed(layer: LayerRecord): Promise<Descriptor> {
+    const { catalog, intake } = this.deps;
+    const { blobs, layers } = catalog.deps;
+    const kept = layerDescriptor(blobs, layer);
+    if (blobs.has(kept.digest) && kept.mediaType !== MediaType.layer) {
+      await intake.stream(nothing(), { digest: kept.digest });
+      return kept;
+    }
+    const plain = blobs.has(kept.digest) ? createReadStream(blobs.path(kept.digest)) : layers.diff(layer.chainId);
+    const { digest, size } = await intake.stream(gzipped(plain));
+    layers.keepBlob(layer.chainId, digest);
+    return { mediaType: MediaType.layerGzip, digest, size };
+  }
+
+  #say(layer: LayerRecord, status: string, progressDetail: { current?: number; total?: number }, replaceable = false): void {
+    const id = shortId(layer.diffId);
+    this.deps.queue.push({ status, progressDetail, id }, replaceable ? id : undefined);
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+async function* gzipped(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const gzip = createGzip({ chunkSize: 256 * 1024 });
+  pipeline(source, gzip, () => undefined);
+  yield* gzip;
+}

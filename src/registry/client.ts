@@ -1,0 +1,42 @@
+import { BerthError } from "../spec/errors.ts";
+import { parseChallenge } from "./auth.ts";
+import { Connection } from "./connection.ts";
+import { endpointsOf } from "./endpoints.ts";
+import { openRepository } from "./repository.ts";
+import { searchIndex } from "./search.ts";
+import type { Credentials, RegistryClient, RegistryOptions } from "./types.ts";
+
+/** Registries over HTTP. Holds no connection: each repository has its own, with its tokens. */
+export function openRegistryClient(options: RegistryOptions): RegistryClient {
+  return {
+    options,
+    repository(ref, { push = false, credentials = {} }) {
+      return openRepository(new Connection(endpointsOf(ref.domain, options, push), credentials, options), ref, push);
+    },
+    login: (host, credentials) => login(host, credentials, options),
+    search: (term, rest) => searchIndex(term, { ...rest, options }),
+  };
+}
+
+/** A `GET /v2/` with the credentials: the registry, or its token server, says whether they are good. */
+async function login(
+  host: string,
+  credentials: Credentials,
+  options: RegistryOptions,
+): Promise<{ identityToken?: string }> {
+  const connection = new Connection(endpointsOf(host, options, true), credentials, options);
+  const answer = await connection.send({ method: "GET", path: "/v2/" }, "");
+  await answer.bytes(1 << 20).catch(() => undefined);
+  if (answer.status === 401 || answer.status === 403) {
+    throw new BerthError(
+      "unauthorized",
+      `login attempt to https://${host}/v2/ failed with status: ${answer.status} Unauthorized`,
+    );
+  }
+  if (answer.status >= 400)
+    throw new BerthError("internal", `login attempt to ${host} failed with status: ${answer.status}`);
+  const challenge = parseChallenge(answer.header("www-authenticate"));
+  if (challenge?.scheme !== "bearer") return {};
+  const { identityToken } = await connection.token(challenge, { scope: "", offline: true });
+  return identityToken ? { identityToken } : {};
+}

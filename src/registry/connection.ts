@@ -1,0 +1,149 @@
+import { type FetchAnswer, type FetchRequest, httpFetch } from "../host/fetch.ts";
+import { BerthError, errnoOf } from "../spec/errors.ts";
+import { basicHeader, type Challenge, fetchToken, parseChallenge, type Token } from "./auth.ts";
+import type { Endpoint } from "./endpoints.ts";
+import { unreachable } from "./failure.ts";
+import type { Credentials, RegistryOptions } from "./types.ts";
+
+const MAX_REDIRECTS = 5;
+const REDIRECTS = [301, 302, 303, 307, 308];
+
+/** One request to a registry; `path` begins with `/v2/`, or is a whole URL that the registry gave for an upload. */
+export interface RegistryRequest extends Omit<FetchRequest, "tls"> {
+  path: string;
+}
+
+/**
+ * The way to one registry: the first address that answers, the authentication that it asks for, redirects. Credentials and tokens go to that address
+ * and to the token server that it names, not to where it redirects.
+ */
+export class Connection {
+  readonly #endpoints: Endpoint[];
+  readonly #tokens = new Map<string, Token>();
+  #endpoint: Endpoint | undefined;
+  #challenge: Challenge | undefined;
+
+  constructor(
+    endpoints: Endpoint[],
+    readonly credentials: Credentials,
+    private readonly options: RegistryOptions,
+  ) {
+    this.#endpoints = endpoints;
+  }
+
+  /** Sends, authenticates once more where it is asked to, follows redirects of GET and HEAD. Throws only where nobody answers. */
+  async send(request: RegistryRequest, scope: string): Promise<FetchAnswer> {
+    const endpoint = await this.#reach();
+    const url = new URL(request.path, `${endpoint.base}/`).href.replace(
+      `${new URL(endpoint.base).origin}/v2/`,
+      `${endpoint.base}/v2/`,
+    );
+    const first = await this.#once(endpoint, url, request, scope);
+    if (first.status !== 401 || typeof request.body === "object") return this.#followed(endpoint, url, request, first);
+    const challenge = parseChallenge(first.header("www-authenticate"));
+    if (!challenge) return first;
+    this.#challenge = challenge;
+    this.#tokens.delete(challenge.scope ?? scope);
+    return this.#followed(endpoint, url, request, await this.#once(endpoint, url, request, challenge.scope ?? scope));
+  }
+
+  /** Tries the addresses in turn; the one that answers `/v2/` is kept. Its challenge is learnt on the way, so that streams are sent once. */
+  async #reach(): Promise<Endpoint> {
+    if (this.#endpoint) return this.#endpoint;
+    let failed: unknown;
+    for (const endpoint of this.#endpoints) {
+      const url = `${endpoint.base}/v2/`;
+      try {
+        const answer = await this.#fetch(endpoint, url, { method: "GET" });
+        const challenge = parseChallenge(answer.header("www-authenticate"));
+        await answer.bytes(1 << 20).catch(() => undefined);
+        if (endpoint.mirror && answer.status >= 500) continue;
+        if (answer.status === 401 && challenge) this.#challenge = challenge;
+        this.#endpoint = endpoint;
+        return endpoint;
+      } catch (error) {
+        // The first failure is the telling one: plain HTTP is only tried because TLS did not do.
+        if (!endpoint.mirror && (failed === undefined || isTlsFailure(failed))) failed = error;
+      }
+    }
+    throw failed ?? new BerthError("internal", "no registry answers");
+  }
+
+  async #once(endpoint: Endpoint, url: string, request: RegistryRequest, scope: string): Promise<FetchAnswer> {
+    const sameHost = new URL(url).origin === new URL(endpoint.base).origin;
+    const authorization = sameHost ? await this.#authorization(scope) : undefined;
+    const { path: _, ...rest } = request;
+    return this.#fetch(endpoint, url, {
+      ...rest,
+      headers: { ...request.headers, ...(authorization ? { Authorization: authorization } : {}) },
+    });
+  }
+
+  async #followed(endpoint: Endpoint, url: string, request: RegistryRequest, first: FetchAnswer): Promise<FetchAnswer> {
+    let answer = first;
+    let at = url;
+    for (
+      let hops = 0;
+      REDIRECTS.includes(answer.status) && (request.method === "GET" || request.method === "HEAD");
+      hops++
+    ) {
+      const location = answer.header("location");
+      if (!location || hops >= MAX_REDIRECTS)
+        throw new BerthError("internal", `${at}: too many redirects, or one to nowhere`);
+      at = new URL(location, at).href;
+      if (!/^https?:/.test(at) || (url.startsWith("https:") && at.startsWith("http:"))) {
+        throw new BerthError(
+          "internal",
+          `${url}: refusing to follow a redirect to ${new URL(at).protocol}//${new URL(at).host}`,
+        );
+      }
+      const { Authorization: _, ...headers } = request.headers ?? {};
+      answer = await this.#fetch(endpoint, at, {
+        method: request.method,
+        headers,
+        ...(request.signal ? { signal: request.signal } : {}),
+      });
+    }
+    return answer;
+  }
+
+  async #authorization(scope: string): Promise<string | undefined> {
+    const { credentials } = this;
+    if (credentials.registryToken) return `Bearer ${credentials.registryToken}`;
+    if (this.#challenge?.scheme === "basic") return basicHeader(credentials);
+    if (this.#challenge?.scheme !== "bearer") return undefined;
+    const known = this.#tokens.get(scope);
+    if (known && known.until > Date.now()) return `Bearer ${known.token}`;
+    const token = await this.token(this.#challenge, { scope });
+    this.#tokens.set(scope, token);
+    return `Bearer ${token.token}`;
+  }
+
+  /** Asks the token server. With `offline` for one that buys others too. */
+  token(challenge: Challenge, { scope, offline = false }: { scope: string; offline?: boolean }): Promise<Token> {
+    const { host } = new URL(challenge.realm);
+    const tls = this.#endpoints.find((e) => new URL(e.base).host === host)?.tls;
+    return fetchToken(challenge, {
+      scope,
+      credentials: this.credentials,
+      offline,
+      ask: (url, request) => this.#fetch({ base: url, mirror: false, ...(tls ? { tls } : {}) }, url, request),
+    });
+  }
+
+  async #fetch(endpoint: Endpoint, url: string, request: FetchRequest): Promise<FetchAnswer> {
+    // The address's own certificates, where this is still that address.
+    const tls = new URL(url).host === new URL(endpoint.base).host ? endpoint.tls : undefined;
+    const headers = { "User-Agent": this.options.userAgent, ...request.headers };
+    try {
+      return await httpFetch(url, { ...request, headers, ...(tls ? { tls } : {}) });
+    } catch (error) {
+      if (request.signal?.aborted) throw error;
+      throw unreachable(error, { method: request.method, url });
+    }
+  }
+}
+
+function isTlsFailure(error: unknown): boolean {
+  return error instanceof BerthError && errnoOf(error.cause) === "EPROTO";
+}

@@ -1,0 +1,173 @@
+import type { FetchAnswer } from "../host/fetch.ts";
+import { type Digest, digestOf, isDigest } from "../spec/digest.ts";
+import { BerthError, isKind } from "../spec/errors.ts";
+import { MediaType } from "../spec/oci.ts";
+import type { Reference } from "../spec/reference.ts";
+import type { Connection, RegistryRequest } from "./connection.ts";
+import { failureOf, unreachable } from "./failure.ts";
+import type { FetchedManifest, Repository, TransferProgress } from "./types.ts";
+
+/** OCI distribution-spec: registries should take 4 MiB; nobody has a use for larger ones. */
+const MAX_MANIFEST = 4 * 1024 * 1024;
+const MAX_TAGS = 16 * 1024 * 1024;
+const MAX_PAGES = 1000;
+const ACCEPT = [MediaType.index, MediaType.manifest, MediaType.dockerIndex, MediaType.dockerManifest].join(", ");
+const SEND_CHUNK = 1024 * 1024;
+
+/** A repository over a connection to its registry. */
+export function openRepository(connection: Connection, ref: Reference, push: boolean): Repository {
+  return new RemoteRepository(connection, ref, push);
+}
+
+class RemoteRepository implements Repository {
+  readonly #root: string;
+  readonly #scope: string;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly ref: Reference,
+    push: boolean,
+  ) {
+    this.#root = `/v2/${ref.path}`;
+    this.#scope = `repository:${ref.path}:pull${push ? ",push" : ""}`;
+  }
+
+  async manifest(target: string): Promise<FetchedManifest> {
+    const answer = await this.#send({
+      method: "GET",
+      path: `${this.#root}/manifests/${target}`,
+      headers: { Accept: ACCEPT },
+    });
+    if (answer.status !== 200) throw await this.#failed(answer, `manifest ${target}`, target);
+    const bytes = await answer.bytes(MAX_MANIFEST).catch((error: unknown) => {
+      if (!(error instanceof RangeError))
+        throw unreachable(error, { method: "GET", url: `https://${this.ref.domain}${this.#root}/manifests/${target}` });
+      throw new BerthError(
+        "invalid-argument",
+        `manifest ${target} of ${this.ref.domain}/${this.ref.path} is larger than ${MAX_MANIFEST} bytes`,
+      );
+    });
+    const digest = digestOf(bytes);
+    if (isDigest(target) && digest !== target) {
+      throw new BerthError(
+        "invalid-argument",
+        `manifest verification failed for digest ${target}: the registry sent ${digest}`,
+      );
+    }
+    return { digest, mediaType: mediaTypeOf(answer.header("content-type"), bytes), bytes };
+  }
+
+  async blob(digest: Digest, { signal }: { signal?: AbortSignal } = {}): Promise<AsyncIterable<Uint8Array>> {
+    const answer = await this.#send({
+      method: "GET",
+      path: `${this.#root}/blobs/${digest}`,
+      ...(signal ? { signal } : {}),
+    });
+    if (answer.status !== 200) throw await this.#failed(answer, `blob ${digest}`);
+    return answer.body();
+  }
+
+  async hasBlob(digest: Digest): Promise<boolean> {
+    const answer = await this.#send({ method: "HEAD", path: `${this.#root}/blobs/${digest}` });
+    if (answer.status === 200) return true;
+    if (answer.status === 404) return false;
+    throw await this.#failed(answer, `blob ${digest}`);
+  }
+
+  async mountBlob(digest: Digest, from: string): Promise<boolean> {
+    const query = new URLSearchParams({ mount: digest, from });
+    const answer = await this.#send({ method: "POST", path: `${this.#root}/blobs/uploads/?${query}` });
+    if (answer.status === 201) return true;
+    // The registry began an upload instead: it is not needed.
+    const location = answer.status === 202 ? answer.header("location") : undefined;
+    if (location) await this.#send({ method: "DELETE", path: location }).catch(() => undefined);
+    return false;
+  }
+
+  async uploadBlob(digest: Digest, source: AsyncIterable<Uint8Array>, progress?: TransferProgress): Promise<void> {
+    const begun = await this.#send({ method: "POST", path: `${this.#root}/blobs/uploads/` });
+    const session = begun.header("location");
+    if (begun.status !== 202 || !session) throw await this.#failed(begun, `upload of ${digest}`);
+    const patched = await this.#send({
+      method: "PATCH",
+      path: session,
+      headers: { "Content-Type": "application/octet-stream" },
+      body: counted(source, progress),
+    });
+    if (patched.status !== 202 && patched.status !== 204) throw await this.#failed(patched, `upload of ${digest}`);
+    const last = patched.header("location") ?? session;
+    const path = `${last}${last.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`;
+    const done = await this.#send({ method: "PUT", path, headers: { "Content-Length": "0" } });
+    if (done.status !== 201) throw await this.#failed(done, `upload of ${digest}`);
+  }
+
+  async putManifest(target: string, { mediaType, bytes }: { mediaType: string; bytes: Uint8Array }): Promise<Digest> {
+    const answer = await this.#send({
+      method: "PUT",
+      path: `${this.#root}/manifests/${target}`,
+      headers: { "Content-Type": mediaType },
+      body: Buffer.from(bytes).toString("utf8"),
+    });
+    if (answer.status !== 201 && answer.status !== 202) throw await this.#failed(answer, `manifest ${target}`);
+    return digestOf(bytes);
+  }
+
+  async tags(): Promise<string[]> {
+    const tags: string[] = [];
+    let path: string | undefined = `${this.#root}/tags/list`;
+    for (let page = 0; path !== undefined && page < MAX_PAGES; page++) {
+      const answer: FetchAnswer = await this.#send({ method: "GET", path });
+      if (answer.status !== 200) throw await this.#failed(answer, `tags of ${this.ref.path}`);
+      const { tags: more } = JSON.parse((await answer.bytes(MAX_TAGS)).toString()) as { tags?: string[] | null };
+      tags.push(...(more ?? []));
+      path = /<([^>]+)>;\s*rel="?next"?/.exec(answer.header("link") ?? "")?.[1];
+    }
+    return tags;
+  }
+
+  async #send(request: RegistryRequest): Promise<FetchAnswer> {
+    try {
+      return await this.connection.send(request, this.#scope);
+    } catch (error) {
+      if (!isKind(error, "unauthorized")) throw error;
+      const words = error instanceof Error ? error.message : String(error);
+      throw new BerthError(
+        "not-found",
+        `pull access denied for ${this.ref.path.replace(/^library\//, "")}, repository does not exist or may require 'docker login': ${words}`,
+      );
+    }
+  }
+
+  #failed(answer: FetchAnswer, what: string, target?: string): Promise<BerthError> {
+    const { username, identityToken, registryToken } = this.connection.credentials;
+    const anonymous = !username && !identityToken && !registryToken;
+    return failureOf(answer, { ref: this.ref, what, anonymous, ...(target === undefined ? {} : { target }) });
+  }
+}
+
+/** Larger pieces for the wire, counted when they are taken. */
+async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  progress: TransferProgress = () => undefined,
+): AsyncGenerator<Uint8Array> {
+  let done = 0;
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.byteLength; at += SEND_CHUNK) {
+      const piece = chunk.subarray(at, at + SEND_CHUNK);
+      yield piece;
+      done += piece.byteLength;
+      progress(done);
+    }
+  }
+}
+
+/** The header's word, where the content does not say otherwise: a manifest that claims to be two things is refused by whoever parses it. */
+function mediaTypeOf(header: string | undefined, bytes: Buffer): string {
+  try {
+    const { mediaType } = JSON.parse(bytes.toString()) as { mediaType?: unknown };
+    if (typeof mediaType === "string") return mediaType;
+  } catch {
+    return "";
+  }
+  return (header ?? "").split(";")[0]?.trim() ?? "";
+}

@@ -1,0 +1,69 @@
+import type { Digest } from "../spec/digest.ts";
+import type { Reference } from "../spec/reference.ts";
+
+/** How a person proves who they are (Engine API, "Authentication"): by name and password, by a token that buys others, or by one for this very registry. */
+export interface Credentials {
+  username?: string;
+  password?: string;
+  identityToken?: string;
+  registryToken?: string;
+}
+
+/** Which registries are asked, and how. */
+export interface RegistryOptions {
+  /** `registry-mirrors`: asked before Docker Hub, in their order. URLs. */
+  mirrors: string[];
+  /** `insecure-registries`: `host[:port]` or CIDR, besides the loopback addresses: any certificate will do, and plain HTTP. */
+  insecure: string[];
+  /** Folders with `<host>[:port]/{*.crt, *.cert, *.key}` as dockerd has them in /etc/docker/certs.d. */
+  certsDirs: string[];
+  userAgent: string;
+}
+
+/** A manifest as the registry gave it. */
+export interface FetchedManifest {
+  digest: Digest;
+  mediaType: string;
+  bytes: Buffer;
+}
+
+/** Bytes of a blob that have gone, so far. */
+export type TransferProgress = (done: number) => void;
+
+/**
+ * One repository of one registry (OCI distribution-spec 1.1). All that comes in is bounded; manifests are verified against their digests, blobs by whoever takes
+ * them. Errors: `not-found` in Docker's words for what is missing or not ours to see, `unauthorized`, and `internal` for registries that cannot be reached.
+ */
+export interface Repository {
+  /** By tag or digest. */
+  manifest(target: string): Promise<FetchedManifest>;
+  /** A blob's bytes, unverified. */
+  blob(digest: Digest, options?: { signal?: AbortSignal }): Promise<AsyncIterable<Uint8Array>>;
+  hasBlob(digest: Digest): Promise<boolean>;
+  /** True where the registry took the blob over from another repository of its own. */
+  mountBlob(digest: Digest, from: string): Promise<boolean>;
+  uploadBlob(digest: Digest, source: AsyncIterable<Uint8Array>, progress?: TransferProgress): Promise<void>;
+  putManifest(target: string, manifest: { mediaType: string; bytes: Uint8Array }): Promise<Digest>;
+  /** All tags, over as many pages as there are. */
+  tags(): Promise<string[]>;
+}
+
+/** One result of a search, as the Engine API gives it (ImageSearch). */
+export interface SearchResult {
+  description: string;
+  is_official: boolean;
+  is_automated: boolean;
+  name: string;
+  star_count: number;
+}
+
+/** Registries, by the names of images. Tokens are kept in memory and go only to the host that they are for. */
+export interface RegistryClient {
+  repository(ref: Reference, options: { push?: boolean; credentials?: Credentials }): Repository;
+  /** Proves the credentials. Returns an identity token where the registry gives one. Throws `unauthorized`. */
+  login(host: string, credentials: Credentials): Promise<{ identityToken?: string }>;
+  /** Searches an index by version 1 of its protocol; `term` may begin with a host. */
+  search(term: string, options: { limit: number; credentials?: Credentials }): Promise<SearchResult[]>;
+  /** For `info`. */
+  options: RegistryOptions;
+}
