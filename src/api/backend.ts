@@ -4,6 +4,7 @@ import type {
   ContainerInspectResponse,
   ContainerSummary,
   ContainerTopResponse,
+  DistributionInspect,
   EventMessage,
   HostConfig,
   ImageHistoryResponseItem,
@@ -166,6 +167,22 @@ export interface ExecBackend {
   inspect(id: string): Promise<object>;
 }
 
+/** Credentials for a registry (Engine API, "Authentication"), as `X-Registry-Auth` and `POST /auth` have them. */
+export interface RegistryAuth {
+  username?: string;
+  password?: string;
+  serveraddress?: string;
+  identitytoken?: string;
+  registrytoken?: string;
+}
+
+/** Router `registry`: what is asked of registries without an image of ours. */
+export interface RegistryBackend {
+  login(auth: RegistryAuth): Promise<{ Status: string; IdentityToken?: string }>;
+  search(term: string, options: { limit: number; filters: Filters; auth?: RegistryAuth }): Promise<object[]>;
+  distribution(name: string, auth?: RegistryAuth): Promise<DistributionInspect>;
+}
+
 /** Router `image`. */
 export interface ImageBackend {
   list(options: { all: boolean; filters: Filters }): Promise<ImageSummary[]>;
@@ -183,8 +200,13 @@ export interface ImageBackend {
     source: { url: string } | { tar: AsyncIterable<Uint8Array> },
     options: { repo?: string; tag?: string; message?: string; changes: string[]; platform?: string },
   ): AsyncIterable<Progress>;
-  /** Until the registry client exists: throws `not-implemented` with the ways to get an image. */
-  pull(reference: string, options: { platform?: string }): AsyncIterable<Progress>;
+  /** `all`: every tag of the repository. */
+  pull(
+    reference: string,
+    options: { platform?: string; all: boolean; auth?: RegistryAuth; signal: AbortSignal },
+  ): AsyncIterable<Progress>;
+  /** Without a tag: all tags of the repository. */
+  push(name: string, options: { tag?: string; platform?: string; auth?: RegistryAuth }): AsyncIterable<Progress>;
   prune(
     filters: Filters,
   ): Promise<{ ImagesDeleted: ({ Untagged: string } | { Deleted: string })[]; SpaceReclaimed: number }>;
@@ -210,6 +232,10 @@ export interface BuildBackend {
       /** What RUN steps run with: memory, CPUs, ulimits, /dev/shm, cgroup parent, further hosts. */
       limits?: HostConfig;
       platform?: string;
+      /** Ask the registry for the images that FROM names even where they are here. */
+      pull?: boolean;
+      /** Credentials by registry (`X-Registry-Config`). */
+      auths?: Record<string, RegistryAuth>;
       quiet: boolean;
       /** Where the context is to be had instead: http or https, an archive or a Dockerfile. */
       remote?: string;
@@ -268,4 +294,5 @@ export interface Backend {
   network: NetworkBackend;
   volume: VolumeBackend;
   system: SystemBackend;
+  registry: RegistryBackend;
 }

@@ -30,7 +30,10 @@ export class Intake implements AsyncDisposable {
   }
 
   /** Takes in a stream. Where the store has the expected blob already, the stream is read past. */
-  async stream(source: AsyncIterable<Uint8Array>, expected: { digest?: Digest } = {}): Promise<BlobInfo> {
+  async stream(
+    source: AsyncIterable<Uint8Array>,
+    expected: { digest?: Digest; size?: number } = {},
+  ): Promise<BlobInfo> {
     const known = expected.digest && this.#have(expected.digest);
     if (known) {
       for await (const _chunk of source);

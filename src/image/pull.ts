@@ -1,7 +1,6 @@
-import type { RegistryClient, Repository } from "../registry/types.ts";
-import type { Credentials, FetchedManifest } from "../registry/types.ts";
 import { chainIdOf } from "../layer/chain.ts";
 import type { ChainId } from "../layer/types.ts";
+import type { Credentials, FetchedManifest, RegistryClient, Repository } from "../registry/types.ts";
 import { type Digest, shortId } from "../spec/digest.ts";
 import { BerthError, fromErrno } from "../spec/errors.ts";
 import { type Descriptor, type Manifest, MediaType } from "../spec/oci.ts";
@@ -19,7 +18,13 @@ const AT_ONCE = 3;
 const INDEXES: string[] = [MediaType.index, MediaType.dockerIndex];
 const MANIFESTS: string[] = [MediaType.manifest, MediaType.dockerManifest];
 const CONFIGS: string[] = [MediaType.config, MediaType.dockerConfig];
-const LAYERS: string[] = [MediaType.layer, MediaType.layerGzip, MediaType.layerZstd, MediaType.dockerLayer, MediaType.dockerLayerGzip];
+const LAYERS: string[] = [
+  MediaType.layer,
+  MediaType.layerGzip,
+  MediaType.layerZstd,
+  MediaType.dockerLayer,
+  MediaType.dockerLayerGzip,
+];
 const PROGRESS_STEP = 256 * 1024;
 
 /** What to pull, with whose rights. `ref` has a tag or a digest. */
@@ -42,16 +47,27 @@ interface Remote {
  * come. The image and its name are recorded at the end, in one transaction: a failure, a kill or a reader that leaves changes nothing that is seen. Yields
  * Docker's messages.
  */
-export async function* pullImage(catalog: Catalog, registry: RegistryClient, ref: Reference, options: PullOptions): AsyncGenerator<ImageProgress> {
+export async function* pullImage(
+  catalog: Catalog,
+  registry: RegistryClient,
+  ref: Reference,
+  options: PullOptions,
+): AsyncGenerator<ImageProgress> {
   const repository = registry.repository(ref, options.credentials ? { credentials: options.credentials } : {});
   const target = ref.digest ?? ref.tag ?? "latest";
   await using intake = new Intake(catalog);
   const top = await repository.manifest(target);
-  yield { status: `Pulling from ${ref.domain === "docker.io" ? ref.path : ref.path}`, id: target };
+  yield { status: `Pulling from ${ref.path}`, id: target };
   const remote = await resolveManifest(repository, intake, top, options);
   const chains = chainIds(remote.config.rootfs.diff_ids);
   const queue = new MessageQueue<ImageProgress>();
-  const layers = new LayerPull({ catalog, repository, intake, queue, ...(options.signal ? { signal: options.signal } : {}) });
+  const layers = new LayerPull({
+    catalog,
+    repository,
+    intake,
+    queue,
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
   yield* queue.until(layers.all(remote, chains));
   const fresh = record(catalog, ref, remote, chains);
   yield { status: `Digest: ${remote.digest}` };
@@ -59,7 +75,12 @@ export async function* pullImage(catalog: Catalog, registry: RegistryClient, ref
 }
 
 /** Follows an index to the one manifest for the platform, and takes in manifest and config. */
-async function resolveManifest(repository: Repository, intake: Intake, top: FetchedManifest, { platform }: PullOptions): Promise<Remote> {
+async function resolveManifest(
+  repository: Repository,
+  intake: Intake,
+  top: FetchedManifest,
+  { platform }: PullOptions,
+): Promise<Remote> {
   let chosen = top;
   if (INDEXES.includes(top.mediaType)) {
     const { manifests } = parseIndex(top.bytes, `index ${top.digest}`);
@@ -67,7 +88,10 @@ async function resolveManifest(repository: Repository, intake: Intake, top: Fetc
   }
   const what = `manifest ${chosen.digest}`;
   if (!MANIFESTS.includes(chosen.mediaType)) {
-    throw new BerthError("invalid-argument", `${what}: unsupported media type ${JSON.stringify(chosen.mediaType.slice(0, 100))}`);
+    throw new BerthError(
+      "invalid-argument",
+      `${what}: unsupported media type ${JSON.stringify(chosen.mediaType.slice(0, 100))}`,
+    );
   }
   refuseAmbiguous(chosen.bytes, what);
   const parsed = parseManifest(chosen.bytes, what);
@@ -75,15 +99,30 @@ async function resolveManifest(repository: Repository, intake: Intake, top: Fetc
     throw new BerthError("invalid-argument", `${what} is no container image: its config is ${parsed.config.mediaType}`);
   }
   for (const layer of parsed.layers) {
-    if (!LAYERS.includes(layer.mediaType)) throw new BerthError("invalid-argument", `${what}: layer ${layer.digest} has the unsupported media type ${layer.mediaType}`);
+    if (!LAYERS.includes(layer.mediaType))
+      throw new BerthError(
+        "invalid-argument",
+        `${what}: layer ${layer.digest} has the unsupported media type ${layer.mediaType}`,
+      );
   }
   await intake.bytes(chosen.bytes);
-  if (parsed.config.size > MAX_JSON) throw new BerthError("invalid-argument", `${what}: its config is larger than ${MAX_JSON} bytes`);
-  await intake.stream(await repository.blob(parsed.config.digest), { digest: parsed.config.digest, size: parsed.config.size });
-  const config = parseConfig(await intake.blobs.read(parsed.config.digest, MAX_JSON), `config ${shortId(parsed.config.digest)}`);
-  if (config.os !== "linux") throw new BerthError("invalid-argument", `${what}: cannot run ${config.os} image on linux`);
+  if (parsed.config.size > MAX_JSON)
+    throw new BerthError("invalid-argument", `${what}: its config is larger than ${MAX_JSON} bytes`);
+  await intake.stream(await repository.blob(parsed.config.digest), {
+    digest: parsed.config.digest,
+    size: parsed.config.size,
+  });
+  const config = parseConfig(
+    await intake.blobs.read(parsed.config.digest, MAX_JSON),
+    `config ${shortId(parsed.config.digest)}`,
+  );
+  if (config.os !== "linux")
+    throw new BerthError("invalid-argument", `${what}: cannot run ${config.os} image on linux`);
   if (config.rootfs.diff_ids.length !== parsed.layers.length) {
-    throw new BerthError("invalid-argument", `${what}: ${parsed.layers.length} layers, but the config names ${config.rootfs.diff_ids.length}`);
+    throw new BerthError(
+      "invalid-argument",
+      `${what}: ${parsed.layers.length} layers, but the config names ${config.rootfs.diff_ids.length}`,
+    );
   }
   const wanted = platform ? parsePlatform(platform) : undefined;
   if (wanted && !platformMatches(config, wanted)) throw noMatch(formatPlatform(wanted));
@@ -107,7 +146,8 @@ function noMatch(platform: string): BerthError {
 /** A manifest that could be read as an index too means different images to different readers (OCI image-spec, "manifest confusion"). */
 function refuseAmbiguous(bytes: Buffer, what: string): void {
   const value = JSON.parse(bytes.toString()) as object;
-  if ("layers" in value && "manifests" in value) throw new BerthError("invalid-argument", `${what} is ambiguous: it has both layers and manifests`);
+  if ("layers" in value && "manifests" in value)
+    throw new BerthError("invalid-argument", `${what} is ambiguous: it has both layers and manifests`);
 }
 
 function chainIds(diffIds: readonly Digest[]): ChainId[] {
@@ -121,7 +161,14 @@ function record(catalog: Catalog, ref: Reference, remote: Remote, chains: ChainI
   const id = remote.manifest.parsed.config.digest;
   const top = chains.at(-1);
   const size = chains.reduce((sum, chain) => sum + (catalog.deps.layers.get(chain)?.size ?? 0), 0);
-  const image: ImageRecord = { id, manifest: remote.manifest.digest, ...(top ? { top } : {}), size, added: Date.now(), tagged: 0 };
+  const image: ImageRecord = {
+    id,
+    manifest: remote.manifest.digest,
+    ...(top ? { top } : {}),
+    size,
+    added: Date.now(),
+    tagged: 0,
+  };
   const before = catalog.named(ref);
   const { tag: _tag, digest: _digest, ...bare } = ref;
   catalog.deps.records.transaction(() => {
@@ -157,7 +204,12 @@ class LayerPull {
 
   /** Ends when the last layer has ended, also where one fails; the first failure stops the others. */
   async all({ manifest, config }: Remote, chains: ChainId[]): Promise<void> {
-    const layers = manifest.parsed.layers.map((descriptor, i) => ({ descriptor, chain: chains[i], diffId: config.rootfs.diff_ids[i], parent: chains[i - 1] }));
+    const layers = manifest.parsed.layers.map((descriptor, i) => ({
+      descriptor,
+      chain: chains[i],
+      diffId: config.rootfs.diff_ids[i],
+      parent: chains[i - 1],
+    }));
     for (const { descriptor, chain } of layers) {
       if (!chain) continue;
       this.deps.intake.expectChain(chain);
@@ -176,7 +228,17 @@ class LayerPull {
     if (failure !== undefined) throw failure;
   }
 
-  async #one({ descriptor, chain, diffId, parent }: { descriptor: Descriptor; chain?: ChainId | undefined; diffId?: Digest | undefined; parent?: ChainId | undefined }): Promise<void> {
+  async #one({
+    descriptor,
+    chain,
+    diffId,
+    parent,
+  }: {
+    descriptor: Descriptor;
+    chain?: ChainId | undefined;
+    diffId?: Digest | undefined;
+    parent?: ChainId | undefined;
+  }): Promise<void> {
     const { layers, blobs } = this.deps.catalog.deps;
     if (!chain || !diffId || layers.get(chain)) return;
     await this.#slot(descriptor, () => this.#download(descriptor));
@@ -218,12 +280,20 @@ class LayerPull {
     this.#say(descriptor, "Download complete", {});
   }
 
-  async *#counted(descriptor: Descriptor, source: AsyncIterable<Uint8Array>, total: number): AsyncGenerator<Uint8Array> {
+  async *#counted(
+    descriptor: Descriptor,
+    source: AsyncIterable<Uint8Array>,
+    total: number,
+  ): AsyncGenerator<Uint8Array> {
     let current = 0;
     let told = 0;
     for await (const chunk of source) {
       current += chunk.byteLength;
-      if (current > total) throw new BerthError("invalid-argument", `layer ${shortId(descriptor.digest)}: the registry sends more than the ${total} bytes that the manifest tells`);
+      if (current > total)
+        throw new BerthError(
+          "invalid-argument",
+          `layer ${shortId(descriptor.digest)}: the registry sends more than the ${total} bytes that the manifest tells`,
+        );
       if (current - told >= PROGRESS_STEP || current === total) {
         told = current;
         this.#say(descriptor, "Downloading", { current, total }, true);
@@ -233,7 +303,12 @@ class LayerPull {
     this.#say(descriptor, "Verifying Checksum", {});
   }
 
-  #say(descriptor: Descriptor, status: string, progressDetail: { current?: number; total?: number }, replaceable = false): void {
+  #say(
+    descriptor: Descriptor,
+    status: string,
+    progressDetail: { current?: number; total?: number },
+    replaceable = false,
+  ): void {
     const id = shortId(descriptor.digest);
     this.deps.queue.push({ status, progressDetail, id }, replaceable ? id : undefined);
   }
@@ -246,7 +321,10 @@ function explained(error: unknown, { digest, size }: Descriptor): unknown {
   const name = `layer ${shortId(digest)}`;
   const code = (error as { code?: string }).code;
   if (code === "ECONNRESET" || code === "ConnectionClosed") {
-    return new BerthError("internal", `${name}: the connection was closed before all ${size} bytes had come`, { hint: "pull again: what is there already is kept", cause: error });
+    return new BerthError("internal", `${name}: the connection was closed before all ${size} bytes had come`, {
+      hint: "pull again: what is there already is kept",
+      cause: error,
+    });
   }
   return fromErrno(error, name);
 }

@@ -38,11 +38,19 @@ export interface PushOptions {
  * skipped; layers made here are compressed once, kept, and have the same bytes in each push. An image that was pulled is pushed with the very manifest
  * that it came with. `ref` without a tag: all tags of the repository. Repeatable; a kill leaves whole blobs at most.
  */
-export async function* pushImages(catalog: Catalog, registry: RegistryClient, ref: Reference, options: PushOptions): AsyncGenerator<PushProgress> {
+export async function* pushImages(
+  catalog: Catalog,
+  registry: RegistryClient,
+  ref: Reference,
+  options: PushOptions,
+): AsyncGenerator<PushProgress> {
   const tagged = taggedImages(catalog, ref);
   for (const { image, tag } of tagged) refusePlatform(image, `${familiarName(ref)}:${tag}`, options.platform);
   yield { status: `The push refers to repository [${ref.domain}/${ref.path}]` };
-  const repository = registry.repository(ref, { push: true, ...(options.credentials ? { credentials: options.credentials } : {}) });
+  const repository = registry.repository(ref, {
+    push: true,
+    ...(options.credentials ? { credentials: options.credentials } : {}),
+  });
   for (const { image, tag } of tagged) {
     await using intake = new Intake(catalog);
     const queue = new MessageQueue<PushProgress>();
@@ -61,20 +69,29 @@ export async function* pushImages(catalog: Catalog, registry: RegistryClient, re
 function taggedImages(catalog: Catalog, ref: Reference): { image: StoredImage; tag: string }[] {
   const own = catalog.all().flatMap((image) =>
     catalog.names(image.id).flatMap((name) => {
-      const same = name.tag && name.domain === ref.domain && name.path === ref.path && (!ref.tag || name.tag === ref.tag);
+      const same =
+        name.tag && name.domain === ref.domain && name.path === ref.path && (!ref.tag || name.tag === ref.tag);
       return same && name.tag ? [{ image, tag: name.tag }] : [];
     }),
   );
   if (own.length > 0) return own.sort((a, b) => (a.tag < b.tag ? -1 : 1));
   const name = `${ref.domain}/${ref.path}`;
-  throw new BerthError("not-found", ref.tag ? `tag does not exist: ${familiarName(ref)}:${ref.tag}` : `An image does not exist locally with the tag: ${name.replace(/^docker\.io\/(library\/)?/, "")}`);
+  throw new BerthError(
+    "not-found",
+    ref.tag
+      ? `tag does not exist: ${familiarName(ref)}:${ref.tag}`
+      : `An image does not exist locally with the tag: ${name.replace(/^docker\.io\/(library\/)?/, "")}`,
+  );
 }
 
 function refusePlatform({ config }: StoredImage, name: string, platform: string | undefined): void {
   if (!platform) return;
   const { os, architecture, variant } = config;
   if (platformMatches({ os, architecture, ...(variant ? { variant } : {}) }, parsePlatform(platform))) return;
-  throw new BerthError("not-found", `image with reference ${name} was found but does not provide the specified platform (${formatPlatform(parsePlatform(platform))})`);
+  throw new BerthError(
+    "not-found",
+    `image with reference ${name} was found but does not provide the specified platform (${formatPlatform(parsePlatform(platform))})`,
+  );
 }
 
 async function uploadSmall(repository: Repository, digest: Digest, bytes: Buffer): Promise<void> {
@@ -88,24 +105,41 @@ async function uploadSmall(repository: Repository, digest: Digest, bytes: Buffer
 }
 
 /** The manifest that the image came with where it names these very layers; else Docker's (image manifest version 2, schema 2), or OCI's for what Docker's cannot say. */
-async function manifestOf(catalog: Catalog, image: StoredImage, layers: Descriptor[]): Promise<{ mediaType: string; bytes: Buffer }> {
+async function manifestOf(
+  catalog: Catalog,
+  image: StoredImage,
+  layers: Descriptor[],
+): Promise<{ mediaType: string; bytes: Buffer }> {
   const own = catalog.manifest(image);
-  if (own.layers.length === layers.length && own.layers.every((l, i) => l.digest === layers[i]?.digest && l.size === layers[i]?.size)) {
+  if (
+    own.layers.length === layers.length &&
+    own.layers.every((l, i) => l.digest === layers[i]?.digest && l.size === layers[i]?.size)
+  ) {
     return { mediaType: own.mediaType ?? MediaType.manifest, bytes: await catalog.deps.blobs.read(image.manifest) };
   }
-  const docker = layers.every((l) => DOCKER_TYPES[l.mediaType] !== undefined || Object.values(DOCKER_TYPES).includes(l.mediaType));
+  const docker = layers.every(
+    (l) => DOCKER_TYPES[l.mediaType] !== undefined || Object.values(DOCKER_TYPES).includes(l.mediaType),
+  );
   const size = catalog.deps.blobs.size(image.id) ?? 0;
   const manifest: Manifest = {
     schemaVersion: 2,
     mediaType: docker ? MediaType.dockerManifest : MediaType.manifest,
     config: { mediaType: docker ? MediaType.dockerConfig : MediaType.config, size, digest: image.id },
-    layers: layers.map(({ mediaType, size: bytes, digest }) => ({ mediaType: docker ? (DOCKER_TYPES[mediaType] ?? mediaType) : mediaType, size: bytes, digest })),
+    layers: layers.map(({ mediaType, size: bytes, digest }) => ({
+      mediaType: docker ? (DOCKER_TYPES[mediaType] ?? mediaType) : mediaType,
+      size: bytes,
+      digest,
+    })),
   };
   return { mediaType: manifest.mediaType ?? "", bytes: Buffer.from(JSON.stringify(manifest)) };
 }
 
 /** The name with digest, and the manifest that was pushed as the image's own: the next push and `save` use it. */
-async function remember(catalog: Catalog, intake: Intake, { ref, image, digest, bytes }: { ref: Reference; image: StoredImage; digest: Digest; bytes: Buffer }): Promise<void> {
+async function remember(
+  catalog: Catalog,
+  intake: Intake,
+  { ref, image, digest, bytes }: { ref: Reference; image: StoredImage; digest: Digest; bytes: Buffer },
+): Promise<void> {
   await intake.bytes(bytes);
   const { tag: _tag, ...bare } = ref;
   catalog.deps.records.transaction(() => {
@@ -154,11 +188,15 @@ class LayerPush {
     }
     const total = descriptor.size;
     let told = 0;
-    await repository.uploadBlob(descriptor.digest, createReadStream(catalog.deps.blobs.path(descriptor.digest)), (current) => {
-      if (current - told < PROGRESS_STEP && current !== total) return;
-      told = current;
-      this.#say(layer, "Pushing", { current, total }, true);
-    });
+    await repository.uploadBlob(
+      descriptor.digest,
+      createReadStream(catalog.deps.blobs.path(descriptor.digest)),
+      (current) => {
+        if (current - told < PROGRESS_STEP && current !== total) return;
+        told = current;
+        this.#say(layer, "Pushing", { current, total }, true);
+      },
+    );
     this.#say(layer, "Pushed", {});
     return descriptor;
   }
@@ -178,7 +216,12 @@ class LayerPush {
     return { mediaType: MediaType.layerGzip, digest, size };
   }
 
-  #say(layer: LayerRecord, status: string, progressDetail: { current?: number; total?: number }, replaceable = false): void {
+  #say(
+    layer: LayerRecord,
+    status: string,
+    progressDetail: { current?: number; total?: number },
+    replaceable = false,
+  ): void {
     const id = shortId(layer.diffId);
     this.deps.queue.push({ status, progressDetail, id }, replaceable ? id : undefined);
   }

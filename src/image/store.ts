@@ -6,6 +6,8 @@ import { importImage } from "./import.ts";
 import { inspectImage } from "./inspect.ts";
 import { listImages } from "./list.ts";
 import { loadImages } from "./load.ts";
+import { pullImage } from "./pull.ts";
+import { pushImages } from "./push.ts";
 import { removeImage } from "./remove.ts";
 import { resolveImage } from "./resolve.ts";
 import { saveImages } from "./save.ts";
@@ -24,6 +26,8 @@ export function openImageStore(deps: ImageStoreDeps): ImageStore {
     tag: (source, ...targets) => tagImage(catalog, source, targets),
     remove: (name, options) => removeImage(catalog, name, options),
     load: (archive, options) => loadImages(catalog, archive, options),
+    pull: (registry, ref, options) => pullImage(catalog, registry, ref, options),
+    push: (registry, ref, options) => pushImages(catalog, registry, ref, options),
     save: (names, options) => saveImages(catalog, names, options),
     importTar: (tar, options) => importImage(catalog, tar, options),
     create: (image, reference) => createImage(catalog, image, reference),

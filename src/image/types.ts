@@ -1,7 +1,9 @@
 import type { ChainId } from "../layer/types.ts";
+import type { Credentials, RegistryClient } from "../registry/types.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { ImageHistoryResponseItem, ImageInspect, ImageSummary } from "../spec/engine-api.ts";
 import type { History, ImageConfigFile, ImageRunConfig } from "../spec/oci.ts";
+import type { Reference } from "../spec/reference.ts";
 
 /** One image in the store. The id is the digest of its config blob. Times in milliseconds since 1970. */
 export interface ImageRecord {
@@ -80,6 +82,18 @@ export interface ImageStore {
     archive: AsyncIterable<Uint8Array>,
     options: { quiet: boolean; platform?: string },
   ): AsyncIterable<ImageProgress>;
+  /** Brings the image of that name, which has a tag or a digest, from its registry. Yields Docker's messages. Throws `not-found` in Docker's words. */
+  pull(
+    registry: RegistryClient,
+    ref: Reference,
+    options: { platform?: string; credentials?: Credentials; signal?: AbortSignal },
+  ): AsyncIterable<ImageProgress>;
+  /** Sends the image of that name, or all tags of the repository, to its registry. The last message of each has tag, digest and size in `aux`. */
+  push(
+    registry: RegistryClient,
+    ref: Reference,
+    options: { platform?: string; credentials?: Credentials },
+  ): AsyncIterable<ImageProgress & { aux?: { Tag: string; Digest: Digest; Size: number } }>;
   /** A tar of these images, in OCI layout with Docker's `manifest.json`. `platform`: refuse images of another. `saved` is told of each when all has been read. Throws `not-found` before the first byte. */
   save(
     names: readonly string[],

@@ -99,6 +99,11 @@ class Layers implements LayerStore {
     return record;
   }
 
+  keepBlob(chainId: ChainId, blob: Digest): void {
+    const record = this.#table.get(chainId);
+    if (record && record.blob !== blob) this.#table.put(chainId, { ...record, blob });
+  }
+
   get(chainId: ChainId): LayerRecord | undefined {
     return this.#table.get(chainId);
   }

@@ -1,0 +1,40 @@
+import type { ImageBackend, Progress, RegistryAuth } from "../../api/backend.ts";
+import type { Credentials } from "../../registry/types.ts";
+import { BerthError } from "../../spec/errors.ts";
+import { familiarString, parseReference, type Reference, withDefaultTag } from "../../spec/reference.ts";
+import type { EngineContext } from "../context.ts";
+import { emitImage } from "./users.ts";
+
+/** Pulls one image, or with `all` every tag of its repository; each is announced when it is there. */
+export async function* pullImages(
+  ctx: EngineContext,
+  name: string,
+  options: Parameters<ImageBackend["pull"]>[1],
+): AsyncGenerator<Progress> {
+  const { all, auth, ...rest } = options;
+  const credentials = credentialsOf(auth);
+  const ref = parseReference(name);
+  for (const one of all ? await allTags(ctx, ref, credentials) : [withDefaultTag(ref)]) {
+    yield* ctx.images.pull(ctx.registry, one, { ...rest, credentials });
+    const full = familiarString(one);
+    emitImage(ctx, "pull", { id: ctx.images.resolve(full).id, name: full, reference: full });
+  }
+}
+
+async function allTags(ctx: EngineContext, ref: Reference, credentials: Credentials): Promise<Reference[]> {
+  if (ref.tag || ref.digest) throw new BerthError("invalid-argument", "tag can't be used with --all-tags/-a");
+  const tags = await ctx.registry.repository(ref, { credentials }).tags();
+  if (tags.length === 0) throw new BerthError("not-found", `repository ${familiarString(ref)} has no tags`);
+  return tags.map((tag) => ({ ...ref, tag }));
+}
+
+/** The API's credentials in the registry client's terms. */
+export function credentialsOf(auth: RegistryAuth | undefined): Credentials {
+  const { username, password, identitytoken, registrytoken } = auth ?? {};
+  return {
+    ...(username ? { username } : {}),
+    ...(password ? { password } : {}),
+    ...(identitytoken ? { identityToken: identitytoken } : {}),
+    ...(registrytoken ? { registryToken: registrytoken } : {}),
+  };
+}
