@@ -9,6 +9,7 @@ import { containerRoutes } from "./router/container.ts";
 import { execRoutes } from "./router/exec.ts";
 import { imageRoutes } from "./router/image.ts";
 import { networkRoutes } from "./router/network.ts";
+import { registryRoutes } from "./router/registry.ts";
 import { sessionRoutes } from "./router/session.ts";
 import { systemRoutes } from "./router/system.ts";
 import { volumeRoutes } from "./router/volume.ts";
@@ -38,6 +39,7 @@ export function createApi(
     ...containerRoutes,
     ...archiveRoutes,
     ...execRoutes(common),
+    ...registryRoutes,
     ...imageRoutes,
     ...buildRoutes,
     ...networkRoutes,

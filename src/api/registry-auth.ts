@@ -17,10 +17,12 @@ export function registryConfig(header: string | undefined): Record<string, Regis
   if (!header) return undefined;
   const value = decoded(header);
   if (typeof value !== "object" || value === null) throw invalid("X-Registry-Config is no JSON object");
-  return Object.fromEntries(Object.entries(value).flatMap(([host, auth]) => {
-    const found = credentialsIn(auth);
-    return found ? [[host, found]] : [];
-  }));
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([host, auth]) => {
+      const found = credentialsIn(auth);
+      return found ? [[host, found]] : [];
+    }),
+  );
 }
 
 function decoded(header: string): unknown {

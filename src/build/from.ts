@@ -1,4 +1,4 @@
-import type { Image } from "../image/types.ts";
+import type { Image, ImageStore } from "../image/types.ts";
 import { BerthError, isKind, messageOf } from "../spec/errors.ts";
 import type { ImageRunConfig, Platform } from "../spec/oci.ts";
 import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../spec/platform.ts";
@@ -36,6 +36,23 @@ export function startOf(session: Session, stage: Stage): StageState {
     platform: actual,
     base: image.id,
   };
+}
+
+/** Sees to it that the image is here: one that is not, or with `pull` each, comes from its registry. */
+export async function ensureImage(session: Session, name: string, platform?: string): Promise<void> {
+  const { images, pull } = session.deps;
+  if (name === "scratch" || (!session.options.pull && isHere(images, name))) return;
+  for await (const message of pull(name, platform ?? session.options.platform)) session.emit(message);
+}
+
+function isHere(images: ImageStore, name: string): boolean {
+  try {
+    images.resolve(name);
+    return true;
+  } catch (error) {
+    if (isKind(error, "not-found")) return false;
+    throw error;
+  }
 }
 
 /** An image by the name that FROM or --from gives. */

@@ -9,6 +9,7 @@ import { openLayerStore } from "../layer/store.ts";
 import type { TarHeader } from "../layer/tar/header.ts";
 import { tarHeader, writeTar } from "../layer/tar/writer.ts";
 import type { LayerStore, RootView } from "../layer/types.ts";
+import { BerthError } from "../spec/errors.ts";
 import { openBlobStore } from "../store/blobs.ts";
 import { openLeases } from "../store/leases.ts";
 import { openRecords } from "../store/records.ts";
@@ -63,7 +64,7 @@ export class Lab implements AsyncDisposable {
     const tmp = join(this.root, "build");
     mkdirSync(tmp);
     const images = openImageStore({ records, blobs, layers, leases, tmp });
-    this.deps = { records, blobs, layers, images, leases, runner: this.runner(layers), tmp };
+    this.deps = { records, blobs, layers, images, leases, pull: noRegistry, runner: this.runner(layers), tmp };
   }
 
   static async open(): Promise<Lab> {
@@ -176,3 +177,9 @@ test("the lab runs commands on a real overlay and leaves nothing behind", async 
   }
   expect(() => readdirSync(root)).toThrow();
 });
+
+/** No registry anywhere: what is not here cannot be had. */
+// biome-ignore lint/correctness/useYield: it fails before it yields, which is what it is for
+async function* noRegistry(name: string): AsyncGenerator<never> {
+  throw new BerthError("not-found", `No such image: ${name}`, { hint: "make it with 'berth bootstrap'" });
+}

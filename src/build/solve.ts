@@ -1,7 +1,7 @@
 import { BerthError } from "../spec/errors.ts";
 import { parseInstruction } from "./dockerfile/parse.ts";
 import type { Instruction, PairsNode } from "./dockerfile/syntax.ts";
-import { startOf, withoutTriggers } from "./from.ts";
+import { ensureImage, startOf, withoutTriggers } from "./from.ts";
 import type { Graph, Stage } from "./graph.ts";
 import { type Session, type StageState, stateId } from "./state.ts";
 import { placed, type StepPlace, solveStep } from "./step.ts";
@@ -54,6 +54,7 @@ async function begin(session: Session, stage: Stage): Promise<StageState> {
   const inherited = stage.base === undefined ? undefined : await solveStage(session, stage.base);
   let state: StageState;
   try {
+    if (!inherited) await ensureImage(session, stage.image, stage.platform);
     state = inherited ? { ...inherited, cmdSet: false } : startOf(session, stage);
   } catch (error) {
     throw placed(error, session, stage.from);

@@ -11,7 +11,7 @@ import { Placement } from "./copy/place.ts";
 import { describe, HISTORY_COMMENT } from "./describe.ts";
 import { expandNode } from "./dockerfile/expand-node.ts";
 import type { CommandNode, CopyNode, Instruction, PairsNode, ValueNode } from "./dockerfile/syntax.ts";
-import { findImage } from "./from.ts";
+import { ensureImage, findImage } from "./from.ts";
 import { stageOf } from "./graph.ts";
 import { prepareRun } from "./run.ts";
 import { DEFAULT_EPOCH, lookupIn, type Session, type StageState, stateKey } from "./state.ts";
@@ -137,6 +137,7 @@ async function copyStep(session: Session, state: StageState, node: CopyNode, pla
 async function treeOf(session: Session, from: string, place: StepPlace): Promise<RootView> {
   const stage = stageOf(session.graph.stages, place.stage, from);
   if (stage !== undefined) return session.deps.layers.view((await place.solved(stage)).top);
+  await ensureImage(session, from);
   const { top } = findImage(session, from);
   if (top) session.hold(top);
   return session.deps.layers.view(top);

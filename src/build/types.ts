@@ -41,6 +41,8 @@ export interface BuildOptions {
   /** What RUN steps run with; their results are cached without regard to it. */
   limits?: HostConfig;
   platform?: string;
+  /** Ask the registry for the images that FROM names even where they are here. */
+  pull?: boolean;
   quiet: boolean;
   /** What `rm=false` and `forcerm` say about intermediate containers; there are none to keep, the output alone follows. */
   keep?: boolean;
@@ -52,6 +54,8 @@ export interface BuildOptions {
 export interface BuildProgress {
   stream?: string;
   status?: string;
+  id?: string;
+  progressDetail?: { current?: number; total?: number };
   aux?: { ID: string };
 }
 
@@ -63,6 +67,8 @@ export interface BuildDeps {
   images: ImageStore;
   leases: Leases;
   runner: Runner;
+  /** Brings an image from its registry; yields the messages of that. Throws where there is none. */
+  pull: (name: string, platform: string | undefined) => AsyncIterable<BuildProgress>;
   /** A folder for the unpacked context, removed after; on the store's file system. */
   tmp: string;
 }

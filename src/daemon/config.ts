@@ -46,6 +46,9 @@ export interface DaemonConfig {
   dns: string[];
   dnsSearch: string[];
   dnsOpts: string[];
+  /** URLs of registries that are asked before Docker Hub. */
+  registryMirrors: string[];
+  insecureRegistries: string[];
   defaultUlimits: Record<string, { Name: string; Soft: number; Hard: number }>;
   /** Started by a command that found no daemon: leaves after this many idle milliseconds; 0: never. */
   idleExit: number;
@@ -88,6 +91,8 @@ const KEYS: Record<string, string> = {
   "dns-search": "dnsSearch",
   "dns-opts": "dnsOpt",
   "default-ulimits": "defaultUlimit",
+  "registry-mirrors": "registryMirror",
+  "insecure-registries": "insecureRegistry",
 };
 /** Keys of dockerd that ask for what Berth does anyway, or that concern parts it does not have: taken without effect. */
 const WITHOUT_EFFECT = new Set([
@@ -105,8 +110,6 @@ const WITHOUT_EFFECT = new Set([
   "group",
   "builder",
   "max-concurrent-downloads",
-  "registry-mirrors",
-  "insecure-registries",
 ]);
 
 /** The flags of `berth daemon`: dockerd's where they apply. */
@@ -146,6 +149,12 @@ function daemonCommand(): Command {
     .option("--dns <list>", "DNS servers for containers", collect)
     .option("--dns-search <list>", "DNS search domains for containers", collect)
     .option("--dns-opt <list>", "DNS options for containers", collect)
+    .option("--registry-mirror <url>", "Mirrors of Docker Hub, asked first", collect)
+    .option(
+      "--insecure-registry <list>",
+      "Registries that may use any certificate, or none (host:port or CIDR)",
+      collect,
+    )
     .option("--default-ulimit <name=soft:hard>", "Default ulimits of containers", collect)
     .option(
       "--idle-exit <seconds>",
@@ -256,7 +265,18 @@ function toConfig(s: Settings): DaemonConfig {
     dns: addresses(s, "dns"),
     dnsSearch: list(s, "dnsSearch"),
     dnsOpts: list(s, "dnsOpt"),
+    registryMirrors: mirrors(s),
+    insecureRegistries: list(s, "insecureRegistry"),
     defaultUlimits: ulimitsOf(s["defaultUlimit"]),
     idleExit: typeof s["idleExit"] === "number" ? s["idleExit"] * 1000 : 0,
   };
+}
+
+function mirrors(s: Settings): string[] {
+  return list(s, "registryMirror").map((url) => {
+    if (/^https?:\/\/[^/?#\s]+(\/[^?#\s]*)?$/.test(url)) return url;
+    throw new BerthError("invalid-argument", `invalid mirror: ${JSON.stringify(url)}`, {
+      hint: "a URL, as in https://mirror.example",
+    });
+  });
 }

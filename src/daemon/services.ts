@@ -5,6 +5,7 @@ import { helperPath } from "../host/embedded.ts";
 import { openImageStore } from "../image/store.ts";
 import { openLayerStore } from "../layer/store.ts";
 import { openNetworkService } from "../network/service.ts";
+import { openRegistryClient } from "../registry/client.ts";
 import { findRuntimes } from "../runtime/binaries.ts";
 import { openRuntimeService } from "../runtime/service.ts";
 import { openBlobStore } from "../store/blobs.ts";
@@ -46,7 +47,13 @@ export async function openServices(
   for (const line of runtimes.warnings) log("warn", line);
   const cdi = config.cdiDirs ? { cdiDirs: config.cdiDirs } : {};
   const runtime = openRuntimeService({ execRoot, helper, runtimes, cgroupParent, ...cdi });
-  const parts = { records, blobs, leases, layers, images, network, volumes, runtime, build };
+  const registry = openRegistryClient({
+    mirrors: config.registryMirrors,
+    insecure: config.insecureRegistries,
+    certsDirs: ["/etc/berth/certs.d", "/etc/docker/certs.d"],
+    userAgent: `berth/${VERSION.version}`,
+  });
+  const parts = { records, blobs, leases, layers, images, registry, network, volumes, runtime, build };
   const engine = await openEngine({
     ...parts,
     dataRoot,

@@ -2,6 +2,7 @@ import type { Build } from "../build/types.ts";
 import type { ImageStore } from "../image/types.ts";
 import type { LayerStore } from "../layer/types.ts";
 import type { NetworkService } from "../network/types.ts";
+import type { RegistryClient } from "../registry/types.ts";
 import type { RuntimeService } from "../runtime/types.ts";
 import type { HostConfig } from "../spec/engine-api.ts";
 import type { BlobStore, Leases, Records } from "../store/types.ts";
@@ -46,6 +47,7 @@ export interface EngineDeps {
   leases: Leases;
   layers: LayerStore;
   images: ImageStore;
+  registry: RegistryClient;
   network: NetworkService;
   volumes: VolumeService;
   runtime: RuntimeService;

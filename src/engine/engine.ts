@@ -33,6 +33,7 @@ import { imageBackend } from "./image/images.ts";
 import { makeInitLayer } from "./init-layer.ts";
 import { networkBackend } from "./network/networks.ts";
 import { reconcile, startByPolicies } from "./reconcile.ts";
+import { registryBackend } from "./registry/registries.ts";
 import { diskUsage } from "./system/disk-usage.ts";
 import { systemInfo, systemVersion } from "./system/info.ts";
 import { volumeBackend } from "./volume/volumes.ts";
@@ -111,6 +112,7 @@ function backendOf(ctx: EngineContext): Backend {
     network: networkBackend(ctx),
     volume: volumeBackend(ctx),
     system: systemBackend(ctx),
+    registry: registryBackend(ctx),
   };
 }
 

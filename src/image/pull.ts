@@ -132,7 +132,7 @@ async function resolveManifest(
 /** The first that fits whole, else the first that fits without regard to a variant that we did not ask for. */
 function choose(manifests: Descriptor[], platform: string | undefined): Descriptor {
   const wanted = platform ? parsePlatform(platform) : hostPlatform();
-  const images = manifests.filter((m) => !m.platform || m.platform.os !== "unknown");
+  const images = manifests.filter((m) => m.platform?.os !== "unknown");
   const fits = images.filter((m) => m.platform && platformMatches(m.platform, wanted));
   const found = fits.find((m) => m.platform?.variant === wanted.variant) ?? fits[0] ?? images.find((m) => !m.platform);
   if (!found) throw noMatch(formatPlatform(wanted));

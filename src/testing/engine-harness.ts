@@ -8,6 +8,7 @@ import { helperPath } from "../host/embedded.ts";
 import { openImageStore } from "../image/store.ts";
 import { openLayerStore } from "../layer/store.ts";
 import { openNetworkService } from "../network/service.ts";
+import { openRegistryClient } from "../registry/client.ts";
 import { findRuntimes } from "../runtime/binaries.ts";
 import { openRuntimeService } from "../runtime/service.ts";
 import type { EventMessage } from "../spec/engine-api.ts";
@@ -59,8 +60,9 @@ export class EngineHarness implements AsyncDisposable {
       runtimes: findRuntimes(),
       cgroupParent: this.cgroup,
     });
+    const registry = openRegistryClient({ mirrors: [], insecure: [], certsDirs: [], userAgent: "berth/test" });
     const engine = await openEngine({
-      ...{ records, blobs, leases, layers, images, network, volumes, runtime, build, execRoot },
+      ...{ records, blobs, leases, layers, images, registry, network, volumes, runtime, build, execRoot },
       dataRoot: `${this.root}/data`,
       version: { version: "0.0.0", gitCommit: "test", buildTime: "1970-01-01T00:00:00Z" },
       config: {

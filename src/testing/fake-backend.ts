@@ -3,7 +3,7 @@ import type { Backend, ContainerBackend, CreateBody, ExecBackend, ExecCreateBody
 import type { ContainerInspectResponse, ContainerSummary, EventMessage, Volume } from "../spec/engine-api.ts";
 import { BerthError } from "../spec/errors.ts";
 import { fakeFiles } from "./fake-files.ts";
-import { fakeBuild, fakeImages, fakeNetworks } from "./fake-images.ts";
+import { fakeBuild, fakeImages, fakeNetworks, fakeRegistry } from "./fake-images.ts";
 
 /** A container of the fake: what it would run is "echo back what comes in". */
 export interface FakeContainer {
@@ -52,6 +52,7 @@ export function fakeBackend(): FakeBackend {
     network: fakeNetworks(),
     volume: fakeVolumes(state),
     system: fakeSystem(state),
+    registry: fakeRegistry(),
   };
 }
 

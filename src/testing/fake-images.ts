@@ -46,6 +46,7 @@ export function fakeImages(): Backend["image"] {
       for (const name of names) yield Buffer.from(`${get(name).Id}\n`);
     },
     import: (source) => ("tar" in source ? measured(source.tar) : measured(nothing())),
+    push: (name) => refused(`pushing ${name} is not implemented by this fake`),
     pull: (reference) => refused(`pulling ${reference} is not implemented by this fake`),
     prune: async () => ({ ImagesDeleted: [], SpaceReclaimed: 0 }),
     async *bootstrap(reference) {
@@ -79,6 +80,22 @@ export function fakeNetworks(): Backend["network"] {
       return bridge;
     },
     prune: async () => ({ NetworksDeleted: null }),
+  };
+}
+
+/** A registry that takes one password and knows one image. */
+export function fakeRegistry(): Backend["registry"] {
+  return {
+    async login({ password }) {
+      if (password !== "right") throw new BerthError("unauthorized", "incorrect username or password");
+      return { Status: "Login Succeeded" };
+    },
+    search: async (term) => [{ name: term, description: "", star_count: 0, is_official: false, is_automated: false }],
+    async distribution(name) {
+      if (name !== "b") throw new BerthError("not-found", `manifest for ${name} not found`);
+      const Descriptor = { mediaType: "application/vnd.oci.image.manifest.v1+json", digest: ID, size: 42 };
+      return { Descriptor, Platforms: [{ architecture: "amd64", os: "linux" }] };
+    },
   };
 }
 

@@ -29,8 +29,6 @@ const SWARM = ["swarm", "nodes", "services", "tasks", "secrets", "configs"];
 const METHODS: Method[] = ["GET", "POST", "DELETE"];
 
 const NOT_YET: [methods: Method[], paths: string[], what: string][] = [
-  [["POST"], ["/auth"], "logging in to a registry"],
-  [["GET"], ["/distribution/*"], "asking a registry about an image"],
   [["POST"], ["/networks/create"], "creating a network (user-defined networks are not in this version)"],
   [
     ["POST"],

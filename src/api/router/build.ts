@@ -2,6 +2,7 @@ import { BerthError } from "../../spec/errors.ts";
 import type { Progress } from "../backend.ts";
 import { invalid } from "../errors.ts";
 import { bool, defined, filters, integer, stringMap, text } from "../query.ts";
+import { registryConfig } from "../registry-auth.ts";
 import { json } from "../responses.ts";
 import { progress } from "../stream.ts";
 import type { ApiResponse, Context, Route } from "../types.ts";
@@ -17,6 +18,7 @@ async function build({ backend, query, request }: Context): Promise<ApiResponse>
   refuseForeign(query);
   const labels = Object.entries(stringMap(query, "labels")).map(([k, v]): [string, string] => [k, v ?? ""]);
   const limits = buildLimits(query);
+  const auths = registryConfig(request.headers["x-registry-config"]);
   const quiet = bool(query, "q");
   const warnings = quiet ? [] : buildWarnings(query);
   return progress(
@@ -31,6 +33,8 @@ async function build({ backend, query, request }: Context): Promise<ApiResponse>
         quiet,
         keep: text(query, "rm") !== undefined && !bool(query, "rm"),
         forceRemove: bool(query, "forcerm"),
+        pull: bool(query, "pull"),
+        ...(auths ? { auths } : {}),
         ...(limits ? { limits } : {}),
         ...defined<{ target?: string; network?: string; platform?: string; remote?: string }>({
           remote: text(query, "remote"),

@@ -1,11 +1,11 @@
 import { BerthError } from "../../spec/errors.ts";
 import { invalid } from "../errors.ts";
 import { bool, defined, filters, text } from "../query.ts";
+import { registryAuth } from "../registry-auth.ts";
 import { empty, json, stream } from "../responses.ts";
 import { begun, jsonLines, progress } from "../stream.ts";
 import type { ApiResponse, Context, Handler, Route } from "../types.ts";
 import { imageDetails, imageRow } from "../versions.ts";
-import { notYet } from "./absent.ts";
 import { checkPlatform } from "./image-platform.ts";
 
 /**
@@ -23,12 +23,11 @@ export const imageRoutes: Route[] = [
         context.query.getAll("names").flatMap((v) => v.split(",")),
       ),
   ],
-  ["GET", "/images/search", notYet("searching a registry")],
   ["POST", "/images/create", create],
   ["POST", "/images/load", load],
   ["POST", "/images/prune", prune],
   ["GET", "/images/*", named({ json: inspect, history, get: (context) => save(context, [nameOf(context)]) })],
-  ["POST", "/images/*", named({ tag, push: notYet("pushing to a registry") })],
+  ["POST", "/images/*", named({ tag, push })],
   ["DELETE", "/images/*", remove],
   ["POST", "/berth/bootstrap", bootstrap],
 ];
@@ -112,7 +111,17 @@ function platformOf(value: string | undefined): string | undefined {
 async function create({ backend, query, request }: Context): Promise<ApiResponse> {
   const platform = defined<{ platform?: string }>({ platform: text(query, "platform") });
   const [image, source] = [text(query, "fromImage"), text(query, "fromSrc")];
-  if (image) return progress(backend.image.pull(withTag(image, text(query, "tag")), platform));
+  if (image !== undefined) {
+    const wanted = text(query, "tag");
+    const auth = registryAuth(request.headers["x-registry-auth"]);
+    const options = {
+      ...platform,
+      all: wanted === undefined && !hasTag(image),
+      ...(auth ? { auth } : {}),
+      signal: request.signal,
+    };
+    return progress(backend.image.pull(withTag(image, wanted), options));
+  }
   if (!source) throw invalid("name what to pull in fromImage, or what to import in fromSrc");
   const from = source === "-" ? { tar: request.body } : { url: source };
   const options = {
@@ -133,6 +142,21 @@ async function bootstrap({ backend, query, request }: Context): Promise<ApiRespo
   const include = query.getAll("include").flatMap((value) => value.split(",").filter((name) => name !== ""));
   const mirror = defined<{ mirror?: string }>({ mirror: text(query, "mirror") });
   return progress(backend.image.bootstrap(reference, { ...mirror, include, signal: request.signal }));
+}
+
+async function push(context: Context): Promise<ApiResponse> {
+  const { backend, query, request } = context;
+  const auth = registryAuth(request.headers["x-registry-auth"]);
+  const options = defined<{ tag?: string; platform?: string }>({
+    tag: text(query, "tag"),
+    platform: platformOf(text(query, "platform")),
+  });
+  return progress(backend.image.push(nameOf(context), { ...options, ...(auth ? { auth } : {}) }));
+}
+
+/** A name alone, without the tag parameter, means all tags of the repository; one that has its tag in it means that. */
+function hasTag(image: string): boolean {
+  return /[:@]/.test(image.slice(image.lastIndexOf("/") + 1));
 }
 
 function withTag(image: string, tag: string | undefined): string {

@@ -1,11 +1,12 @@
 import { BerthError } from "../../spec/errors.ts";
 import type { RegistryAuth } from "../backend.ts";
-import { readJson } from "../body.ts";
+import { jsonBody } from "../body.ts";
 import { invalid } from "../errors.ts";
 import { filters, integer, text } from "../query.ts";
-import { json } from "../responses.ts";
 import { registryAuth } from "../registry-auth.ts";
+import { json } from "../responses.ts";
 import type { ApiResponse, Context, Route } from "../types.ts";
+import type { Shape } from "../validate.ts";
 
 /** Routes about registries (specification, "SystemAuth", "ImageSearch", "DistributionInspect"). */
 export const registryRoutes: Route[] = [
@@ -14,8 +15,20 @@ export const registryRoutes: Route[] = [
   ["GET", "/distribution/*", distribution],
 ];
 
+/** Members as the specification's AuthConfig has them, and the two tokens that clients send beside. */
+const AUTH: Shape = {
+  object: {
+    username: "string",
+    password: "string",
+    serveraddress: "string",
+    identitytoken: "string",
+    registrytoken: "string",
+  },
+};
+
 async function auth({ backend, request }: Context): Promise<ApiResponse> {
-  return json(await backend.registry.login((await readJson(request)) as RegistryAuth));
+  const credentials = await jsonBody<RegistryAuth>(request, AUTH, { type: "registry.AuthConfig" });
+  return json(await backend.registry.login(credentials ?? {}));
 }
 
 async function search({ backend, query, request }: Context): Promise<ApiResponse> {

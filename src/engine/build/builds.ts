@@ -2,11 +2,16 @@ import type { BuildBackend, Progress } from "../../api/backend.ts";
 import { remoteContext } from "../../build/remote.ts";
 import { ensureDir } from "../../host/files.ts";
 import type { Image } from "../../image/types.ts";
+import { parseReference } from "../../spec/reference.ts";
 import type { EngineContext } from "../context.ts";
+import { pullImages } from "../image/pull.ts";
 import { emitImage } from "../image/users.ts";
 import { checkLimits } from "./limits.ts";
 import { pruneBuildCache } from "./prune.ts";
 import { buildRunner } from "./runner.ts";
+
+/** Under which Docker Hub's credentials come. */
+const HUB = "https://index.docker.io/v1/";
 
 /** Router `build`. */
 export function buildBackend(ctx: EngineContext): BuildBackend {
@@ -27,7 +32,14 @@ async function* build(
   const tmp = `${ctx.dataRoot}/tmp`;
   ensureDir(tmp);
   const tar = options.remote ? remoteContext(options.remote, options) : context;
-  const steps = ctx.build(tar, options, { records, blobs, layers, images, leases, runner: buildRunner(ctx), tmp });
+  const pull = (name: string, platform: string | undefined): AsyncIterable<Progress> => {
+    const ref = parseReference(name);
+    const auth = options.auths?.[ref.domain === "docker.io" ? HUB : ref.domain];
+    const rest = { all: false, signal: options.signal, ...(platform ? { platform } : {}), ...(auth ? { auth } : {}) };
+    return pullImages(ctx, name, rest);
+  };
+  const runner = buildRunner(ctx);
+  const steps = ctx.build(tar, options, { records, blobs, layers, images, leases, runner, pull, tmp });
   let image: Image;
   for (;;) {
     const step = await steps.next();

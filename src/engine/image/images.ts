@@ -1,10 +1,11 @@
 import type { ImageBackend, Progress } from "../../api/backend.ts";
-import { BerthError } from "../../spec/errors.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../spec/reference.ts";
 import type { EngineContext } from "../context.ts";
 import { bootstrapImage } from "./bootstrap.ts";
 import { importImage } from "./import.ts";
 import { inUse, pruneImages } from "./prune.ts";
+import { pullImages } from "./pull.ts";
+import { pushImage } from "./push.ts";
 import { emitImage, imageUsers } from "./users.ts";
 
 /** Router `image` over the image store: what it adds are the containers that use an image, and events. */
@@ -27,12 +28,8 @@ export function imageBackend(ctx: EngineContext): ImageBackend {
     save: (names, options) =>
       images.save(names, { ...options, saved: (id) => emitImage(ctx, "save", { id, name: id }) }),
     import: (source, options) => importImage(ctx, source, options),
-    // biome-ignore lint/correctness/useYield: there is nothing to say but that it cannot be done
-    pull: async function* (reference): AsyncGenerator<Progress> {
-      throw new BerthError("not-implemented", `cannot pull ${reference}: this version has no registry client`, {
-        hint: "make a base image with 'berth bootstrap', read one with 'load' or 'import', or build it",
-      });
-    },
+    pull: (name, options) => pullImages(ctx, name, options),
+    push: (name, options) => pushImage(ctx, name, options),
     prune: (filters) => pruneImages(ctx, filters),
     bootstrap: (reference, options) => bootstrapImage(ctx, reference, options),
   };

@@ -1,9 +1,8 @@
 import type { ImageBackend, Progress, RegistryAuth } from "../../api/backend.ts";
 import type { Credentials } from "../../registry/types.ts";
 import { BerthError } from "../../spec/errors.ts";
-import { familiarString, parseReference, type Reference, withDefaultTag } from "../../spec/reference.ts";
+import { familiarName, familiarString, parseReference, type Reference, withDefaultTag } from "../../spec/reference.ts";
 import type { EngineContext } from "../context.ts";
-import { emitImage } from "./users.ts";
 
 /** Pulls one image, or with `all` every tag of its repository; each is announced when it is there. */
 export async function* pullImages(
@@ -15,9 +14,8 @@ export async function* pullImages(
   const credentials = credentialsOf(auth);
   const ref = parseReference(name);
   for (const one of all ? await allTags(ctx, ref, credentials) : [withDefaultTag(ref)]) {
-    yield* ctx.images.pull(ctx.registry, one, { ...rest, credentials });
-    const full = familiarString(one);
-    emitImage(ctx, "pull", { id: ctx.images.resolve(full).id, name: full, reference: full });
+    for await (const line of ctx.images.pull(ctx.registry, one, { ...rest, credentials })) yield { ...line };
+    announce(ctx, "pull", one);
   }
 }
 
@@ -26,6 +24,12 @@ async function allTags(ctx: EngineContext, ref: Reference, credentials: Credenti
   const tags = await ctx.registry.repository(ref, { credentials }).tags();
   if (tags.length === 0) throw new BerthError("not-found", `repository ${familiarString(ref)} has no tags`);
   return tags.map((tag) => ({ ...ref, tag }));
+}
+
+/** The event of a transfer: its actor is the name, as dockerd has it. */
+export function announce(ctx: EngineContext, action: "pull" | "push", ref: Reference): void {
+  const labels = ctx.images.resolve(familiarString(ref)).config.config?.Labels;
+  ctx.events.emit("image", action, { id: familiarString(ref), attributes: { ...labels, name: familiarName(ref) } });
 }
 
 /** The API's credentials in the registry client's terms. */

@@ -1,9 +1,8 @@
 import type { ImageBackend, Progress } from "../../api/backend.ts";
 import { BerthError } from "../../spec/errors.ts";
-import { familiarName, familiarString, parseReference } from "../../spec/reference.ts";
+import { parseReference } from "../../spec/reference.ts";
 import type { EngineContext } from "../context.ts";
-import { credentialsOf } from "./pull.ts";
-import { emitImage } from "./users.ts";
+import { announce, credentialsOf } from "./pull.ts";
 
 /** Pushes one tag, or all of the repository's; announced when all are there. */
 export async function* pushImage(
@@ -20,8 +19,7 @@ export async function* pushImage(
   })) {
     yield { ...line };
     if (line.aux) {
-      const full = familiarString({ ...ref, tag: line.aux.Tag });
-      emitImage(ctx, "push", { id: ctx.images.resolve(full).id, name: familiarName(ref), reference: full });
+      announce(ctx, "push", { ...ref, tag: line.aux.Tag });
     }
   }
 }

@@ -58,7 +58,8 @@ function filterOf(filters: Filters): (result: SearchResult) => boolean {
   };
   const [automated, official] = [wish("is-automated"), wish("is-official")];
   const stars = Number(filters["stars"]?.at(-1) ?? 0);
-  if (!Number.isInteger(stars)) throw new BerthError("invalid-argument", `invalid filter 'stars=[${filters["stars"]}]'`);
+  if (!Number.isInteger(stars))
+    throw new BerthError("invalid-argument", `invalid filter 'stars=[${filters["stars"]}]'`);
   return (r) =>
     (automated === undefined || r.is_automated === automated) &&
     (official === undefined || r.is_official === official) &&
@@ -79,16 +80,24 @@ async function distribution(ctx: EngineContext, name: string, auth?: RegistryAut
 type Platform = DistributionInspect["Platforms"][number];
 
 async function platformsOf(repository: Repository, { bytes }: FetchedManifest): Promise<Platform[]> {
-  const parsed = JSON.parse(bytes.toString()) as { manifests?: { platform?: Platform }[]; config?: { digest: `sha256:${string}` } };
+  const parsed = JSON.parse(bytes.toString()) as {
+    manifests?: { platform?: Platform }[];
+    config?: { digest: `sha256:${string}` };
+  };
   if (parsed.manifests) return parsed.manifests.flatMap((m) => (m.platform ? [m.platform] : []));
   if (!parsed.config) return [];
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const part of await repository.blob(parsed.config.digest)) {
     size += part.byteLength;
-    if (size > MAX_CONFIG) throw new BerthError("invalid-argument", `config ${parsed.config.digest} is larger than ${MAX_CONFIG} bytes`);
+    if (size > MAX_CONFIG)
+      throw new BerthError("invalid-argument", `config ${parsed.config.digest} is larger than ${MAX_CONFIG} bytes`);
     parts.push(part);
   }
-  const { os = "", architecture = "", variant } = JSON.parse(Buffer.concat(parts).toString()) as Partial<Platform>;
-  return [{ architecture, os, ...(variant ? { variant } : {}) }];
+  const {
+    os = "",
+    architecture = "",
+    variant,
+  } = JSON.parse(Buffer.concat(parts).toString()) as { os?: string; architecture?: string; variant?: string };
+  return [{ architecture, os, ...(variant ? { variant } : {}) } as Platform];
 }

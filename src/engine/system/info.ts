@@ -64,6 +64,26 @@ export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
   return shown as unknown as SystemInfo;
 }
 
+function registryInfo({ registry }: EngineContext): object {
+  const { mirrors, insecure } = registry.options;
+  const ranges = insecure.filter((entry) => entry.includes("/"));
+  const hosts = insecure.filter((entry) => !entry.includes("/"));
+  const index = (name: string, more: object): [string, object] => [
+    name,
+    { Name: name, Mirrors: [], Secure: true, Official: false, ...more },
+  ];
+  const hub = index("docker.io", { Mirrors: mirrors.map(withSlash), Official: true });
+  return {
+    IndexConfigs: Object.fromEntries([hub, ...hosts.map((host) => index(host, { Secure: false }))]),
+    InsecureRegistryCIDRs: ["::1/128", "127.0.0.0/8", ...ranges],
+    Mirrors: mirrors.length > 0 ? mirrors.map(withSlash) : null,
+  };
+}
+
+function withSlash(url: string): string {
+  return url.endsWith("/") ? url : `${url}/`;
+}
+
 function hostInfo(ctx: EngineContext): object {
   return {
     LoggingDriver: ctx.config.logDriver || "json-file",
@@ -74,8 +94,8 @@ function hostInfo(ctx: EngineContext): object {
     ...operatingSystem(),
     OSType: "linux",
     Architecture: MACHINES[arch()] ?? arch(),
-    IndexServerAddress: "",
-    RegistryConfig: { IndexConfigs: {}, InsecureRegistryCIDRs: ["::1/128", "127.0.0.0/8"], Mirrors: null },
+    IndexServerAddress: "https://index.docker.io/v1/",
+    RegistryConfig: registryInfo(ctx),
     NCPU: cpus().length,
     MemTotal: totalmem(),
     GenericResources: null,
