@@ -86,7 +86,7 @@ describe("failures", () => {
   });
 
   test.each([
-    ["FROM nosuch:1\n", "No such image: nosuch:1 (make it with 'berth bootstrap' or bring it with 'berth load')"],
+    ["FROM nosuch:1\n", "No such image: nosuch:1 (make it with 'berth bootstrap')"],
     ["FROM base\nEXPOSE abc\n", "Invalid containerPort: abc"],
     ["FROM base\nSTOPSIGNAL FOO\n", "invalid signal: FOO"],
     ["FROM base\nENV x=${y:?no}\n", 'failed to process "${y:?no}": y: no'],

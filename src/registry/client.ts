@@ -1,5 +1,4 @@
 import { BerthError } from "../spec/errors.ts";
-import { parseChallenge } from "./auth.ts";
 import { Connection } from "./connection.ts";
 import { endpointsOf } from "./endpoints.ts";
 import { openRepository } from "./repository.ts";
@@ -35,7 +34,7 @@ async function login(
   }
   if (answer.status >= 400)
     throw new BerthError("internal", `login attempt to ${host} failed with status: ${answer.status}`);
-  const challenge = parseChallenge(answer.header("www-authenticate"));
+  const { challenge } = connection;
   if (challenge?.scheme !== "bearer") return {};
   const { identityToken } = await connection.token(challenge, { scope: "", offline: true });
   return identityToken ? { identityToken } : {};

@@ -1,5 +1,5 @@
 import { type FetchAnswer, type FetchRequest, httpFetch } from "../host/fetch.ts";
-import { BerthError, errnoOf } from "../spec/errors.ts";
+import { BerthError } from "../spec/errors.ts";
 import { basicHeader, type Challenge, fetchToken, parseChallenge, type Token } from "./auth.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { unreachable } from "./failure.ts";
@@ -29,6 +29,11 @@ export class Connection {
     private readonly options: RegistryOptions,
   ) {
     this.#endpoints = endpoints;
+  }
+
+  /** What the registry asked for; undefined: nothing, so far. */
+  get challenge(): Challenge | undefined {
+    return this.#challenge;
   }
 
   /** Sends, authenticates once more where it is asked to, follows redirects of GET and HEAD. Throws only where nobody answers. */
@@ -62,8 +67,7 @@ export class Connection {
         this.#endpoint = endpoint;
         return endpoint;
       } catch (error) {
-        // The first failure is the telling one: plain HTTP is only tried because TLS did not do.
-        if (!endpoint.mirror && (failed === undefined || isTlsFailure(failed))) failed = error;
+        if (!endpoint.mirror) failed = error;
       }
     }
     throw failed ?? new BerthError("internal", "no registry answers");
@@ -142,8 +146,4 @@ export class Connection {
       throw unreachable(error, { method: request.method, url });
     }
   }
-}
-
-function isTlsFailure(error: unknown): boolean {
-  return error instanceof BerthError && errnoOf(error.cause) === "EPROTO";
 }

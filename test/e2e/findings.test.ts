@@ -110,16 +110,6 @@ describe("build settings reach RUN, or are said to have no effect", () => {
     expect(await daemon.ok("build", "-m", "128m", dir)).toContain("Using cache");
   });
 
-  test.each([[["--pull"], "[Warning] --pull was ignored"]])("%j goes on with one line", async (flags, words) => {
-    for (const cli of ["berth", "docker"] as const) {
-      const done = await daemon[cli]("build", ...flags, context());
-      expect(done.code).toBe(0);
-      expect(done.stdout.split("\n").filter((line) => line.includes(words))).toHaveLength(1);
-    }
-    const quiet = await daemon.berth("build", "-q", ...flags, context());
-    expect(quiet.stdout).toMatch(/^sha256:[0-9a-f]{64}\n$/);
-  });
-
   test.each([
     [["--security-opt", "seccomp=unconfined"], "security options are not supported on linux"],
     [["--isolation", "hyperv"], 'unsupported isolation: "hyperv"'],

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { buildLimits, buildWarnings } from "./build-limits.ts";
+import { buildLimits } from "./build-limits.ts";
 
 const query = (text: string): URLSearchParams => new URLSearchParams(text);
 
@@ -36,8 +36,3 @@ test.each([
   ['ulimits=[{"Name":"nofile"}]', "error reading ulimit settings: want"],
   ["memory=abc", 'invalid value "abc" for memory'],
 ])("%s is refused", (text, words) => expect(() => buildLimits(query(text))).toThrow(words));
-
-test("one warning for each setting without effect", () => {
-  expect(buildWarnings(query("pull=1&cachefrom=[%22x%22]"))).toHaveLength(1);
-  expect(buildWarnings(query("pull=0&cachefrom=[]"))).toEqual([]);
-});

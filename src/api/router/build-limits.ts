@@ -1,6 +1,6 @@
 import type { HostConfig } from "../../spec/engine-api.ts";
 import { invalid } from "../errors.ts";
-import { bool, defined, integer, text } from "../query.ts";
+import { defined, integer, text } from "../query.ts";
 
 /** What a build's query says about its RUN steps, as a container's configuration has it; undefined where it says nothing. */
 export function buildLimits(query: URLSearchParams): HostConfig | undefined {
@@ -20,11 +20,6 @@ export function buildLimits(query: URLSearchParams): HostConfig | undefined {
     Ulimits: ulimits.length > 0 ? ulimits.map(ulimit) : undefined,
   });
   return Object.values(limits).some((value) => value !== 0) ? limits : undefined;
-}
-
-/** One line for each setting that a build goes on without. */
-export function buildWarnings(query: URLSearchParams): string[] {
-  return bool(query, "pull") ? ["[Warning] --pull was ignored: this version does not pull images"] : [];
 }
 
 function ulimit(value: unknown): NonNullable<HostConfig["Ulimits"]>[number] {

@@ -1,12 +1,11 @@
 import { BerthError } from "../../spec/errors.ts";
-import type { Progress } from "../backend.ts";
 import { invalid } from "../errors.ts";
 import { bool, defined, filters, integer, stringMap, text } from "../query.ts";
 import { registryConfig } from "../registry-auth.ts";
 import { json } from "../responses.ts";
 import { progress } from "../stream.ts";
 import type { ApiResponse, Context, Route } from "../types.ts";
-import { buildLimits, buildWarnings } from "./build-limits.ts";
+import { buildLimits } from "./build-limits.ts";
 
 /** Routes of the classic builder (specification, "ImageBuild", "BuildPrune"). */
 export const buildRoutes: Route[] = [
@@ -20,41 +19,28 @@ async function build({ backend, query, request }: Context): Promise<ApiResponse>
   const limits = buildLimits(query);
   const auths = registryConfig(request.headers["x-registry-config"]);
   const quiet = bool(query, "q");
-  const warnings = quiet ? [] : buildWarnings(query);
   return progress(
-    withWarnings(
-      warnings,
-      backend.build.build(request.body, {
-        dockerfile: text(query, "dockerfile") ?? "Dockerfile",
-        tags: query.getAll("t").filter((tag) => tag !== ""),
-        buildArgs: stringMap(query, "buildargs"),
-        labels: Object.fromEntries(labels),
-        noCache: bool(query, "nocache"),
-        quiet,
-        keep: text(query, "rm") !== undefined && !bool(query, "rm"),
-        forceRemove: bool(query, "forcerm"),
-        pull: bool(query, "pull"),
-        ...(auths ? { auths } : {}),
-        ...(limits ? { limits } : {}),
-        ...defined<{ target?: string; network?: string; platform?: string; remote?: string }>({
-          remote: text(query, "remote"),
-          target: text(query, "target"),
-          network: text(query, "networkmode"),
-          platform: text(query, "platform"),
-        }),
-        signal: request.signal,
+    backend.build.build(request.body, {
+      dockerfile: text(query, "dockerfile") ?? "Dockerfile",
+      tags: query.getAll("t").filter((tag) => tag !== ""),
+      buildArgs: stringMap(query, "buildargs"),
+      labels: Object.fromEntries(labels),
+      noCache: bool(query, "nocache"),
+      quiet,
+      keep: text(query, "rm") !== undefined && !bool(query, "rm"),
+      forceRemove: bool(query, "forcerm"),
+      pull: bool(query, "pull"),
+      ...(auths ? { auths } : {}),
+      ...(limits ? { limits } : {}),
+      ...defined<{ target?: string; network?: string; platform?: string; remote?: string }>({
+        remote: text(query, "remote"),
+        target: text(query, "target"),
+        network: text(query, "networkmode"),
+        platform: text(query, "platform"),
       }),
-    ),
+      signal: request.signal,
+    }),
   );
-}
-
-/** Warnings come after the first line: what fails before it is an error of the request, not of the stream. */
-async function* withWarnings(warnings: string[], lines: AsyncIterable<Progress>): AsyncGenerator<Progress> {
-  const left = [...warnings];
-  for await (const line of lines) {
-    yield line;
-    for (const text of left.splice(0)) yield { stream: `${text}\n` };
-  }
 }
 
 async function prune({ backend, query }: Context): Promise<ApiResponse> {

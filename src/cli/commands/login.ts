@@ -8,7 +8,7 @@ import { ExitError } from "../exit.ts";
 /** `berth login [SERVER]`: has the engine check the credentials, then keeps them where docker keeps its own. */
 export default command({
   usage: "[OPTIONS] [SERVER]",
-  summary: "Authenticate to a registry (not in this version)",
+  summary: "Authenticate to a registry",
   args: [0, 1],
   flags: {
     password: { kind: "string", short: "p", help: "Password; better use --password-stdin" },

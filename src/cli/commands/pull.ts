@@ -5,7 +5,7 @@ import { pullImage } from "../pull.ts";
 /** `berth pull`. */
 export default command({
   usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
-  summary: "Download an image from a registry (not in this version)",
+  summary: "Download an image from a registry",
   args: [1, 1],
   flags: {
     "all-tags": { kind: "bool", short: "a", help: "Download all tags of the repository" },

@@ -6,7 +6,7 @@ import { showProgress } from "../progress.ts";
 /** `berth push`. */
 export default command({
   usage: "[OPTIONS] NAME[:TAG]",
-  summary: "Upload an image to a registry (not in this version)",
+  summary: "Upload an image to a registry",
   args: [1, 1],
   flags: {
     "all-tags": { kind: "bool", short: "a", help: "Push all tags of the repository" },

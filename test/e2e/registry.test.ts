@@ -1,0 +1,196 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type RunOutcome, run } from "../../src/host/spawn.ts";
+import { DOCKER, TestDaemon } from "../../src/testing/daemon.ts";
+
+// Pull, push, login and search against Debian's registry, open and with a password, by both command lines.
+
+const ROOT = join(import.meta.dir, "../..");
+const BERTH = join(ROOT, "dist/berth");
+const PROGRAM = join(ROOT, ".build/registry/usr/bin/docker-registry");
+const OPEN = "127.0.0.1:5000";
+const LOCKED = "127.0.0.1:5001";
+let daemon: TestDaemon;
+let folder = "";
+const registries: AsyncDisposable[] = [];
+
+beforeAll(async () => {
+  daemon = await TestDaemon.start({ flags: ["--registry-mirror", `http://${OPEN}`] });
+  folder = mkdtempSync("/var/tmp/berth-registry.");
+  const users = await run(["htpasswd", "-Bbn", "me", "secret"]);
+  writeFileSync(join(folder, "htpasswd"), users.stdout);
+  registries.push(await registry("open", OPEN, ""));
+  registries.push(await registry("locked", LOCKED, `auth: {htpasswd: {realm: test, path: ${folder}/htpasswd}}`));
+  writeFileSync(join(folder, "Dockerfile"), "FROM busybox\nRUN echo a >/a && ln /a /b\nENV A=b\n");
+  await daemon.ok("build", "-q", "-t", "built:1", folder);
+}, 60_000);
+afterAll(async () => {
+  for (const one of registries) await one[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+  await daemon[Symbol.asyncDispose]();
+});
+
+async function registry(name: string, address: string, auth: string): Promise<AsyncDisposable> {
+  const config = join(folder, `${name}.yml`);
+  const storage = `storage: {filesystem: {rootdirectory: ${folder}/${name}}, delete: {enabled: true}}`;
+  writeFileSync(config, `version: 0.1\n${storage}\nhttp: {addr: "${address}"}\n${auth}\n`);
+  const [file = "", ...args] = daemon.inNet(PROGRAM, "serve", config);
+  const child = spawn(file, args, { stdio: "ignore" });
+  const [host, port] = address.split(":");
+  while ((await run(daemon.inNet("bash", "-c", `exec 3<>/dev/tcp/${host}/${port}`))).code !== 0) {
+    if (child.exitCode !== null) throw new Error(`docker-registry ended with ${child.exitCode}`);
+  }
+  return {
+    async [Symbol.asyncDispose]() {
+      const gone = once(child, "exit");
+      child.kill();
+      await gone;
+    },
+  };
+}
+
+/** Either command line, with a home of its own. */
+function client(by: string, ...args: string[]): Promise<RunOutcome> {
+  const program = by === "docker" ? DOCKER : BERTH;
+  const env = { PATH: process.env["PATH"] ?? "", HOME: folder, DOCKER_CONFIG: join(folder, by), DOCKER_BUILDKIT: "0" };
+  return run([program, "-H", `unix://${daemon.socket}`, ...args], { env });
+}
+
+async function ok(by: string, ...args: string[]): Promise<string> {
+  const done = await client(by, ...args);
+  expect(`${args.join(" ")}: ${done.code} ${done.code === 0 ? "" : done.stderr}`).toBe(`${args.join(" ")}: 0 `);
+  return done.stdout.trim();
+}
+
+test.each(["docker", "berth"])("%s: push, remove, pull: the same image, digest and content", async (by) => {
+  const name = `${OPEN}/${by}/app:1`;
+  await ok(by, "tag", "built:1", name);
+  const pushed = await ok(by, "push", name);
+  expect(pushed).toContain(`The push refers to repository [${OPEN}/${by}/app]`);
+  const [, digest] = /1: digest: (sha256:[0-9a-f]{64}) size: \d+/.exec(pushed) ?? [];
+  expect(digest).toBeString();
+  expect(await ok(by, "push", name)).toContain("Layer already exists");
+  const id = await ok(by, "inspect", "-f", "{{.Id}}", name);
+  expect(await ok(by, "inspect", "-f", "{{.RepoDigests}}", name)).toContain(`${OPEN}/${by}/app@${digest}`);
+  await ok(by, "rmi", name, `${OPEN}/${by}/app@${digest}`);
+  const pulled = await ok(by, "pull", name);
+  expect(pulled).toContain(`Digest: ${digest}`);
+  expect(pulled).toContain(`Status: Downloaded newer image for ${name}`);
+  expect(await ok(by, "pull", name)).toContain(`Status: Image is up to date for ${name}`);
+  expect(await ok(by, "inspect", "-f", "{{.Id}}", name)).toBe(id);
+  expect(await ok(by, "run", "--rm", name, "sh", "-c", "cmp /a /b && cat /b && echo $A")).toBe("a\nb");
+  expect(await ok(by, "pull", `${OPEN}/${by}/app@${digest}`)).toContain(digest ?? "");
+});
+
+test("what was removed whole comes back from the registry, and runs", async () => {
+  await ok("berth", "tag", "busybox", `${OPEN}/whole:1`);
+  await ok("berth", "tag", "built:1", `${OPEN}/whole:2`);
+  await ok("berth", "push", "-q", "-a", `${OPEN}/whole`);
+  await using other = await TestDaemon.start({ busybox: false, isolated: true });
+  await using _ = await shared(other);
+  const pulled = await other.ok("pull", "-a", `${OPEN}/whole`);
+  expect(pulled).toContain("Pull complete");
+  expect(await other.ok("run", "--rm", `${OPEN}/whole:2`, "cat", "/a")).toBe("a");
+  expect((await other.ok("images", "--format", "{{.Tag}}", `${OPEN}/whole`)).split("\n").sort()).toEqual(["1", "2"]);
+});
+
+/** The open registry in another daemon's network. */
+async function shared(other: TestDaemon): Promise<AsyncDisposable> {
+  const config = join(folder, "open.yml");
+  const [file = "", ...args] = other.inNet(PROGRAM, "serve", config);
+  const child = spawn(file, args, { stdio: "ignore" });
+  while ((await run(other.inNet("bash", "-c", `exec 3<>/dev/tcp/127.0.0.1/5000`))).code !== 0);
+  return {
+    async [Symbol.asyncDispose]() {
+      const gone = once(child, "exit");
+      child.kill();
+      await gone;
+    },
+  };
+}
+
+test.each(["docker", "berth"])("%s: run and build bring what is not there, from the mirror of the hub", async (by) => {
+  await ok(by, "tag", "busybox", `${OPEN}/library/${by}base`);
+  await ok(by, "push", "-q", `${OPEN}/library/${by}base`);
+  const ran = await client(by, "run", "--rm", `${by}base`, "echo", "ran");
+  expect(ran.stderr).toContain(`Unable to find image '${by}base:latest' locally`);
+  expect(ran.stdout).toEndWith("ran\n");
+  await ok(by, "rmi", `${by}base`);
+  writeFileSync(join(folder, "Dockerfile.from"), `FROM ${by}base\nLABEL a=b\n`);
+  expect(await ok(by, "build", "-f", join(folder, "Dockerfile.from"), folder)).toContain(
+    `Pulling from library/${by}base`,
+  );
+  expect(await ok(by, "build", "--pull", "-q", "-f", join(folder, "Dockerfile.from"), folder)).toStartWith("sha256:");
+});
+
+test.each(["docker", "berth"])(
+  "%s: a registry with a password: refused without, login, push, pull, logout",
+  async (by) => {
+    const name = `${LOCKED}/${by}:1`;
+    await ok(by, "tag", "busybox", name);
+    expect((await client(by, "push", name)).stderr).toContain("no basic auth credentials");
+    const wrong = await client(by, "login", "-u", "me", "-p", "wrong", LOCKED);
+    expect(`${wrong.code} ${wrong.stderr}`).toMatch(/^1 [\s\S]*401 Unauthorized/);
+    expect(await ok(by, "login", "-u", "me", "-p", "secret", LOCKED)).toContain("Login Succeeded");
+    const file = join(folder, by, "config.json");
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(readFileSync(file, "utf8")).auths[LOCKED].auth).toBe(Buffer.from("me:secret").toString("base64"));
+    await ok(by, "push", name);
+    await ok(by, "rmi", name);
+    await ok(by, "pull", name);
+    await ok(by, "logout", LOCKED);
+    expect((await client(by, "pull", name)).stderr).toContain("no basic auth credentials");
+    expect(daemon.log).not.toContain("secret");
+  },
+);
+
+test.each([
+  [`${OPEN}/nosuch`, `manifest for ${OPEN}/nosuch:latest not found: manifest unknown: manifest unknown`],
+  [`${OPEN}/docker/app:none`, `manifest for ${OPEN}/docker/app:none not found: manifest unknown: manifest unknown`],
+  ["127.0.0.1:9/x", 'Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused'],
+])("pull %s: %s", async (name, words) => {
+  for (const by of ["docker", "berth"]) {
+    const done = await client(by, "pull", name);
+    expect(done.code).toBe(1);
+    expect(done.stderr).toContain(`Error response from daemon: ${words}`);
+  }
+});
+
+test("a push of what is not there, and of what cannot be a name", async () => {
+  expect((await client("docker", "push", `${OPEN}/none:1`)).stderr).toContain(`tag does not exist: ${OPEN}/none:1`);
+  expect((await client("berth", "push", `${OPEN}/none:1`)).stderr).toContain(`tag does not exist: ${OPEN}/none:1`);
+});
+
+test("distribution tells descriptor and platforms", async () => {
+  const answer = await fetch(`http://berth/v1.51/distribution/${OPEN}/docker/app:1/json`, { unix: daemon.socket });
+  expect(answer.status).toBe(200);
+  const body = (await answer.json()) as { Descriptor: { digest: string }; Platforms: { os: string }[] };
+  expect(body.Descriptor.digest).toMatch(/^sha256:/);
+  expect(body.Platforms[0]?.os).toBe("linux");
+});
+
+test("a push that was cut off by a kill of the daemon succeeds when repeated; events tell of both", async () => {
+  const name = `${OPEN}/killed:1`;
+  await ok("berth", "tag", "built:1", name);
+  const pushing = client("berth", "push", name);
+  await daemon.crash();
+  await pushing;
+  await daemon.up();
+  const since = (Date.now() / 1000).toFixed(3);
+  expect(await ok("berth", "push", name)).toContain("1: digest: sha256:");
+  await ok("berth", "pull", name);
+  const events = await ok(
+    "berth",
+    "events",
+    "--since",
+    since,
+    "--until",
+    (Date.now() / 1000 + 0.01).toFixed(3),
+    "--format",
+    "{{.Action}} {{.Actor.ID}}",
+  );
+  expect(events).toBe(`push ${name}\npull ${name}`);
+});
