@@ -1,7 +1,7 @@
 import type { ExitStatus } from "../host/monitor-types.ts";
 import type { ChainId } from "../layer/types.ts";
 import type { Digest } from "../spec/digest.ts";
-import type { ContainerConfig, HostConfig } from "../spec/engine-api.ts";
+import type { ContainerConfig, EndpointSettings, HostConfig } from "../spec/engine-api.ts";
 
 /** Where a container is in its life. */
 export type Status = "created" | "running" | "restarting" | "exited";
@@ -82,6 +82,8 @@ export interface ContainerRecord {
   /** The image's and the person's configuration merged. */
   config: ContainerConfig;
   hostConfig: HostConfig;
+  /** The networks that it is on whenever it runs, by name, with what it asks of each. Absent: its mode's, and nothing asked. */
+  networks?: Record<string, EndpointWanted>;
   /** Entrypoint and Cmd joined. */
   argv: string[];
   mounts: MountRecord[];
@@ -91,6 +93,12 @@ export interface ContainerRecord {
   /** The health checks of the run that began at `state.startedAt`, or of the last one. */
   health?: HealthRecord;
 }
+
+/** What a container asks of one network, in the API's words. */
+export type EndpointWanted = Pick<
+  EndpointSettings,
+  "IPAMConfig" | "Links" | "Aliases" | "MacAddress" | "DriverOpts" | "GwPriority"
+>;
 
 /** What the health checks of one run have found, in Docker's shape. The last five checks are kept. */
 export interface HealthRecord {

@@ -1,45 +1,90 @@
 import { BerthError } from "../spec/errors.ts";
-import { contains, type Subnet, sizeOf } from "./cidr.ts";
+import { countOf, formatIp, formatNet, type IpNet, inNet, parseIp } from "./ipnet.ts";
+
+/** What one pool gives out. */
+export interface AddressPoolOptions {
+  net: IpNet;
+  /** For messages. */
+  network: string;
+  /** Never given out: the gateway and auxiliary addresses. */
+  taken: readonly string[];
+  /** The part of the subnet that `take` chooses from. */
+  range?: IpNet;
+}
+
+/** More than this many addresses of a range are not looked through. */
+const MOST = 1n << 32n;
 
 /**
  * The addresses of one subnet that are given out, in memory; the endpoint records are what survives. Addresses go
  * round: one that was released comes last, so that late packets of a former owner do not meet a new one.
  */
 export class AddressPool {
-  readonly #used = new Set<number>();
-  #next: number;
+  readonly net: IpNet;
+  readonly #options: AddressPoolOptions;
+  readonly #used = new Set<string>();
+  readonly #fixed: Set<string>;
+  readonly #first: bigint;
+  readonly #count: bigint;
+  #next = 0n;
 
-  constructor(
-    readonly subnet: Subnet,
-    readonly gateway: number,
-  ) {
-    this.#next = subnet.base + 1;
-    this.#used.add(gateway);
+  constructor(options: AddressPoolOptions) {
+    this.#options = options;
+    this.net = options.net;
+    this.#fixed = new Set(options.taken);
+    const range = options.range ?? options.net;
+    // The first address names the subnet, and the last one of IPv4 is its broadcast address.
+    const skip = range.base === this.net.base ? 1n : 0n;
+    const end = range.base + countOf(range);
+    const isLast = this.net.family === 4 && end === this.net.base + countOf(this.net);
+    this.#first = range.base + skip;
+    const count = end - this.#first - (isLast ? 1n : 0n);
+    this.#count = count < MOST ? count : MOST;
   }
 
   /** Takes a free address. Throws `unavailable` where there is none. */
-  take(): number {
-    const { base } = this.subnet;
-    const hosts = sizeOf(this.subnet) - 2;
-    for (let tried = 0; tried < hosts; tried++) {
-      const address = this.#next;
-      this.#next = address === base + hosts ? base + 1 : address + 1;
-      if (this.#used.has(address)) continue;
+  take(): string {
+    for (let tried = 0n; tried < this.#count; tried++) {
+      const address = formatIp({ family: this.net.family, value: this.#first + this.#next });
+      this.#next = (this.#next + 1n) % this.#count;
+      if (this.#used.has(address) || this.#fixed.has(address)) continue;
       this.#used.add(address);
       return address;
     }
-    throw new BerthError("unavailable", "no available IPv4 addresses on this network's address pools: bridge", {
-      hint: "remove containers, or give the daemon a wider --bip",
-    });
+    const { network } = this.#options;
+    throw new BerthError(
+      "unavailable",
+      `no available IPv${this.net.family} addresses on this network's address pools: ${network}`,
+      {
+        hint:
+          network === "bridge"
+            ? "remove containers, or give the daemon a wider --bip"
+            : "remove containers, or make a network with a wider --subnet",
+      },
+    );
+  }
+
+  /** Takes this very address. Throws `forbidden` in Docker's words where it is in use. */
+  claim(text: string): string {
+    const ip = parseIp(text);
+    if (!ip || !inNet(this.net, ip)) {
+      throw new BerthError("invalid-argument", `${text} is not in the network's subnet ${formatNet(this.net)}`);
+    }
+    const address = formatIp(ip);
+    if (this.#used.has(address) || this.#fixed.has(address))
+      throw new BerthError("forbidden", "Address already in use");
+    this.#used.add(address);
+    return address;
   }
 
   /** Marks an address that a record names as used; one outside of the subnet is ignored. */
-  reserve(address: number): void {
-    if (contains(this.subnet, address)) this.#used.add(address);
+  reserve(text: string): void {
+    const ip = parseIp(text);
+    if (ip && inNet(this.net, ip)) this.#used.add(formatIp(ip));
   }
 
-  /** Gives an address back; the gateway stays taken. */
-  release(address: number): void {
-    if (address !== this.gateway) this.#used.delete(address);
+  /** Gives an address back; gateway and auxiliary ones stay taken. */
+  release(text: string): void {
+    this.#used.delete(text);
   }
 }

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { BerthError } from "../spec/errors.ts";
-import { contains, formatAddress, formatSubnet, macOf, overlap, parseBip, parseCidr, type Subnet } from "./cidr.ts";
+import { formatAddress, formatSubnet, macOf, overlap, parseBip, parseCidr, type Subnet } from "./cidr.ts";
 import { addressesOf, ipBatch, type LinkInfo, links, type RouteInfo, routes } from "./ip.ts";
 
 /** What the records keep of the default bridge. `subnet` and `gateway` as `a.b.c.d/n` and `a.b.c.d`. */
@@ -137,7 +137,7 @@ async function configure(wanted: {
 }
 
 /** The MTU of the way out: of the default route's interface, Ethernet's where there is none. */
-async function defaultMtu(): Promise<number> {
+export async function defaultMtu(): Promise<number> {
   const defaults = (await routes()).filter((route) => route.dst === "default" && route.dev);
   defaults.sort((a, b) => (a.metric ?? 0) - (b.metric ?? 0));
   const dev = defaults[0]?.dev;
@@ -152,7 +152,8 @@ async function clashing(subnet: Subnet, own: string): Promise<boolean> {
   });
 }
 
-function candidates(): Subnet[] {
+/** Docker's default pools, IPv4. */
+export function candidates(): Subnet[] {
   const wide = Array.from({ length: 14 }, (_, i) => subnetIn(`172.${18 + i}.0.0/16`).subnet);
   const narrow = Array.from({ length: 16 }, (_, i) => subnetIn(`192.168.${16 * i}.0/20`).subnet);
   return [...wide, ...narrow];
@@ -162,14 +163,15 @@ function subnetIn(cidr: string): { subnet: Subnet } {
   return { subnet: parseCidr(cidr).subnet };
 }
 
-function subnetOfRoute(route: RouteInfo): Subnet | undefined {
+/** What a route takes of the address space; undefined: nothing that counts. */
+export function subnetOfRoute(route: RouteInfo): Subnet | undefined {
   if (!/^[0-9.]+(\/\d+)?$/.test(route.dst)) return undefined;
   const { subnet } = subnetIn(route.dst.includes("/") ? route.dst : `${route.dst}/32`);
   return subnet.prefix < WIDEST_PREFIX ? undefined : subnet;
 }
 
 /** Sets a kernel parameter of this namespace, unless it has that value. Throws `unavailable` where it may not be written. */
-function setSysctl(name: string, value: string): void {
+export function setSysctl(name: string, value: string): void {
   const path = `/proc/sys/${name}`;
   if (readFileSync(path, "latin1").trim() === value) return;
   try {
@@ -180,9 +182,4 @@ function setSysctl(name: string, value: string): void {
       cause: error,
     });
   }
-}
-
-/** True where the dotted quad lies in the bridge's subnet. */
-export function onBridge(bridge: BridgeState, ip: string): boolean {
-  return ip !== "" && contains(bridge.subnet, parseCidr(`${ip}/32`).address);
 }

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { AddressPool } from "./addresses.ts";
 import { chooseSubnet } from "./bridge.ts";
 import { formatAddress, formatSubnet, macOf, parseAddress, parseBip, parseCidr } from "./cidr.ts";
+import { parseNet } from "./ipnet.ts";
 
 const address = (text: string): number => parseAddress(text) ?? Number.NaN;
 
@@ -27,24 +28,38 @@ test("a bridge's address is a host's, in a subnet with room", () => {
   expect(() => parseBip("10.1.0.1/7")).toThrow("from 8 to 30");
 });
 
+function poolOf(cidr: string): AddressPool {
+  const net = parseNet(cidr)?.net;
+  if (!net) throw new Error(`${cidr} is no subnet`);
+  return new AddressPool({ net, network: "bridge", taken: ["10.0.0.1"] });
+}
+
 test("addresses go up and round, skip what is reserved, and end with a clear error", () => {
-  const { subnet } = parseCidr("10.0.0.0/29");
-  const pool = new AddressPool(subnet, address("10.0.0.1"));
-  pool.reserve(address("10.0.0.3"));
-  pool.reserve(address("192.0.2.1"));
+  const pool = poolOf("10.0.0.0/29");
+  pool.reserve("10.0.0.3");
+  pool.reserve("192.0.2.1");
   const taken = Array.from({ length: 4 }, () => pool.take());
-  expect(taken.map(formatAddress)).toEqual(["10.0.0.2", "10.0.0.4", "10.0.0.5", "10.0.0.6"]);
+  expect(taken).toEqual(["10.0.0.2", "10.0.0.4", "10.0.0.5", "10.0.0.6"]);
   expect(() => pool.take()).toThrow("no available IPv4 addresses on this network's address pools: bridge");
-  pool.release(address("10.0.0.4"));
-  pool.release(address("10.0.0.1"));
-  expect(formatAddress(pool.take())).toBe("10.0.0.4");
+  pool.release("10.0.0.4");
+  pool.release("10.0.0.1");
+  expect(pool.take()).toBe("10.0.0.4");
   expect(() => pool.take()).toThrow("no available");
 });
 
 test("an address that was just given back is not the next", () => {
-  const pool = new AddressPool(parseCidr("10.0.0.0/24").subnet, address("10.0.0.1"));
+  const pool = poolOf("10.0.0.0/24");
   pool.release(pool.take());
-  expect(formatAddress(pool.take())).toBe("10.0.0.3");
+  expect(pool.take()).toBe("10.0.0.3");
+});
+
+test("an address may be asked for: once, in the subnet, and not the gateway's", () => {
+  const pool = poolOf("10.0.0.0/24");
+  expect(pool.claim("10.0.0.2")).toBe("10.0.0.2");
+  expect(() => pool.claim("10.0.0.2")).toThrow("Address already in use");
+  expect(() => pool.claim("10.0.0.1")).toThrow("Address already in use");
+  expect(() => pool.claim("10.0.1.2")).toThrow("not in the network's subnet 10.0.0.0/24");
+  expect(pool.take()).toBe("10.0.0.3");
 });
 
 test("the subnet is the first that no route touches; a VPN's half of the internet does not count", () => {

@@ -19,9 +19,13 @@ export interface RouteInfo {
 }
 
 /** Runs `ip -batch` with one command a line, after the words of `prefix` (a program that enters a namespace). Throws `internal` with iproute2's own words. */
-export async function ipBatch(lines: string[], options: { prefix?: string[]; force?: boolean } = {}): Promise<void> {
+export async function ipBatch(
+  lines: string[],
+  options: { prefix?: string[]; force?: boolean; family?: "-4" | "-6" } = {},
+): Promise<void> {
   if (lines.length === 0) return;
-  const argv = [...(options.prefix ?? []), "ip", ...(options.force ? ["-force"] : []), "-batch", "-"];
+  const argv = [...(options.prefix ?? []), "ip", ...(options.family ? [options.family] : [])];
+  argv.push(...(options.force ? ["-force"] : []), "-batch", "-");
   const { code, stderr } = await run(argv, { input: `${lines.join("\n")}\n` });
   if (code !== 0 && !options.force) throw failure(lines, stderr);
 }

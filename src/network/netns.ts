@@ -3,8 +3,9 @@ import { readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "no
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ensureDir } from "../host/files.ts";
+import { run } from "../host/spawn.ts";
 import { MNT, umount2 } from "../host/sys.ts";
-import { errnoOf } from "../spec/errors.ts";
+import { BerthError, errnoOf } from "../spec/errors.ts";
 import { ipBatch } from "./ip.ts";
 
 /** A network namespace of ours, kept by a bind mount at `path`. `link` is the host's end of its veth pair. */
@@ -12,18 +13,28 @@ export interface Slot {
   /** 8 hex digits: the file's name, and the end of the link's. */
   id: string;
   path: string;
-  /** Absent in namespaces that have loopback only. */
+  /** Absent in namespaces that have loopback only, or links with names of their own. */
   link?: string;
+  /** Links besides that one, which go with the namespace. */
+  more?: string[];
 }
 
-/** What eth0 in a slot is to have. Addresses are dotted quads. */
+/** What one interface is to have. */
 export interface Wire {
+  /** The host's end. */
+  link: string;
+  /** The container's end. */
+  dev: string;
   bridgeIndex: number;
   mtu: number;
   mac: string;
-  ip: string;
-  prefix: number;
-  gateway: string;
+  /** Each with its prefix length. */
+  addresses: string[];
+  ipv6: boolean;
+  /** The default routes, one a family at most. */
+  gateways: string[];
+  /** It talks to the bridge itself only, not to its other ports. */
+  isolated: boolean;
 }
 
 const NSFS_MAGIC = 0x6e736673;
@@ -34,24 +45,32 @@ const GONE_POLL_MS = 20;
 export const LINK_NAME = /^bth[0-9a-f]{8}$/;
 
 /**
- * Makes a namespace below `dir`, with lo up and, given a `wire`, eth0 on the bridge: one process does it all from the
- * inside, and the host's end is born as a port of the bridge. A failure leaves nothing; a kill leaves at most
- * a file that `listSlots` finds, and a link that goes with its namespace.
+ * Makes a namespace below `dir`, with lo up and the interfaces that `wires` answers, each on its bridge: one process does it all from the
+ * inside, and the host's ends are born as ports of their bridges. `wires` is given the name of the slot's own link. A failure leaves
+ * nothing; a kill leaves at most a file that `listSlots` finds, and links that go with their namespace.
  */
-export async function makeSlot(dir: string, wire?: Wire): Promise<Slot> {
+export async function makeSlot(dir: string, wires: (own: string) => Wire[] = () => []): Promise<Slot> {
   ensureDir(dir);
   const id = randomBytes(4).toString("hex");
-  const slot: Slot = { id, path: join(dir, id), ...(wire ? { link: `bth${id}` } : {}) };
+  const all = wires(`bth${id}`);
+  const names = all.map((wire) => wire.link);
+  const [link, ...more] = names;
+  const slot: Slot = { id, path: join(dir, id), ...(link ? { link } : {}), ...(more.length > 0 ? { more } : {}) };
   writeFileSync(slot.path, "", { flag: "wx", mode: 0o600 });
   try {
-    const lines = ["link set dev lo up", ...(wire && slot.link ? wireLines(slot.link, wire) : [])];
+    const lines = ["link set dev lo up", ...all.flatMap(wireLines)];
     await ipBatch(lines, { prefix: ["unshare", `--net=${slot.path}`] });
-    if (slot.link) await ipBatch(hairpinLines([slot.link]));
+    await ipBatch([...hairpinLines(names), ...isolationLines(all)]);
   } catch (error) {
     await removeSlots([slot]);
     throw error;
   }
   return slot;
+}
+
+/** The name of a new link, for an interface besides the first. */
+export function newLink(): string {
+  return `bth${randomBytes(4).toString("hex")}`;
 }
 
 /**
@@ -62,11 +81,28 @@ export function hairpinLines(names: string[]): string[] {
   return bridgeFiltered() ? names.map((name) => `link set dev ${name} type bridge_slave hairpin on`) : [];
 }
 
-/** Gives an existing namespace its eth0 again, where the pair was lost. */
+/** Gives an existing namespace one more interface, or one again whose pair was lost. */
 export async function rewire(slot: Slot, wire: Wire): Promise<void> {
-  if (!slot.link) return;
-  await ipBatch(wireLines(slot.link, wire), { prefix: inside(slot) });
-  await ipBatch(hairpinLines([slot.link]));
+  await ipBatch(wireLines(wire), { prefix: inside(slot) });
+  await ipBatch([...hairpinLines([wire.link]), ...isolationLines([wire])]);
+}
+
+/** Replaces the default routes of a namespace, one a family at most; none of a family: its route goes. */
+export async function setRoutes(slot: Slot, ways: { gateway: string; dev: string }[]): Promise<void> {
+  const prefix = inside(slot);
+  await ipBatch(
+    ways.map(({ gateway, dev }) => `route replace default via ${gateway} dev ${dev}`),
+    { prefix },
+  );
+  const families = ways.map(({ gateway }) => (gateway.includes(":") ? "-6" : "-4"));
+  for (const family of ["-4", "-6"] as const)
+    if (!families.includes(family)) await ipBatch(["route delete default"], { prefix, family, force: true });
+}
+
+/** Runs one shell script inside a namespace, as its input. Throws `internal` with the script's own words. */
+export async function inSlot(slot: Slot, script: string): Promise<void> {
+  const { code, stderr } = await run([...inside(slot), "sh", "-e"], { input: script });
+  if (code !== 0) throw new BerthError("internal", `network namespace: ${stderr.trim().split("\n")[0] ?? "failed"}`);
 }
 
 /** Changes the MAC address of a slot's eth0. */
@@ -84,7 +120,7 @@ export async function removeSlots(slots: Slot[]): Promise<void> {
     if (isMounted(slot)) umount2(slot.path, MNT.DETACH);
     rmSync(slot.path, { force: true });
   }
-  const names = slots.flatMap((s) => s.link ?? []);
+  const names = slots.flatMap((s) => [...(s.link ? [s.link] : []), ...(s.more ?? [])]);
   for (let poll = 0; poll < GONE_POLLS && present(names).length > 0; poll++) await delay(GONE_POLL_MS);
   await ipBatch(
     present(names).map((name) => `link delete dev ${name}`),
@@ -130,14 +166,19 @@ function inside(slot: Slot): string[] {
   return ["nsenter", `--net=${slot.path}`];
 }
 
+function isolationLines(wires: Wire[]): string[] {
+  return wires.filter((w) => w.isolated).map((w) => `link set dev ${w.link} type bridge_slave isolated on`);
+}
+
 /** `if<n>` is iproute2's way to name a master by index: the bridge's name means nothing inside the namespace. */
-function wireLines(link: string, wire: Wire): string[] {
+function wireLines(wire: Wire): string[] {
+  const { link, dev, mtu, mac } = wire;
   return [
-    `link add name ${link} netns ${process.pid} master if${wire.bridgeIndex} mtu ${wire.mtu} up type veth peer name eth0 address ${wire.mac} mtu ${wire.mtu}`,
-    // No link-local IPv6 address: the network has IPv4 only, and duplicate detection would only make noise.
-    "link set dev eth0 addrgenmode none",
-    `address add ${wire.ip}/${wire.prefix} brd + dev eth0`,
-    "link set dev eth0 up",
-    `route add default via ${wire.gateway}`,
+    `link add name ${link} netns ${process.pid} master if${wire.bridgeIndex} mtu ${mtu} up type veth peer name ${dev} address ${mac} mtu ${mtu}`,
+    // Without IPv6 no link-local address either: duplicate detection would only make noise.
+    ...(wire.ipv6 ? [] : [`link set dev ${dev} addrgenmode none`]),
+    ...wire.addresses.map((a) => `address add ${a} ${a.includes(":") ? "nodad" : "brd +"} dev ${dev}`),
+    `link set dev ${dev} up`,
+    ...wire.gateways.map((gateway) => `route add default via ${gateway} dev ${dev}`),
   ];
 }

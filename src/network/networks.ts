@@ -5,7 +5,7 @@ import type { Table } from "../store/types.ts";
 import type { BridgeRecord, BridgeState } from "./bridge.ts";
 import { formatAddress, formatSubnet } from "./cidr.ts";
 import type { Slot } from "./netns.ts";
-import type { Attachment } from "./types.ts";
+import type { Attachment, Endpoint, IpamConfig } from "./types.ts";
 
 /** A network in the records, by name. The id is made once and stays. */
 export interface NetworkRecord {
@@ -14,7 +14,32 @@ export interface NetworkRecord {
   driver: "bridge" | "host" | "null";
   /** RFC 3339. */
   created: string;
+  /** The default bridge's. */
   bridge?: BridgeRecord;
+  /** A network that a person made. */
+  own?: OwnNetwork;
+}
+
+/** What a person's network is like; decided when it is made. */
+export interface OwnNetwork {
+  ipv4: boolean;
+  ipv6: boolean;
+  ipam: { driver: string; options: Record<string, string> | null; config: IpamConfig[] };
+  /** The subnets of the families that it has, each with its gateway. `ipam` is what a person sees: a gateway that they did not give is not shown there, as with Docker. */
+  lans: IpamConfig[];
+  /** Addresses may be asked for: the person gave the subnets. */
+  chosen: boolean;
+  internal: boolean;
+  attachable: boolean;
+  ingress: boolean;
+  configOnly: boolean;
+  configFrom: string;
+  options: Record<string, string>;
+  labels: Record<string, string>;
+  /** The bridge's link. */
+  link: string;
+  /** The link was there before the network: it is left in place. */
+  foreign?: boolean;
 }
 
 /** An attachment in the records, by container id. `slot` is the namespace, absent in host mode. */
@@ -29,12 +54,22 @@ const BUILT_IN = [
   { name: "none", driver: "null" },
 ] as const;
 
+/** True for the names of the networks that are always there. */
+export function isBuiltIn(name: string): boolean {
+  return BUILT_IN.some((n) => n.name === name);
+}
+
 /** Writes the records of the three networks that are always there, where they are missing. */
 export function ensureNetworks(table: Table<NetworkRecord>): void {
   for (const network of BUILT_IN) {
     if (table.get(network.name)) continue;
-    table.put(network.name, { ...network, id: randomBytes(32).toString("hex"), created: new Date().toISOString() });
+    table.put(network.name, { ...network, id: newNetworkId(), created: new Date().toISOString() });
   }
+}
+
+/** 64 hex digits. */
+export function newNetworkId(): string {
+  return randomBytes(32).toString("hex");
 }
 
 /** By id, then by name, then by a prefix of the id that fits one only. Throws `not-found`, or `invalid-argument` for an ambiguous prefix. */
@@ -51,20 +86,28 @@ export function findNetwork(networks: NetworkRecord[], wanted: string): NetworkR
   );
 }
 
+/** All endpoints of a container, in the order of their interfaces. */
+export function endpointsOf(attachment: Attachment): Endpoint[] {
+  return [...(attachment.network === "" ? [] : [attachment]), ...(attachment.more ?? [])];
+}
+
 /** Docker answers null where its own type, in our description of the API, has an absent field. */
 interface NullableIpam {
   Driver: string;
   Options: Record<string, string> | null;
-  Config: { Subnet: string; Gateway: string }[] | null;
+  Config: IpamConfig[] | null;
 }
 
-/** A network as the Engine API shows it (1.51, definitions/Network). */
-export function viewNetwork(record: NetworkRecord, endpoints: EndpointRecord[], bridge?: BridgeState): Network {
-  const wired = record.driver === "bridge" ? bridge : undefined;
+/** A network as the Engine API shows it (1.51, definitions/Network). `bridge` is the default bridge. */
+export function viewNetwork(record: NetworkRecord, attachments: EndpointRecord[], bridge?: BridgeState): Network {
+  const { own } = record;
+  const wired = record.driver === "bridge" && !own ? bridge : undefined;
   const ipam: NullableIpam = {
-    Driver: "default",
-    Options: null,
-    Config: wired ? [{ Subnet: formatSubnet(wired.subnet), Gateway: formatAddress(wired.gateway) }] : null,
+    Driver: own?.ipam.driver ?? "default",
+    Options: own?.ipam.options ?? null,
+    Config: wired
+      ? [{ Subnet: formatSubnet(wired.subnet), Gateway: formatAddress(wired.gateway) }]
+      : (own?.ipam.config ?? null),
   };
   return {
     Name: record.name,
@@ -72,29 +115,33 @@ export function viewNetwork(record: NetworkRecord, endpoints: EndpointRecord[], 
     Created: record.created,
     Scope: "local",
     Driver: record.driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
+    EnableIPv4: own?.ipv4 ?? true,
+    EnableIPv6: own?.ipv6 ?? false,
     IPAM: ipam as NonNullable<Network["IPAM"]>,
-    Internal: false,
-    Attachable: false,
-    Ingress: false,
-    ConfigFrom: { Network: "" },
-    ConfigOnly: false,
-    Containers: Object.fromEntries(
-      endpoints.filter((e) => e.networkId === record.id).map((e) => [e.containerId, viewEndpoint(e)]),
-    ),
-    Options: wired ? bridgeOptions(wired) : {},
-    Labels: {},
+    Internal: own?.internal ?? false,
+    Attachable: own?.attachable ?? false,
+    Ingress: own?.ingress ?? false,
+    ConfigFrom: { Network: own?.configFrom ?? "" },
+    ConfigOnly: own?.configOnly ?? false,
+    Containers: Object.fromEntries(attachments.flatMap((a) => viewOn(record, a))),
+    Options: wired ? bridgeOptions(wired) : (own?.options ?? {}),
+    Labels: own?.labels ?? {},
   };
 }
 
-function viewEndpoint(endpoint: EndpointRecord): NetworkContainer {
+function viewOn(record: NetworkRecord, attachment: EndpointRecord): [string, NetworkContainer][] {
+  const endpoint = endpointsOf(attachment).find((e) => e.networkId === record.id);
+  return endpoint ? [[attachment.containerId, viewEndpoint(attachment.name, endpoint)]] : [];
+}
+
+function viewEndpoint(name: string, endpoint: Endpoint): NetworkContainer {
+  const { ip, prefix, ip6 } = endpoint;
   return {
-    Name: endpoint.name,
+    Name: name,
     EndpointID: endpoint.endpointId,
     MacAddress: endpoint.mac,
-    IPv4Address: endpoint.ip === "" ? "" : `${endpoint.ip}/${endpoint.prefix}`,
-    IPv6Address: "",
+    IPv4Address: ip === "" ? "" : `${ip}/${prefix}`,
+    IPv6Address: ip6 ? `${ip6.ip}/${ip6.prefix}` : "",
   };
 }
 

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { run } from "../host/spawn.ts";
 import { BerthError } from "../spec/errors.ts";
-import { formatSubnet, type Subnet } from "./cidr.ts";
+import { type TableSpec, tableText, tableText6 } from "./nft-table.ts";
 
 /** One published port: host address and port → container's address and port. `hostIp` 0.0.0.0: all addresses. */
 export interface Published {
@@ -40,11 +40,11 @@ export class PublishTable {
   #queue: Pending[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(
-    readonly bridge: string,
-    readonly subnet: Subnet,
-  ) {
-    this.name = `berth-${bridge}`;
+  readonly #spec: TableSpec;
+
+  constructor(spec: Omit<TableSpec, "name">) {
+    this.name = `berth-${spec.bridge}`;
+    this.#spec = { ...spec, name: this.name };
   }
 
   /** Replaces the table in one transaction, with exactly these ports open. */
@@ -84,7 +84,7 @@ export class PublishTable {
   async drop(): Promise<void> {
     this.#published.clear();
     await this.#running;
-    await transact(`add table ip ${this.name}\ndelete table ip ${this.name}\n`);
+    await transact(this.#empty());
   }
 
   #commit(lines: string[]): Promise<void> {
@@ -129,65 +129,14 @@ export class PublishTable {
 
   #render(): string {
     const all = [...this.#published.values()];
-    const table = tableText({ name: this.name, bridge: this.bridge, subnet: formatSubnet(this.subnet) });
-    return `add table ip ${this.name}\ndelete table ip ${this.name}\n${table}${this.#elements("add", all).join("\n")}\n`;
+    const text = `${tableText(this.#spec)}${tableText6(this.#spec)}`;
+    return `${this.#empty()}${text}${this.#elements("add", all).join("\n")}\n`;
   }
-}
 
-/**
- * The table's rules (nft(8)). `publish` looks for the exact address first. The raw chain pays for `route_localnet`: with it,
- * containers could otherwise reach what listens on the host's loopback. Forwarded packets reach the bridge from
- * itself, as answers, or through a published port; all others are dropped, so forwarding opens nothing.
- * Every publication puts its incoming UDP flows in a conntrack zone of its own: a client that goes on from the same port after
- * the container was replaced is a new flow, and does not follow the old one's translation into the void.
- */
-function tableText({ name, bridge, subnet }: { name: string; bridge: string; subnet: string }): string {
-  return `table ip ${name} {
-  map any { type inet_proto . inet_service : ipv4_addr . inet_service; }
-  map one { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }
-  map zone_any { typeof udp dport : ct zone; }
-  map zone_one { typeof ip daddr . udp dport : ct zone; }
-  chain zones {
-    ct original zone set ip daddr . udp dport map @zone_one
-    ct original zone set udp dport map @zone_any
+  #empty(): string {
+    const families = this.#spec.subnet6 === undefined ? ["ip"] : ["ip", "ip6"];
+    return families.map((f) => `add table ${f} ${this.name}\ndelete table ${f} ${this.name}\n`).join("");
   }
-  chain raw {
-    type filter hook prerouting priority raw; policy accept;
-    iifname "${bridge}" ip daddr 127.0.0.0/8 drop
-    meta l4proto udp fib daddr type local jump zones
-  }
-  chain raw_output {
-    type filter hook output priority raw; policy accept;
-    meta l4proto udp fib daddr type local jump zones
-  }
-  chain publish {
-    dnat ip to meta l4proto . ip daddr . th dport map @one
-    dnat ip to meta l4proto . th dport map @any
-  }
-  chain prerouting {
-    type nat hook prerouting priority dstnat; policy accept;
-    fib daddr type local jump publish
-  }
-  chain output {
-    type nat hook output priority -100; policy accept;
-    fib daddr type local jump publish
-  }
-  chain postrouting {
-    type nat hook postrouting priority srcnat; policy accept;
-    ip saddr ${subnet} oifname != "${bridge}" masquerade
-    oifname "${bridge}" ip saddr 127.0.0.0/8 masquerade
-    oifname "${bridge}" ip saddr ${subnet} ct status dnat masquerade
-  }
-  chain forward {
-    type filter hook forward priority filter; policy accept;
-    oifname != "${bridge}" accept
-    ct state established,related accept
-    iifname "${bridge}" accept
-    ct status dnat accept
-    drop
-  }
-}
-`;
 }
 
 function elementsOf(port: Published, zone: number): { map: string; key: string; value: string }[] {

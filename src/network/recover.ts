@@ -1,39 +1,60 @@
 import { messageOf } from "../spec/errors.ts";
 import type { Table } from "../store/types.ts";
-import { onBridge } from "./bridge.ts";
-import { parseAddress } from "./cidr.ts";
+import { portsNetwork } from "./connections.ts";
 import { ipBatch, type LinkInfo, links } from "./ip.ts";
+import { inNet, parseIp } from "./ipnet.ts";
 import { hairpinLines, isMounted, LINK_NAME, listSlots, removeSlots, rewire } from "./netns.ts";
-import type { EndpointRecord } from "./networks.ts";
+import { type EndpointRecord, endpointsOf } from "./networks.ts";
 import type { Published } from "./nft.ts";
+import { pointNames, type SegmentOf, wireFor } from "./place.ts";
 import { type PortLedger, publishedOf } from "./ports.ts";
-import { type Wired, wireOf } from "./wired.ts";
+import type { Endpoint } from "./types.ts";
+import type { Segment } from "./wired.ts";
 
-/** What recovery looks at. `wired` is absent where the daemon runs without a bridge. */
+/** What recovery looks at. */
 export interface Recovery {
   endpoints: Table<EndpointRecord>;
   live: Set<string>;
   dir: string;
-  wired: Wired | undefined;
+  /** The running bridges by network id. */
+  segments: [string, Segment][];
   ledger: PortLedger;
   log: (line: string) => void;
 }
 
+interface Kept {
+  record: EndpointRecord;
+  endpoint: Endpoint;
+  segment: Segment;
+  link: string;
+}
+
 /**
- * Makes records, namespaces, links, port claims and the nft table agree, with the records of live containers as the truth. Everything
+ * Makes records, namespaces, links, port claims and the nft tables agree, with the records of live containers as the truth. Everything
  * else of ours goes: endpoints of dead containers, the last pool, half-made namespaces and links. Repeatable; a kill
  * anywhere leaves only what the next run finds again.
  */
 export async function recover(recovery: Recovery): Promise<void> {
-  const { endpoints, live, wired } = recovery;
+  const { endpoints, live, segments } = recovery;
   for (const [id] of endpoints.entries()) if (!live.has(id)) endpoints.delete(id);
-  const kept = endpoints.entries().map(([, endpoint]) => endpoint);
-  await sweepSlots(recovery.dir, kept);
-  if (!wired) return;
-  const bridged = kept.filter((e) => e.slot?.link !== undefined);
-  for (const endpoint of bridged) wired.addresses.reserve(parseAddress(endpoint.ip) ?? 0);
-  await mendLinks(wired, bridged, recovery.log);
-  await mendPorts(wired, bridged, recovery);
+  const records = endpoints.entries().map(([, endpoint]) => endpoint);
+  await sweepSlots(recovery.dir, records);
+  const byId = new Map(segments);
+  const kept = records.flatMap((record) => keptOf(record, byId));
+  for (const { endpoint, segment } of kept) {
+    segment.v4?.addresses.reserve(endpoint.ip);
+    if (endpoint.ip6) segment.v6?.addresses.reserve(endpoint.ip6.ip);
+  }
+  await mendLinks(kept, recovery, (id) => byId.get(id));
+  await mendPorts(kept, recovery);
+}
+
+function keptOf(record: EndpointRecord, segments: Map<string, Segment>): Kept[] {
+  return endpointsOf(record).flatMap((endpoint) => {
+    const segment = segments.get(endpoint.networkId);
+    const link = endpoint.link ?? record.slot?.link;
+    return segment && link ? [{ record, endpoint, segment, link }] : [];
+  });
 }
 
 async function sweepSlots(dir: string, kept: EndpointRecord[]): Promise<void> {
@@ -41,44 +62,56 @@ async function sweepSlots(dir: string, kept: EndpointRecord[]): Promise<void> {
   await removeSlots(listSlots(dir).filter((slot) => !used.has(slot.id)));
 }
 
-async function mendLinks(wired: Wired, kept: EndpointRecord[], log: (line: string) => void): Promise<void> {
-  const { bridge } = wired;
+async function mendLinks(kept: Kept[], { segments, log }: Recovery, segmentOf: SegmentOf): Promise<void> {
   const all = await links();
-  const used = new Set(kept.flatMap((e) => e.slot?.link ?? []));
-  const strays = all.filter((l) => l.master === bridge.name && LINK_NAME.test(l.ifname) && !used.has(l.ifname));
-  const loose = all.filter((l) => used.has(l.ifname) && !isConnected(l, bridge.name));
+  const bridges = new Set(segments.map(([, segment]) => segment.bridge.name));
+  const used = new Map(kept.map((k) => [k.link, k.segment.bridge.name]));
+  const isOurs = (l: LinkInfo): boolean => l.master !== undefined && bridges.has(l.master) && LINK_NAME.test(l.ifname);
+  const strays = all.filter((l) => isOurs(l) && !used.has(l.ifname));
+  const loose = all.filter((l) => used.has(l.ifname) && !isConnected(l, used.get(l.ifname)));
   await ipBatch([
     ...strays.map((l) => `link delete dev ${l.ifname}`),
-    ...loose.map((l) => `link set dev ${l.ifname} master ${bridge.name} up`),
+    ...loose.map((l) => `link set dev ${l.ifname} master ${used.get(l.ifname)} up`),
   ]);
   const present = new Set(all.map((l) => l.ifname));
-  await ipBatch(hairpinLines([...used].filter((name) => present.has(name))));
-  for (const endpoint of kept) {
-    const { slot, ip, mac, name } = endpoint;
-    if (!slot?.link || present.has(slot.link)) continue;
-    try {
-      if (!isMounted(slot)) log(`network: ${name}: its namespace is gone from ${slot.path}; restart the container`);
-      else await rewire(slot, wireOf(bridge, ip, mac));
-    } catch (error) {
-      log(`network: ${name}: cannot connect it again: ${messageOf(error)}`);
-    }
+  await ipBatch(hairpinLines([...used.keys()].filter((name) => present.has(name))));
+  for (const lost of kept.filter((k) => !present.has(k.link))) await mendLink(lost, { log, segmentOf });
+}
+
+async function mendLink(
+  { record, endpoint, link }: Kept,
+  { log, segmentOf }: { log: (line: string) => void; segmentOf: SegmentOf },
+): Promise<void> {
+  const { slot, name } = record;
+  if (!slot) return;
+  try {
+    if (!isMounted(slot))
+      return log(`network: ${name}: its namespace is gone from ${slot.path}; restart the container`);
+    await rewire(slot, wireFor(endpoint, endpointsOf(record), { segmentOf, own: link }));
+    await pointNames(record, segmentOf);
+  } catch (error) {
+    log(`network: ${name}: cannot connect it again: ${messageOf(error)}`);
   }
 }
 
-function isConnected(link: LinkInfo, bridge: string): boolean {
+function isConnected(link: LinkInfo, bridge: string | undefined): boolean {
   return link.master === bridge && link.flags.includes("UP");
 }
 
-async function mendPorts(wired: Wired, kept: EndpointRecord[], { ledger, log }: Recovery): Promise<void> {
-  const published: [string, Published[]][] = [];
-  for (const endpoint of kept) {
-    const { containerId, name, ip } = endpoint;
-    if (!onBridge(wired.bridge, ip)) log(`network: ${name}: ${ip} is not on ${wired.bridge.name} any more`);
-    const ports = publishedOf(endpoint.ports, ip);
-    published.push([containerId, ports]);
-    for (const lost of await ledger.restore(containerId, ports)) {
-      log(`network: ${name}: another program also listens on ${lost.hostIp}:${lost.hostPort}/${lost.proto}`);
+async function mendPorts(kept: Kept[], { segments, ledger, log }: Recovery): Promise<void> {
+  for (const [id, segment] of segments) {
+    const published: [string, Published[]][] = [];
+    for (const { record, endpoint } of kept.filter((k) => k.endpoint.networkId === id)) {
+      const { name, containerId } = record;
+      const ip = parseIp(endpoint.ip);
+      if (ip && segment.v4 && !inNet(segment.v4.net, ip))
+        log(`network: ${name}: ${endpoint.ip} is not on ${segment.bridge.name} any more`);
+      if (portsNetwork(record) !== id) continue;
+      const ports = publishedOf(record.ports, endpoint.ip);
+      published.push([containerId, ports]);
+      for (const lost of await ledger.restore(containerId, ports))
+        log(`network: ${name}: another program also listens on ${lost.hostIp}:${lost.hostPort}/${lost.proto}`);
     }
+    await segment.table.load(published);
   }
-  await wired.table.load(published);
 }

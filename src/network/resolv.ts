@@ -7,6 +7,8 @@ export interface ResolvOverrides {
   options: string[];
 }
 
+/** Where containers on persons' networks ask for names; Docker's address, which configurations name. */
+export const NAMES_SERVER = "127.0.0.11";
 const HOST_FILE = "/etc/resolv.conf";
 /** Where systemd-resolved keeps the servers that its stub at 127.0.0.53 asks (systemd-resolved.service(8)). */
 const RESOLVED_FILE = "/run/systemd/resolve/resolv.conf";
@@ -44,6 +46,30 @@ export function containerResolvConf(
     ...(flags.length > 0 ? [`options ${flags.join(" ")}`] : []),
   ];
   return `# Made by Berth from the host's resolv.conf. Changes made here stay until the container restarts.\n${lines.join("\n")}\n`;
+}
+
+/** resolv.conf(5) for a container whose names the daemon answers, as Docker writes it: one server, the host's search list, `ndots:0` unless said otherwise. */
+export function namesResolvConf(hostText: string, overrides: ResolvOverrides): string {
+  const search = overrides.search.length > 0 ? overrides.search : valuesOf(hostText, "search");
+  const flags = overrides.options.length > 0 ? overrides.options : valuesOf(hostText, "options");
+  const domains = search.filter((s) => s !== ".");
+  const options = flags.some((flag) => flag.startsWith("ndots:")) ? flags : [...flags, "ndots:0"];
+  const servers = upstreamServers(hostText, overrides.dns).map((s) => (overrides.dns.length > 0 ? s : `host(${s})`));
+  return [
+    "# Made by Berth. Changes made here stay until the container restarts.",
+    "",
+    `nameserver ${NAMES_SERVER}`,
+    ...(domains.length > 0 ? [`search ${domains.join(" ")}`] : []),
+    `options ${options.join(" ")}`,
+    "",
+    `# ExtServers: [${servers.join(" ")}]`,
+    "",
+  ].join("\n");
+}
+
+/** Who is asked about the outside: the container's own servers, else the host's as the host itself asks them. */
+export function upstreamServers(hostText: string, own: string[]): string[] {
+  return own.length > 0 ? own : valuesOf(hostText, "nameserver");
 }
 
 function serversOf(text: string, isolated: boolean): string[] {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { openRecords } from "../store/records.ts";
 import { NetLab } from "../testing/netlab.ts";
 import { AddressPool } from "./addresses.ts";
-import { formatAddress, parseBip } from "./cidr.ts";
+import { parseNet } from "./ipnet.ts";
 import { type Published, PublishTable } from "./nft.ts";
 import { openNetworkService } from "./service.ts";
 
@@ -54,7 +54,7 @@ function golden(name: string, got: string): void {
 }
 
 describe("the table of a bridge", () => {
-  const open = (): PublishTable => new PublishTable("br0", parseBip("172.30.0.1/24").subnet);
+  const open = (): PublishTable => new PublishTable({ bridge: "br0", subnet: "172.30.0.0/24" });
   const A = [published("tcp", "0.0.0.0:8080", "172.30.0.2:80"), published("udp", "0.0.0.0:53", "172.30.0.2:53")];
   const B = [published("tcp", "10.9.0.2:8081", "172.30.0.3:80"), published("udp", "10.9.0.2:54", "172.30.0.3:53")];
 
@@ -131,7 +131,7 @@ describe("the table of a bridge", () => {
   });
 
   test("two bridges have a table each, and one's end leaves the other's", async () => {
-    const [one, two] = [open(), new PublishTable("br1", parseBip("172.31.0.1/24").subnet)];
+    const [one, two] = [open(), new PublishTable({ bridge: "br1", subnet: "172.31.0.0/24" })];
     await one.load([["a", A]]);
     const alone = ruleset();
     await two.load([["b", [published("tcp", "0.0.0.0:9999", "172.31.0.2:80")]]]);
@@ -145,9 +145,9 @@ describe("the table of a bridge", () => {
 
 describe("a subnet that is nearly full", () => {
   test("addresses go round: one that was given back comes last, the gateway never, and full is said", () => {
-    const { subnet, gateway } = parseBip("10.1.2.3/29");
-    const pool = new AddressPool(subnet, gateway);
-    const take = (): string => formatAddress(pool.take());
+    const net = parseNet("10.1.2.0/29")?.net ?? { family: 4, base: 0n, prefix: 32 };
+    const pool = new AddressPool({ net, network: "bridge", taken: ["10.1.2.3"] });
+    const take = (): string => pool.take();
     expect([take(), take(), take(), take(), take()]).toEqual([
       "10.1.2.1",
       "10.1.2.2",
@@ -156,14 +156,14 @@ describe("a subnet that is nearly full", () => {
       "10.1.2.6",
     ]);
     expect(() => pool.take()).toThrow("no available IPv4 addresses on this network's address pools: bridge");
-    pool.release(gateway);
+    pool.release("10.1.2.3");
     expect(() => pool.take()).toThrow("no available IPv4 addresses");
-    pool.release(subnet.base + 4);
-    pool.release(subnet.base + 2);
+    pool.release("10.1.2.4");
+    pool.release("10.1.2.2");
     expect([take(), take()]).toEqual(["10.1.2.2", "10.1.2.4"]);
-    pool.release(subnet.base + 5);
-    pool.reserve(subnet.base + 5);
-    pool.reserve(subnet.base + 100);
+    pool.release("10.1.2.5");
+    pool.reserve("10.1.2.5");
+    pool.reserve("10.1.2.100");
     expect(() => pool.take()).toThrow("no available IPv4 addresses");
   });
 

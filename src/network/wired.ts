@@ -1,44 +1,114 @@
 import { AddressPool } from "./addresses.ts";
 import type { BridgeState } from "./bridge.ts";
-import { formatAddress, macOf } from "./cidr.ts";
+import { formatAddress, formatSubnet, macOf, parseAddress } from "./cidr.ts";
+import { type IpNet, parseNet } from "./ipnet.ts";
 import { makeSlot, type Slot, type Wire } from "./netns.ts";
 import { PublishTable } from "./nft.ts";
 import { Pool } from "./pool.ts";
 
+/** One family's part of a bridge: its subnet, the gateway's address on it, and who has the others. */
+export interface Lan {
+  net: IpNet;
+  gateway: string;
+  addresses: AddressPool;
+}
+
+/** A bridge that containers are on, with all that belongs to it. */
+export interface Segment {
+  /** The bridge's link. */
+  bridge: { name: string; index: number; mtu: number };
+  v4?: Lan;
+  v6?: Lan;
+  table: PublishTable;
+  internal: boolean;
+  /** Ports of the bridge do not talk to each other. */
+  isolated: boolean;
+  /** The daemon answers names at its gateway. */
+  named: boolean;
+  /** The address of published ports that name none. */
+  hostIp: string;
+  /** Attachments that are being made; a network that has some is in use. */
+  pending: number;
+}
+
 /** A namespace with eth0 on the bridge, its address already taken. */
 export interface WiredSlot extends Slot {
-  address: number;
+  address: string;
 }
 
 /** All that belongs to the running default bridge. */
-export interface Wired {
+export interface Wired extends Segment {
   bridge: BridgeState;
-  addresses: AddressPool;
-  table: PublishTable;
+  v4: Lan;
   pool: Pool<WiredSlot>;
 }
 
-/** Builds the parts around a bridge; touches nothing yet. `dir` is where the namespaces' files are. */
+/** Builds the parts around the default bridge; touches nothing yet. `dir` is where the namespaces' files are. */
 export function openWired(
   bridge: BridgeState,
   options: { dir: string; size: number; log: (line: string) => void },
 ): Wired {
-  const addresses = new AddressPool(bridge.subnet, bridge.gateway);
+  const gateway = formatAddress(bridge.gateway);
+  const subnet = formatSubnet(bridge.subnet);
+  const net = parseNet(subnet)?.net ?? { family: 4, base: BigInt(bridge.subnet.base), prefix: bridge.subnet.prefix };
+  const addresses = new AddressPool({ net, network: "bridge", taken: [gateway] });
+  const segment: Segment = {
+    bridge,
+    v4: { net, gateway, addresses },
+    table: new PublishTable({ bridge: bridge.name, subnet }),
+    internal: false,
+    isolated: false,
+    named: false,
+    hostIp: "0.0.0.0",
+    pending: 0,
+  };
   const make = async (): Promise<WiredSlot> => {
     const address = addresses.take();
     try {
-      return { ...(await makeSlot(options.dir, wireOf(bridge, formatAddress(address), macOf(address)))), address };
+      const slot = await makeSlot(options.dir, (link) => [
+        wireOf(segment, { link, dev: "eth0", ip: address, mac: macFor(address), routed: true }),
+      ]);
+      return { ...slot, address };
     } catch (error) {
       addresses.release(address);
       throw error;
     }
   };
   const pool = new Pool({ size: options.size, make, log: options.log });
-  return { bridge, addresses, table: new PublishTable(bridge.name, bridge.subnet), pool };
+  return { ...segment, bridge, v4: { net, gateway, addresses }, pool };
 }
 
-/** What eth0 of a container is to have. */
-export function wireOf(bridge: BridgeState, ip: string, mac: string): Wire {
-  const { index, mtu, subnet, gateway } = bridge;
-  return { bridgeIndex: index, mtu, mac, ip, prefix: subnet.prefix, gateway: formatAddress(gateway) };
+/** Docker's classic MAC address, made from the IPv4 address. */
+export function macFor(ip: string): string {
+  return macOf(parseAddress(ip) ?? 0);
+}
+
+/** What an interface of a container is to have. `routed`: the default route goes this way. */
+export function wireOf(
+  segment: Segment,
+  own: {
+    link: string;
+    dev: string;
+    mac: string;
+    ip: string;
+    ip6?: string | undefined;
+    linkLocal?: string[] | undefined;
+    routed: boolean;
+  },
+): Wire {
+  const { bridge, v4, v6, isolated } = segment;
+  const addresses = [
+    ...(own.ip && v4 ? [`${own.ip}/${v4.net.prefix}`] : []),
+    ...(own.ip6 && v6 ? [`${own.ip6}/${v6.net.prefix}`] : []),
+    ...(own.linkLocal ?? []).map((a) => (a.includes(":") ? `${a}/64` : `${a}/16`)),
+  ];
+  const ways = own.routed && !segment.internal ? [v4?.gateway ?? "", own.ip6 ? (v6?.gateway ?? "") : ""] : [];
+  const { link, dev, mac } = own;
+  return {
+    ...{ link, dev, mac, isolated, addresses },
+    bridgeIndex: bridge.index,
+    mtu: bridge.mtu,
+    ipv6: v6 !== undefined || addresses.some((a) => a.includes(":")),
+    gateways: ways.filter((way) => way !== ""),
+  };
 }

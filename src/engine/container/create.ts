@@ -42,7 +42,7 @@ export async function createContainer(
   checkConfig(config);
   checkIsolation(ctx, hostConfig);
   checkEndpoints(body, hostConfig);
-  warnings.push(...checkHostConfig(ctx, hostConfig), ...withoutEffect(body, hostConfig));
+  warnings.push(...checkHostConfig(ctx, hostConfig));
   const plans = planMounts(ctx, config, hostConfig);
   const id = newId(ctx);
   const chosen = name ? checkName(name) : generateName((n) => ctx.containers.hasName(n));

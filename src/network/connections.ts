@@ -1,0 +1,221 @@
+import { BerthError, messageOf } from "../spec/errors.ts";
+import { newLink, type Slot } from "./netns.ts";
+import { type EndpointRecord, endpointsOf, type NetworkRecord } from "./networks.ts";
+import {
+  addInterface,
+  deviceFor,
+  dropInterface,
+  makePlace,
+  type Part,
+  pointNames,
+  portsFor,
+  releaseAddresses,
+  type SegmentOf,
+  takePart,
+  waysOf,
+} from "./place.ts";
+import { boundPorts, type PortLedger, parsePorts, publishedOf } from "./ports.ts";
+import type { Attachment, AttachRequest, Endpoint, EndpointWish } from "./types.ts";
+
+/** What connections work with. */
+export interface ConnectionsOptions {
+  dir: string;
+  ledger: PortLedger;
+  segmentOf: SegmentOf;
+  find: (mode: string) => NetworkRecord;
+  get: (containerId: string) => EndpointRecord | undefined;
+  save: (record: EndpointRecord) => EndpointRecord;
+  forget: (containerId: string) => void;
+  discard: (slot: Slot) => void;
+}
+
+/**
+ * Containers on bridges of persons' networks, on several networks, and networks that come and go while a container runs. As in the
+ * service, the record is there before what it names, and goes after it.
+ */
+export class Connections {
+  readonly #options: ConnectionsOptions;
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+  }
+
+  /** Makes a namespace with an interface for each wish. Throws in Docker's words, leaving nothing. */
+  async attach(request: AttachRequest): Promise<Attachment> {
+    const { segmentOf, ledger, save, forget, discard } = this.#options;
+    const { containerId, name, ports, dns = [] } = request;
+    const parts: Part[] = [];
+    let slot: Slot | undefined;
+    try {
+      for (const wish of [request, ...(request.more ?? [])]) parts.push(this.#take(wish, parts, name));
+      const [first, ...more] = parts.map((part) => part.endpoint);
+      if (!first) throw new BerthError("internal", `container ${name} has no network`);
+      const at = portsAt([first, ...more], segmentOf);
+      const bound = at ? await this.#claim(request, at) : boundPorts(ports, []);
+      slot = await makePlace(this.#options.dir, parts, segmentOf);
+      const record: EndpointRecord = {
+        ...first,
+        containerId,
+        name,
+        ports: bound,
+        slot,
+        netns: slot.path,
+        ...(more.length > 0 ? { more } : {}),
+        ...(at?.networkId === first.networkId ? {} : { portsOn: at?.networkId ?? "" }),
+        ...(dns.length > 0 ? { dns } : {}),
+      };
+      save(record);
+      await pointNames(record, segmentOf);
+      if (at) await segmentOf(at.networkId)?.table.publish(containerId, publishedOf(bound, at.ip));
+      return record;
+    } catch (error) {
+      ledger.release(containerId);
+      forget(containerId);
+      for (const { endpoint, segment } of parts) releaseAddresses(endpoint, segment);
+      if (slot) discard(slot);
+      throw error;
+    } finally {
+      for (const { segment } of parts) segment.pending--;
+    }
+  }
+
+  /** One more network for a container that is attached. Throws in Docker's words, leaving it as it was. */
+  async connect(containerId: string, wish: EndpointWish): Promise<Endpoint> {
+    const { segmentOf, get, save } = this.#options;
+    const before = get(containerId);
+    if (!before?.slot) throw new BerthError("conflict", `container ${containerId} has no network namespace of its own`);
+    const taken = endpointsOf(before).map((endpoint) => ({ endpoint }));
+    const { endpoint, segment } = this.#take(wish, taken, before.name);
+    try {
+      endpoint.link = newLink();
+      const after = save(this.#withPorts(withEndpoints(before, [...endpointsOf(before), endpoint])));
+      try {
+        await addInterface(after, endpoint, segmentOf);
+        await pointNames(after, segmentOf);
+        await this.#movePorts(before, after);
+      } catch (error) {
+        save(before);
+        await dropInterface(before, endpoint, segmentOf).catch(() => undefined); // What went wrong first is what is told.
+        throw error;
+      }
+      return endpoint;
+    } catch (error) {
+      releaseAddresses(endpoint, segment);
+      throw error;
+    } finally {
+      segment.pending--;
+    }
+  }
+
+  /** Takes a network away; false where the container is not on it. */
+  async disconnect(containerId: string, network: string): Promise<boolean> {
+    const { segmentOf, get, save } = this.#options;
+    const before = get(containerId);
+    const gone = before && endpointsOf(before).find((e) => e.network === network);
+    if (!before || !gone) return false;
+    const left = endpointsOf(before).filter((e) => e !== gone && e.endpointId !== gone.endpointId);
+    const pinned = left.map((e) => ({ ...e, ...pinnedLink(e, before) }));
+    const after = this.#withPorts(withEndpoints(before, pinned));
+    await this.#movePorts(before, after);
+    await dropInterface(after, gone, segmentOf);
+    save(after);
+    await pointNames(after, segmentOf);
+    releaseAddresses(gone, segmentOf(gone.networkId));
+    return true;
+  }
+
+  #take(wish: EndpointWish, before: { endpoint: Endpoint }[], container: string): Part {
+    const network = this.#options.find(wish.mode);
+    const segment = this.#options.segmentOf(network.id);
+    if (!segment) {
+      if (network.own?.configOnly)
+        throw new BerthError("forbidden", `configuration network "${network.name}" cannot have containers`);
+      throw new BerthError("unavailable", `network ${network.name} is not running; see the daemon's log`);
+    }
+    const endpoints = before.map((b) => b.endpoint);
+    if (endpoints.some((e) => e.networkId === network.id)) {
+      const words = `endpoint with name ${container} already exists in network ${network.name}`;
+      throw new BerthError("forbidden", words);
+    }
+    const part = takePart(network, segment, { ...wish, dev: deviceFor(endpoints, wish.dev) });
+    segment.pending++;
+    return part;
+  }
+
+  async #claim(request: AttachRequest, at: Endpoint): Promise<Attachment["ports"]> {
+    const segment = this.#options.segmentOf(at.networkId);
+    const ports = portsFor(request.ports, segment?.hostIp ?? "0.0.0.0");
+    try {
+      return boundPorts(ports, await this.#options.ledger.claim(request.containerId, parsePorts(ports), at.ip));
+    } catch (error) {
+      const what = `driver failed programming external connectivity on endpoint ${request.name} (${at.endpointId})`;
+      throw new BerthError("internal", `${what}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** The record with its ports on the endpoint that is to have them now. */
+  #withPorts(record: EndpointRecord): EndpointRecord {
+    const { portsOn: _before, ...rest } = record;
+    const at = portsAt(endpointsOf(record), this.#options.segmentOf)?.networkId ?? "";
+    return at === record.networkId ? rest : { ...rest, portsOn: at };
+  }
+
+  async #movePorts(before: EndpointRecord, after: EndpointRecord): Promise<void> {
+    const [from, to] = [portsNetwork(before), portsNetwork(after)];
+    if (from === to) return;
+    const { segmentOf } = this.#options;
+    const { containerId, ports } = before;
+    await segmentOf(from)?.table.unpublish(containerId);
+    const at = endpointsOf(after).find((e) => e.networkId === to);
+    if (at) await segmentOf(to)?.table.publish(containerId, publishedOf(ports, at.ip));
+  }
+}
+
+/** The endpoint that has the published ports. */
+export function portsAt(endpoints: Endpoint[], segmentOf: SegmentOf): Endpoint | undefined {
+  return waysOf(endpoints, segmentOf).v4;
+}
+
+/** The network whose table has the ports of a record; "": none. */
+export function portsNetwork(record: EndpointRecord): string {
+  return record.portsOn ?? record.networkId;
+}
+
+const BLANK = { network: "", networkId: "", endpointId: "", ip: "", prefix: 0, gateway: "", mac: "" };
+
+/** The record with other endpoints, all else as it was. */
+function withEndpoints(record: EndpointRecord, endpoints: Endpoint[]): EndpointRecord {
+  const { containerId, name, netns, ports, portsOn, dns, slot } = record;
+  const [first = BLANK, ...more] = endpoints.map(bare);
+  return {
+    ...first,
+    ...{ containerId, name, ports },
+    ...(netns === undefined ? {} : { netns }),
+    ...(slot === undefined ? {} : { slot }),
+    ...(portsOn === undefined ? {} : { portsOn }),
+    ...(dns === undefined ? {} : { dns }),
+    ...(more.length > 0 ? { more } : {}),
+  };
+}
+
+/** An endpoint alone, where it may be a whole record. */
+function bare(endpoint: Endpoint): Endpoint {
+  const { network, networkId, endpointId, ip, prefix, gateway, mac } = endpoint;
+  const { ip6, link, dev, linkLocal, gwPriority, names, links } = endpoint;
+  return {
+    ...{ network, networkId, endpointId, ip, prefix, gateway, mac },
+    ...(ip6 ? { ip6 } : {}),
+    ...(link === undefined ? {} : { link }),
+    ...(dev === undefined ? {} : { dev }),
+    ...(linkLocal ? { linkLocal } : {}),
+    ...(gwPriority === undefined ? {} : { gwPriority }),
+    ...(names ? { names } : {}),
+    ...(links ? { links } : {}),
+  };
+}
+
+/** The first endpoint's link is the namespace's own: its name is written down where another may come to be the first. */
+function pinnedLink(endpoint: Endpoint, record: EndpointRecord): { link?: string } {
+  const link = endpoint.link ?? (record.slot ? `bth${record.slot.id}` : undefined);
+  return link === undefined ? {} : { link };
+}

@@ -1,0 +1,106 @@
+/** What one bridge's tables are made from. `subnet` and `subnet6` as `base/prefix`; absent: none of that family. */
+export interface TableSpec {
+  name: string;
+  bridge: string;
+  subnet?: string;
+  subnet6?: string;
+  /** Nothing passes between it and the outside. */
+  internal?: boolean;
+  /** False: what leaves keeps the container's address. Default true. */
+  masquerade?: boolean;
+  /** False: containers do not reach each other. Default true. */
+  icc?: boolean;
+  /** Where questions to the gateway's port 53 really go. */
+  names?: { gateway: string; udp: number; tcp: number };
+}
+
+/**
+ * The table's rules (nft(8)). `publish` looks for the exact address first. The raw chain pays for `route_localnet`: with it,
+ * containers could otherwise reach what listens on the host's loopback. Forwarded packets reach the bridge from
+ * itself, as answers, or through a published port; all others are dropped, so forwarding opens nothing: neither to the outside nor
+ * to the containers of another bridge.
+ * Every publication puts its incoming UDP flows in a conntrack zone of its own: a client that goes on from the same port after
+ * the container was replaced is a new flow, and does not follow the old one's translation into the void.
+ */
+export function tableText(spec: TableSpec): string {
+  const { name, bridge, subnet, names } = spec;
+  const own = subnet ?? "0.0.0.0/32";
+  const leaves =
+    spec.masquerade === false || spec.internal ? [] : [`ip saddr ${own} oifname != "${bridge}" masquerade`];
+  const asked = names ? [`iifname "${bridge}" ip daddr ${names.gateway} jump names`] : [];
+  return `table ip ${name} {
+  map any { type inet_proto . inet_service : ipv4_addr . inet_service; }
+  map one { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }
+  map zone_any { typeof udp dport : ct zone; }
+  map zone_one { typeof ip daddr . udp dport : ct zone; }
+  chain zones {
+    ct original zone set ip daddr . udp dport map @zone_one
+    ct original zone set udp dport map @zone_any
+  }
+  chain raw {
+    type filter hook prerouting priority raw; policy accept;
+    iifname "${bridge}" ip daddr 127.0.0.0/8 drop
+    meta l4proto udp fib daddr type local jump zones
+  }
+  chain raw_output {
+    type filter hook output priority raw; policy accept;
+    meta l4proto udp fib daddr type local jump zones
+  }
+${names ? `  chain names {
+    udp dport 53 redirect to :${names.udp}
+    tcp dport 53 redirect to :${names.tcp}
+  }
+` : ""}  chain publish {
+    dnat ip to meta l4proto . ip daddr . th dport map @one
+    dnat ip to meta l4proto . th dport map @any
+  }
+  chain prerouting {
+    type nat hook prerouting priority dstnat; policy accept;
+    ${[...asked, "fib daddr type local jump publish"].join("\n    ")}
+  }
+  chain output {
+    type nat hook output priority -100; policy accept;
+    fib daddr type local jump publish
+  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    ${[...leaves, `oifname "${bridge}" ip saddr 127.0.0.0/8 masquerade`, `oifname "${bridge}" ip saddr ${own} ct status dnat masquerade`].join("\n    ")}
+  }
+${forwardChain(spec)}}
+`;
+}
+
+/** The same for IPv6, without published ports; nothing where the bridge has none. */
+export function tableText6(spec: TableSpec): string {
+  const { name, bridge, subnet6 } = spec;
+  if (subnet6 === undefined) return "";
+  const leaves =
+    spec.masquerade === false || spec.internal ? "" : `ip6 saddr ${subnet6} oifname != "${bridge}" masquerade`;
+  return `table ip6 ${name} {
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    ${leaves}
+  }
+${forwardChain(spec)}}
+`;
+}
+
+/** What crosses the bridge, and what goes between its ports where br_netfilter shows that; ports are isolated from each other besides where `icc` is off. */
+function forwardChain({ bridge, internal, icc }: TableSpec): string {
+  const across = internal
+    ? [`iifname "${bridge}" oifname != "${bridge}" drop`, `oifname "${bridge}" iifname != "${bridge}" drop`]
+    : [];
+  const rules = [
+    ...across,
+    `oifname != "${bridge}" accept`,
+    "ct state established,related accept",
+    `iifname "${bridge}" ${icc === false ? "ct status dnat accept" : "accept"}`,
+    "ct status dnat accept",
+    "drop",
+  ];
+  return `  chain forward {
+    type filter hook forward priority filter; policy accept;
+    ${rules.join("\n    ")}
+  }
+`;
+}

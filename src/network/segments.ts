@@ -1,0 +1,234 @@
+import { randomBytes } from "node:crypto";
+import { BerthError, messageOf } from "../spec/errors.ts";
+import type { Table } from "../store/types.ts";
+import { AddressPool } from "./addresses.ts";
+import { candidates, defaultMtu, setSysctl, subnetOfRoute } from "./bridge.ts";
+import { formatSubnet, macOf, parseAddress } from "./cidr.ts";
+import { ipBatch, links, routes } from "./ip.ts";
+import { type IpNet, netsOverlap, parseNet } from "./ipnet.ts";
+import type { NameServer } from "./names/server.ts";
+import { type NetworkRecord, newNetworkId, type OwnNetwork } from "./networks.ts";
+import { PublishTable } from "./nft.ts";
+import { checkRequest, planNetwork, readOptions } from "./own.ts";
+import type { NetworkRequest } from "./types.ts";
+import type { Lan, Segment } from "./wired.ts";
+
+const ULA = 0xfdn << 120n;
+const ULA_PREFIX = 64;
+
+/** What the segments work with. */
+export interface SegmentsOptions {
+  networks: Table<NetworkRecord>;
+  names: NameServer;
+  /** MTU of networks that name none; undefined: the way out's. */
+  mtu?: number;
+  /** The default bridge's subnet, when there is one. */
+  defaultNet: () => { id: string; net: IpNet; link: string } | undefined;
+  log: (line: string) => void;
+}
+
+/**
+ * The bridges of the networks that persons made. A record comes before the link and the tables that it names, and goes after them: a kill
+ * anywhere leaves a record whose network `openAll` makes whole. No link or table of ours is without a record.
+ */
+export class Segments {
+  readonly #options: SegmentsOptions;
+  readonly #open = new Map<string, Segment>();
+
+  constructor(options: SegmentsOptions) {
+    this.#options = options;
+  }
+
+  get(networkId: string): Segment | undefined {
+    return this.#open.get(networkId);
+  }
+
+  all(): [string, Segment][] {
+    return [...this.#open];
+  }
+
+  /** Makes all recorded networks. One that cannot be made is said, and its containers have to wait for the next start. */
+  async openAll(): Promise<void> {
+    await this.closeNames();
+    this.#open.clear();
+    for (const [, record] of this.#options.networks.entries()) {
+      if (!record.own || record.own.configOnly) continue;
+      try {
+        await this.#make(record, record.own);
+      } catch (error) {
+        this.#options.log(`network: ${record.name}: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  /** Throws in Docker's words, leaving nothing. */
+  async create(request: NetworkRequest): Promise<string> {
+    const { networks } = this.#options;
+    const known = networks.entries().map(([, n]) => n);
+    checkRequest(request, known);
+    const id = newNetworkId();
+    const defaultNet = this.#options.defaultNet();
+    const others = known.flatMap((n) => (n.own?.lans ?? []).flatMap((c) => parseNet(c.Subnet ?? "")?.net ?? []));
+    if (defaultNet) others.push(defaultNet.net);
+    const used = [...others, ...(await routedNets())];
+    const own = planNetwork(request, { id, known, used, others, choose });
+    if (!own.configOnly) await this.#checkLink(id, own, known);
+    const driver = request.configOnly ? "null" : "bridge";
+    const record: NetworkRecord = { id, name: request.name, driver, created: new Date().toISOString(), own };
+    networks.put(record.name, record);
+    if (own.configOnly) return id;
+    try {
+      await this.#make(record, own);
+    } catch (error) {
+      await this.#unmake(record).catch(() => undefined); // What went wrong first is what is told.
+      networks.delete(record.name);
+      throw error;
+    }
+    return id;
+  }
+
+  /** Removes a network that nobody is on. */
+  async remove(record: NetworkRecord): Promise<void> {
+    await this.#unmake(record);
+    this.#options.networks.delete(record.name);
+  }
+
+  /** For shutdown: takes away the bridges that are not in use, and ends all name service. The records stay. */
+  async closeAll(inUse: (networkId: string) => boolean): Promise<void> {
+    for (const [, record] of this.#options.networks.entries())
+      if (this.#open.has(record.id) && !inUse(record.id)) await this.#unmake(record);
+    await this.closeNames();
+  }
+
+  /** Ends the name service of all networks. */
+  async closeNames(): Promise<void> {
+    for (const id of this.#open.keys()) this.#options.names.close(id);
+  }
+
+  /** A bridge's name may be one network's only; a link of that name that is there already is used and left. */
+  async #checkLink(id: string, own: OwnNetwork, known: NetworkRecord[]): Promise<void> {
+    const defaultNet = this.#options.defaultNet();
+    const all = known.map((n) => ({ id: n.id, link: n.own?.link })).concat(defaultNet ? [defaultNet] : []);
+    const same = all.find((n) => n.link === own.link);
+    if (same) {
+      const words = `conflicts with network ${same.id} (${own.link}): networks have same bridge name`;
+      throw new BerthError("forbidden", `cannot create network ${id} (${own.link}): ${words}`);
+    }
+    const [link] = await links(["dev", own.link]);
+    if (!link) return;
+    if (link.linkinfo?.info_kind !== "bridge")
+      throw new BerthError("forbidden", `cannot create network ${id} (${own.link}): the device is not a bridge`);
+    own.foreign = true;
+  }
+
+  async #make(record: NetworkRecord, own: OwnNetwork): Promise<void> {
+    const choices = readOptions(own.options);
+    const lans = lansOf(record.name, own);
+    const mtu = choices.mtu || (this.#options.mtu ?? (await defaultMtu()));
+    const index = await ensureLink(own, { mtu, lans });
+    const { v4, v6 } = lans;
+    const names = v4 ? await this.#options.names.open(record.id, v4.gateway) : undefined;
+    const table = new PublishTable({
+      bridge: own.link,
+      ...(v4 ? { subnet: netText(own, 4) } : {}),
+      ...(v6 ? { subnet6: netText(own, 6) } : {}),
+      ...(names && v4 ? { names: { gateway: v4.gateway, ...names } } : {}),
+      internal: own.internal,
+      icc: choices.icc,
+      masquerade: choices.masquerade,
+    });
+    await table.load([]);
+    this.#open.set(record.id, {
+      bridge: { name: own.link, index, mtu },
+      ...(v4 ? { v4 } : {}),
+      ...(v6 ? { v6 } : {}),
+      table,
+      internal: own.internal,
+      isolated: !choices.icc,
+      named: names !== undefined,
+      hostIp: choices.hostIp,
+      pending: 0,
+    });
+  }
+
+  async #unmake(record: NetworkRecord): Promise<void> {
+    const { own } = record;
+    if (!own || own.configOnly) return;
+    this.#options.names.close(record.id);
+    const spec = { bridge: own.link, ...(own.ipv6 ? { subnet6: netText(own, 6) } : {}) };
+    await (this.#open.get(record.id)?.table ?? new PublishTable(spec)).drop();
+    this.#open.delete(record.id);
+    const [link] = await links(["dev", own.link]);
+    if (link && !own.foreign) await ipBatch([`link delete dev ${own.link}`]);
+  }
+}
+
+function netText(own: OwnNetwork, family: 4 | 6): string {
+  return own.lans.find((lan) => parseNet(lan.Subnet ?? "")?.net.family === family)?.Subnet ?? "";
+}
+
+function lansOf(network: string, own: OwnNetwork): { v4?: Lan; v6?: Lan } {
+  const lans: { v4?: Lan; v6?: Lan } = {};
+  for (const { Subnet = "", Gateway: gateway = "", IPRange = "", AuxiliaryAddresses: extra = {} } of own.lans) {
+    const net = parseNet(Subnet)?.net;
+    if (!net) continue;
+    const range = parseNet(IPRange)?.net;
+    const taken = [gateway, ...Object.values(extra)];
+    const addresses = new AddressPool({ net, network, taken, ...(range ? { range } : {}) });
+    lans[net.family === 4 ? "v4" : "v6"] = { net, gateway, addresses };
+  }
+  return lans;
+}
+
+/** The bridge is up afterwards and has its gateways' addresses; forwarding is on. Answers its index. Repeatable. */
+async function ensureLink(
+  own: OwnNetwork,
+  { mtu, lans }: { mtu: number; lans: { v4?: Lan; v6?: Lan } },
+): Promise<number> {
+  const { link: name } = own;
+  const { v4, v6 } = lans;
+  const [there] = await links(["dev", name]);
+  if (there && there.linkinfo?.info_kind !== "bridge")
+    throw new BerthError("unavailable", `device ${name} is not a bridge`, { hint: "rename or remove that device" });
+  const mac = v4
+    ? macOf(parseAddress(v4.gateway) ?? 0)
+    : `02:${randomBytes(5).toString("hex").match(/../g)?.join(":")}`;
+  await ipBatch([
+    ...(there ? [] : [`link add name ${name} type bridge`]),
+    ...(v6 ? [] : [`link set dev ${name} addrgenmode none`]),
+    // A fixed MAC: a bridge would else change its own with every port that comes and goes, and containers lose their gateway.
+    ...(there ? [] : [`link set dev ${name} address ${mac} mtu ${mtu}`]),
+    ...(v4 ? [`address replace ${v4.gateway}/${v4.net.prefix} brd + dev ${name}`] : []),
+    ...(v6 ? [`address replace ${v6.gateway}/${v6.net.prefix} nodad dev ${name}`] : []),
+    `link set dev ${name} up`,
+  ]);
+  setSysctl("net/ipv4/ip_forward", "1");
+  setSysctl(`net/ipv4/conf/${name}/route_localnet`, "1");
+  if (v6) setSysctl("net/ipv6/conf/all/forwarding", "1");
+  const [made] = await links(["dev", name]);
+  if (!made) throw new BerthError("internal", `bridge ${name} vanished while it was being made`);
+  return made.ifindex;
+}
+
+async function routedNets(): Promise<IpNet[]> {
+  const nets = (await routes()).flatMap((route) => subnetOfRoute(route) ?? []);
+  return nets.flatMap((subnet) => parseNet(formatSubnet(subnet))?.net ?? []);
+}
+
+/** One of Docker's default pools, or a unique local prefix of IPv6 (RFC 4193), that nobody uses. Throws `unavailable`. */
+function choose(family: 4 | 6, used: IpNet[]): IpNet {
+  if (family === 6) {
+    for (;;) {
+      const base = ULA | (BigInt(`0x${randomBytes(5).toString("hex")}`) << 80n);
+      const net: IpNet = { family, base, prefix: ULA_PREFIX };
+      if (!used.some((u) => netsOverlap(u, net))) return net;
+    }
+  }
+  const free = candidates()
+    .flatMap((subnet) => parseNet(formatSubnet(subnet))?.net ?? [])
+    .find((net) => !used.some((u) => netsOverlap(u, net)));
+  if (free) return free;
+  throw new BerthError("unavailable", "all predefined address pools have been fully subnetted", {
+    hint: "remove networks that are not used, or give one of its own with --subnet",
+  });
+}
