@@ -114,7 +114,7 @@ describe("errors", () => {
       expect(answer.status).toBe(503);
       expect(answer.text).toContain("This node is not a swarm manager");
     }
-    const absent: [string, string, string][] = [["POST", "/networks/create", "creating a network"]];
+    const absent: [string, string, string][] = [["POST", "/plugins/pull", "installing a plugin"]];
     for (const [method, path, word] of absent) {
       const answer = await call(api, method, path);
       expect([answer.status, answer.text.includes(word)]).toEqual([501, true]);

@@ -5,6 +5,7 @@ import type {
   ContainerSummary,
   ContainerTopResponse,
   DistributionInspect,
+  EndpointSettings,
   EventMessage,
   HostConfig,
   ImageHistoryResponseItem,
@@ -253,10 +254,36 @@ export interface BuildBackend {
   }): Promise<{ CachesDeleted: string[]; SpaceReclaimed: number }>;
 }
 
+/** Body of `POST /networks/create`. */
+export interface NetworkCreateBody {
+  Name?: string;
+  Driver?: string;
+  Scope?: string;
+  Internal?: boolean;
+  Attachable?: boolean;
+  Ingress?: boolean;
+  ConfigOnly?: boolean;
+  ConfigFrom?: { Network?: string };
+  IPAM?: {
+    Driver?: string;
+    Options?: Record<string, string>;
+    Config?: { Subnet?: string; IPRange?: string; Gateway?: string; AuxiliaryAddresses?: Record<string, string> }[];
+  };
+  EnableIPv4?: boolean;
+  EnableIPv6?: boolean;
+  Options?: Record<string, string>;
+  Labels?: Record<string, string>;
+}
+
 /** Router `network`. */
 export interface NetworkBackend {
   list(filters: Filters): Promise<Network[]>;
-  inspect(id: string): Promise<Network>;
+  /** `scope` "": any. Throws `not-found`. */
+  inspect(id: string, options: { scope: string }): Promise<Network>;
+  create(body: NetworkCreateBody): Promise<{ Id: string; Warning: string }>;
+  remove(id: string): Promise<void>;
+  connect(id: string, body: { Container?: string; EndpointConfig?: EndpointSettings }): Promise<void>;
+  disconnect(id: string, body: { Container?: string; Force?: boolean }): Promise<void>;
   /** Removes networks of users that no container is on; null: none, as Docker has it. */
   prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }>;
 }

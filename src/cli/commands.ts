@@ -140,9 +140,13 @@ export const GROUPS: Record<string, Group> = {
   network: {
     summary: "Manage networks",
     commands: {
+      connect: () => import("./commands/network-connect.ts"),
+      create: () => import("./commands/network-create.ts"),
+      disconnect: () => import("./commands/network-disconnect.ts"),
       inspect: () => import("./commands/network-inspect.ts"),
       ls: () => import("./commands/network-ls.ts"),
       prune: () => import("./commands/network-prune.ts"),
+      rm: () => import("./commands/network-rm.ts"),
     },
   },
   plugin: {
@@ -277,7 +281,7 @@ export const ALIASES: Record<string, Record<string, string>> = {
   container: { list: "ls", ps: "ls", remove: "rm" },
   context: { list: "ls", remove: "rm" },
   image: { list: "ls", remove: "rm" },
-  network: { list: "ls" },
+  network: { list: "ls", remove: "rm" },
   plugin: { list: "ls", remove: "rm" },
   volume: { list: "ls", remove: "rm" },
 };

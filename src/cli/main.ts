@@ -135,7 +135,7 @@ async function runGroup(place: Place, name: string, { options: { io }, config }:
   const { words, rest } = place;
   const group = words.length > 0;
   const next = rest.find((word) => word !== "--") ?? "";
-  const absent = absentCommand(words[0] ?? rest[0] ?? "", rest[0] ?? "");
+  const absent = absentCommand(words[0] ?? rest[0] ?? "");
   if (absent !== undefined) {
     io.err(`${absent}\n`);
     return 1;

@@ -1,6 +1,8 @@
 import type {
   ClusterVolumeSpec,
+  EndpointSettings,
   Network,
+  NetworkCreateResponse,
   Volume,
   VolumeCreateOptions,
   VolumeListResponse,
@@ -47,8 +49,24 @@ export class NetworkApi {
     return this.core.json({ method: "GET", path: "/networks", query: { filters: filterQuery(filters) } });
   }
 
-  inspect(id: string): Promise<Network> {
-    return this.core.json({ method: "GET", path: `/networks/${segment(id)}` });
+  inspect(id: string, query: { verbose?: boolean; scope?: string } = {}): Promise<Network> {
+    return this.core.json({ method: "GET", path: `/networks/${segment(id)}`, query });
+  }
+
+  create(body: object): Promise<NetworkCreateResponse> {
+    return this.core.json({ method: "POST", path: "/networks/create", json: body });
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.core.done({ method: "DELETE", path: `/networks/${segment(id)}` });
+  }
+
+  async connect(id: string, body: { Container: string; EndpointConfig?: EndpointSettings }): Promise<void> {
+    await this.core.done({ method: "POST", path: `/networks/${segment(id)}/connect`, json: body });
+  }
+
+  async disconnect(id: string, body: { Container: string; Force: boolean }): Promise<void> {
+    await this.core.done({ method: "POST", path: `/networks/${segment(id)}/disconnect`, json: body });
   }
 
   prune(filters: Filters): Promise<{ NetworksDeleted?: string[] | null }> {

@@ -48,7 +48,7 @@ export interface Engine {
   resume(): Promise<void>;
   /** Ends streams and timers and closes the connections to monitors. Running containers go on. */
   shutdown(): Promise<void>;
-  /** True while a daemon has to stay: something is about to be restarted, or a container with a restart policy or a health check runs. */
+  /** True while a daemon has to stay: something is about to be restarted, or a container with a restart policy, a health check or names that the daemon answers runs. */
   busy(): boolean;
 }
 
@@ -74,7 +74,7 @@ export async function openEngine(deps: EngineDeps): Promise<Engine> {
       resuming ??= startByPolicies(ctx).finally(() => (resuming = undefined));
       return resuming;
     },
-    busy: () => resuming !== undefined || isBusy(ctx),
+    busy: () => resuming !== undefined || ctx.network.serving() || isBusy(ctx),
     shutdown: async () => {
       closing.abort();
       for (const container of ctx.containers.all()) {

@@ -1,5 +1,5 @@
 import { BerthError } from "../spec/errors.ts";
-import { countOf, formatIp, formatNet, type IpNet, inNet, parseIp } from "./ipnet.ts";
+import { countOf, formatIp, formatNet, type IpNet, inNet, parseIp } from "../spec/ipnet.ts";
 
 /** What one pool gives out. */
 export interface AddressPoolOptions {

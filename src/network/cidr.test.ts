@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
+import { parseNet } from "../spec/ipnet.ts";
 import { AddressPool } from "./addresses.ts";
 import { chooseSubnet } from "./bridge.ts";
 import { formatAddress, formatSubnet, macOf, parseAddress, parseBip, parseCidr } from "./cidr.ts";
-import { parseNet } from "./ipnet.ts";
 
 const address = (text: string): number => parseAddress(text) ?? Number.NaN;
 

@@ -46,11 +46,15 @@ export function tableText(spec: TableSpec): string {
     type filter hook output priority raw; policy accept;
     meta l4proto udp fib daddr type local jump zones
   }
-${names ? `  chain names {
+${
+  names
+    ? `  chain names {
     udp dport 53 redirect to :${names.udp}
     tcp dport 53 redirect to :${names.tcp}
   }
-` : ""}  chain publish {
+`
+    : ""
+}  chain publish {
     dnat ip to meta l4proto . ip daddr . th dport map @one
     dnat ip to meta l4proto . th dport map @any
   }

@@ -1,5 +1,5 @@
 import { BerthError } from "../spec/errors.ts";
-import { formatIp, formatNet, type IpNet, inNet, netsOverlap, parseIp, parseNet } from "./ipnet.ts";
+import { formatIp, formatNet, type IpNet, inNet, netsOverlap, parseIp, parseNet } from "../spec/ipnet.ts";
 import { isBuiltIn, type NetworkRecord, type OwnNetwork } from "./networks.ts";
 import type { IpamConfig, NetworkRequest } from "./types.ts";
 

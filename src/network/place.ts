@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { PortMap } from "../spec/engine-api.ts";
 import { BerthError } from "../spec/errors.ts";
+import { inNet, parseIp, parseNet } from "../spec/ipnet.ts";
 import { ipBatch } from "./ip.ts";
-import { inNet, parseIp, parseNet } from "./ipnet.ts";
 import { inSlot, makeSlot, newLink, rewire, type Slot, setRoutes, type Wire } from "./netns.ts";
 import { type EndpointRecord, endpointsOf, type NetworkRecord } from "./networks.ts";
 import type { Endpoint, EndpointWish } from "./types.ts";

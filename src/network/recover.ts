@@ -1,8 +1,8 @@
 import { messageOf } from "../spec/errors.ts";
+import { inNet, parseIp } from "../spec/ipnet.ts";
 import type { Table } from "../store/types.ts";
 import { portsNetwork } from "./connections.ts";
 import { ipBatch, type LinkInfo, links } from "./ip.ts";
-import { inNet, parseIp } from "./ipnet.ts";
 import { hairpinLines, isMounted, LINK_NAME, listSlots, removeSlots, rewire } from "./netns.ts";
 import { type EndpointRecord, endpointsOf } from "./networks.ts";
 import type { Published } from "./nft.ts";

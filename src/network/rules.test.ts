@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseNet } from "../spec/ipnet.ts";
 import { openRecords } from "../store/records.ts";
 import { NetLab } from "../testing/netlab.ts";
 import { AddressPool } from "./addresses.ts";
-import { parseNet } from "./ipnet.ts";
 import { type Published, PublishTable } from "./nft.ts";
 import { openNetworkService } from "./service.ts";
 

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { BerthError, messageOf } from "../spec/errors.ts";
+import { type IpNet, netsOverlap, parseNet } from "../spec/ipnet.ts";
 import type { Table } from "../store/types.ts";
 import { AddressPool } from "./addresses.ts";
 import { candidates, defaultMtu, setSysctl, subnetOfRoute } from "./bridge.ts";
 import { formatSubnet, macOf, parseAddress } from "./cidr.ts";
 import { ipBatch, links, routes } from "./ip.ts";
-import { type IpNet, netsOverlap, parseNet } from "./ipnet.ts";
 import type { NameServer } from "./names/server.ts";
 import { type NetworkRecord, newNetworkId, type OwnNetwork } from "./networks.ts";
 import { PublishTable } from "./nft.ts";
@@ -156,8 +156,10 @@ export class Segments {
     if (!own || own.configOnly) return;
     this.#options.names.close(record.id);
     const spec = { bridge: own.link, ...(own.ipv6 ? { subnet6: netText(own, 6) } : {}) };
-    await (this.#open.get(record.id)?.table ?? new PublishTable(spec)).drop();
+    const table = this.#open.get(record.id)?.table ?? new PublishTable(spec);
+    // From now on nobody comes to it.
     this.#open.delete(record.id);
+    await table.drop();
     const [link] = await links(["dev", own.link]);
     if (link && !own.foreign) await ipBatch([`link delete dev ${own.link}`]);
   }

@@ -1,26 +1,25 @@
-import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import type { Network, PortMap } from "../spec/engine-api.ts";
-import { BerthError, messageOf } from "../spec/errors.ts";
-import type { Records, Table } from "../store/types.ts";
-import { checkBridgeName, ensureBridge, removeBridge } from "./bridge.ts";
-import { formatAddress, parseBip } from "./cidr.ts";
+import type { Network } from "../spec/engine-api.ts";
+import { BerthError } from "../spec/errors.ts";
+import type { Records } from "../store/types.ts";
+import { Book } from "./book.ts";
+import { checkBridgeName } from "./bridge.ts";
+import { parseBip } from "./cidr.ts";
 import { Connections } from "./connections.ts";
-import { NameIndex } from "./names/index.ts";
+import { blankRecord, DefaultBridge } from "./default-bridge.ts";
 import { NameServer } from "./names/server.ts";
-import { makeSlot, type Slot, setMac } from "./netns.ts";
+import { makeSlot, type Slot } from "./netns.ts";
 import {
   type EndpointRecord,
   endpointsOf,
   ensureNetworks,
   findNetwork,
-  isBuiltIn,
   type NetworkRecord,
   viewNetwork,
 } from "./networks.ts";
-import { checkMac, objectionsTo, releaseAddresses, waysOf } from "./place.ts";
+import { objectionsTo, releaseAddresses, waysOf } from "./place.ts";
 import { Pool } from "./pool.ts";
-import { boundPorts, PortLedger, parsePorts, publishedOf, type WantedPort } from "./ports.ts";
+import { PortLedger } from "./ports.ts";
 import { recover } from "./recover.ts";
 import {
   containerResolvConf,
@@ -32,7 +31,7 @@ import {
 import { Segments } from "./segments.ts";
 import { Sweeper } from "./sweeper.ts";
 import type { Attachment, AttachRequest, Endpoint, EndpointWish, NetworkRequest, NetworkService } from "./types.ts";
-import { macFor, openWired, type Segment, type Wired, type WiredSlot } from "./wired.ts";
+import type { Segment, Wired } from "./wired.ts";
 
 /** How to open the network service. */
 export interface NetworkOptions {
@@ -73,77 +72,78 @@ export function openNetworkService(options: NetworkOptions): IdleNetworkService 
  */
 class Service implements IdleNetworkService {
   readonly #options: NetworkOptions;
-  readonly #endpoints: Table<EndpointRecord>;
-  readonly #networks: Table<NetworkRecord>;
+  readonly #book: Book;
   readonly #ledger = new PortLedger();
   readonly #sweeper: Sweeper;
   readonly #dir: string;
-  readonly #index = new NameIndex(() => this.#all());
   readonly #names: NameServer;
   readonly #segments: Segments;
   readonly #connections: Connections;
+  readonly #default: DefaultBridge;
   #changes: Promise<unknown> = Promise.resolve();
   #bare: Pool<Slot>;
-  #wired: Wired | undefined;
 
   constructor(options: NetworkOptions) {
     const { records, log, mtu } = options;
     this.#options = options;
-    this.#endpoints = records.table<EndpointRecord>("endpoints");
-    this.#networks = records.table<NetworkRecord>("networks");
+    const book = new Book(records, { hasBridge: options.bridge !== NO_BRIDGE });
+    this.#book = book;
     this.#sweeper = new Sweeper(log);
     this.#dir = join(options.execRoot, "netns");
     this.#bare = this.#openBare();
-    this.#names = new NameServer({ index: this.#index, upstream: (asking) => this.#upstream(asking), log });
+    this.#names = new NameServer({ index: book.index, upstream: (asking) => this.#upstream(asking), log });
     this.#segments = new Segments({
-      ...{ networks: this.#networks, names: this.#names, log },
+      ...{ networks: book.networks, names: this.#names, log },
       ...(mtu === undefined ? {} : { mtu }),
       defaultNet: () => this.#defaultNet(),
     });
     this.#connections = new Connections({
       ...{ dir: this.#dir, ledger: this.#ledger },
       segmentOf: (id) => this.#segment(id),
-      find: (mode) => this.#resolve(mode),
-      get: (id) => this.#endpoints.get(id),
-      save: (record) => this.#record(record),
-      forget: (id) => this.#forget(id),
+      find: (mode) => book.resolve(mode),
+      get: (id) => book.get(id),
+      save: (record) => book.save(record),
+      forget: (id) => book.forget(id),
       discard: (slot) => this.#sweeper.add(slot),
     });
+    const { poolSize = POOL_SIZE } = options;
+    const parts = { dir: this.#dir, book, ledger: this.#ledger, sweeper: this.#sweeper };
+    this.#default = new DefaultBridge({ ...options, poolSize, ...parts });
   }
 
   async start(live: Set<string>): Promise<void> {
     await this.#retire();
-    ensureNetworks(this.#networks);
+    ensureNetworks(this.#book.networks);
     this.#ledger.clear();
     this.#bare = this.#openBare();
-    if (this.#options.bridge !== NO_BRIDGE) this.#wired = await this.#openBridge(live);
+    if (this.#options.bridge !== NO_BRIDGE) await this.#default.open(live);
     await this.#segments.openAll();
     const { log } = this.#options;
     const segments = this.#segments.all();
-    const bridge = this.#networks.get("bridge");
-    if (this.#wired && bridge) segments.unshift([bridge.id, this.#wired]);
-    await recover({ endpoints: this.#endpoints, live, dir: this.#dir, segments, ledger: this.#ledger, log });
-    this.#index.changed();
-    this.#wired?.pool.fill();
+    const bridge = this.#book.bridge;
+    if (this.#default.wired && bridge) segments.unshift([bridge.id, this.#default.wired]);
+    await recover({ endpoints: this.#book.endpoints, live, dir: this.#dir, segments, ledger: this.#ledger, log });
+    this.#book.index.changed();
+    this.#default.wired?.pool.fill();
   }
 
   async attach(request: AttachRequest): Promise<Attachment> {
-    const network = this.#resolve(request.mode);
-    if (this.#endpoints.get(request.containerId)) {
+    const network = this.#book.resolve(request.mode);
+    if (this.#book.get(request.containerId)) {
       throw new BerthError("conflict", `endpoint with name ${request.name} already exists in network ${network.name}`);
     }
-    if (network.driver === "bridge" && isPlain(request, network)) return this.#attachBridge(request, network);
+    if (network.driver === "bridge" && isPlain(request, network)) return this.#default.attach(request, network);
     if (network.driver === "bridge" || network.own) return this.#connections.attach(request);
     const slot = network.driver === "null" ? await this.#bare.take() : undefined;
-    return this.#record({ ...this.#blank(request, network), ...(slot ? { slot, netns: slot.path } : {}) });
+    return this.#book.save({ ...blankRecord(request, network), ...(slot ? { slot, netns: slot.path } : {}) });
   }
 
   async detach(containerId: string): Promise<void> {
-    const record = this.#endpoints.get(containerId);
+    const record = this.#book.get(containerId);
     if (!record) return;
     const endpoints = endpointsOf(record);
     for (const { networkId } of endpoints) await this.#segment(networkId)?.table.unpublish(containerId);
-    this.#forget(containerId);
+    this.#book.forget(containerId);
     this.#ledger.release(containerId);
     const { slot } = record;
     if (!slot) return;
@@ -151,11 +151,11 @@ class Service implements IdleNetworkService {
     this.#sweeper.add(more.length > 0 ? { ...slot, more } : slot, () => {
       for (const endpoint of endpoints) releaseAddresses(endpoint, this.#segment(endpoint.networkId));
     });
-    (slot.link ? this.#wired?.pool : this.#bare)?.topUp();
+    (slot.link ? this.#default.wired?.pool : this.#bare)?.topUp();
   }
 
   get(containerId: string): Attachment | undefined {
-    return this.#endpoints.get(containerId);
+    return this.#book.get(containerId);
   }
 
   connect(containerId: string, wish: EndpointWish): Promise<Endpoint> {
@@ -167,11 +167,11 @@ class Service implements IdleNetworkService {
   }
 
   rename(containerId: string, name: string, names: Record<string, string[]>): void {
-    const record = this.#endpoints.get(containerId);
+    const record = this.#book.get(containerId);
     if (!record) return;
     const renamed = <E extends Endpoint>(e: E): E => (names[e.network] ? { ...e, names: names[e.network] } : e);
     const more = record.more?.map(renamed);
-    this.#record({ ...renamed(record), name, ...(more ? { more } : {}) });
+    this.#book.save({ ...renamed(record), name, ...(more ? { more } : {}) });
   }
 
   create(request: NetworkRequest): Promise<string> {
@@ -180,35 +180,40 @@ class Service implements IdleNetworkService {
 
   remove(name: string): Promise<Network> {
     return this.#change(async () => {
-      const record = findNetwork(this.#known(), name);
-      this.#refuseRemoval(record, name);
-      const network = viewNetwork(record, [], this.#wired?.bridge);
+      const record = findNetwork(this.#book.known(), name);
+      const pending = this.#segments.get(record.id)?.pending ?? 0;
+      this.#book.refuseRemoval(record, { name, pending });
+      const network = viewNetwork(record, [], this.#default.wired?.bridge);
       await this.#segments.remove(record);
       return network;
     });
   }
 
   serving(): boolean {
-    return this.#all().some((record) => endpointsOf(record).some((e) => e.names !== undefined));
+    return this.#book.all().some((record) => endpointsOf(record).some((e) => e.names !== undefined));
   }
 
   list(): Network[] {
-    const endpoints = this.#all();
-    return this.#known().map((network) => viewNetwork(network, endpoints, this.#wired?.bridge));
+    const endpoints = this.#book.all();
+    return this.#book.known().map((network) => viewNetwork(network, endpoints, this.#default.wired?.bridge));
   }
 
   inspect(name: string): Network {
-    return viewNetwork(findNetwork(this.#known(), name), this.#all(), this.#wired?.bridge);
+    return viewNetwork(findNetwork(this.#book.known(), name), this.#book.all(), this.#default.wired?.bridge);
   }
 
   check(mode: string): void {
-    this.#resolve(mode);
+    this.#book.resolve(mode);
+  }
+
+  nameOf(mode: string): string {
+    return this.#book.resolve(mode).name;
   }
 
   objections(wish: EndpointWish): string[] {
     let network: NetworkRecord | undefined;
     try {
-      network = this.#resolve(wish.mode);
+      network = this.#book.resolve(wish.mode);
     } catch {
       network = undefined; // It may come to be before the start, which looks again.
     }
@@ -216,116 +221,38 @@ class Service implements IdleNetworkService {
   }
 
   resolvConf(modes: string | string[], overrides: ResolvOverrides): string {
-    const networks = [modes].flat().map((mode) => this.#resolve(mode));
+    const networks = [modes].flat().map((mode) => this.#book.resolve(mode));
     if (networks.some((n) => n.own?.ipv4)) return namesResolvConf(hostResolvConf(), overrides);
     const isolated = networks.every((n) => n.driver !== "host");
     return containerResolvConf(hostResolvConf(), { isolated, overrides });
   }
 
   async stop(): Promise<void> {
-    const wired = this.#wired;
+    const wired = this.#default.wired;
     await this.#retire();
     this.#ledger.clear();
-    const inUse = new Set(this.#all().flatMap((record) => endpointsOf(record).map((e) => e.networkId)));
+    const inUse = new Set(this.#book.all().flatMap((record) => endpointsOf(record).map((e) => e.networkId)));
     await this.#segments.closeAll((id) => inUse.has(id));
-    const bridge = this.#networks.get("bridge");
+    const bridge = this.#book.bridge;
     if (!wired || (bridge && inUse.has(bridge.id))) return;
-    await wired.table.drop();
-    await removeBridge(wired.bridge);
-    this.#wired = undefined;
+    await this.#default.close();
   }
 
   async idle(): Promise<void> {
-    await this.#wired?.pool.idle();
+    await this.#default.wired?.pool.idle();
     await this.#bare.idle();
     await this.#sweeper.idle();
   }
 
-  async #attachBridge(request: AttachRequest, network: NetworkRecord): Promise<Attachment> {
-    const wired = this.#wired;
-    if (!wired) throw new BerthError("unavailable", "the network service is not running");
-    const wanted = parsePorts(request.ports);
-    const ownMac = checkMac(request.mac);
-    const slot = await wired.pool.take();
-    const blank = this.#blank(request, network);
-    try {
-      const ports = await this.#claim(request, { wanted, slot, endpointId: blank.endpointId });
-      const mac = ownMac ?? macFor(slot.address);
-      if (ownMac !== undefined) await setMac(slot, mac);
-      const { net, gateway } = wired.v4;
-      const place = { ip: slot.address, prefix: net.prefix, gateway, mac };
-      const endpoint = this.#record({ ...blank, ...place, ports, slot, netns: slot.path });
-      await wired.table.publish(request.containerId, publishedOf(ports, endpoint.ip));
-      return endpoint;
-    } catch (error) {
-      this.#abandon(wired, request, slot);
-      throw error;
-    }
-  }
-
-  /** Undoes an attach that failed. The namespace goes back to the pool unless its MAC address was touched. */
-  #abandon(wired: Wired, request: AttachRequest, slot: WiredSlot): void {
-    this.#ledger.release(request.containerId);
-    this.#forget(request.containerId);
-    if (request.mac === undefined) wired.pool.put(slot);
-    else this.#sweeper.add(slot, () => wired.v4.addresses.release(slot.address));
-  }
-
-  async #claim(
-    request: AttachRequest,
-    { wanted, slot, endpointId }: { wanted: WantedPort[]; slot: WiredSlot; endpointId: string },
-  ): Promise<PortMap> {
-    try {
-      return boundPorts(request.ports, await this.#ledger.claim(request.containerId, wanted, slot.address));
-    } catch (error) {
-      const what = `driver failed programming external connectivity on endpoint ${request.name} (${endpointId})`;
-      throw new BerthError("internal", `${what}: ${messageOf(error)}`, { cause: error });
-    }
-  }
-
-  #blank(request: AttachRequest, network: NetworkRecord): EndpointRecord {
-    const { containerId, name } = request;
-    const endpointId = randomBytes(32).toString("hex");
-    const place = { ip: "", prefix: 0, gateway: "", mac: "", ports: {} };
-    return { containerId, name, network: network.name, networkId: network.id, endpointId, ...place };
-  }
-
-  /** Endpoints end with the host, so that they need not be on the disk: `recover` drops those of containers that do not live. */
-  #record(endpoint: EndpointRecord): EndpointRecord {
-    this.#options.records.unsynced(() => this.#endpoints.put(endpoint.containerId, endpoint));
-    this.#index.changed();
-    return endpoint;
-  }
-
-  #forget(containerId: string): void {
-    this.#options.records.unsynced(() => this.#endpoints.delete(containerId));
-    this.#index.changed();
-  }
-
-  #all(): EndpointRecord[] {
-    return this.#endpoints.entries().map(([, endpoint]) => endpoint);
-  }
-
-  /** The networks that this daemon offers: without a bridge, no default one. */
-  #known(): NetworkRecord[] {
-    ensureNetworks(this.#networks);
-    const all = this.#networks.entries().map(([, network]) => network);
-    return all.filter((n) => n.own || n.driver !== "bridge" || this.#options.bridge !== NO_BRIDGE);
-  }
-
-  #resolve(mode: string): NetworkRecord {
-    const isDefault = mode === "default" || mode === "";
-    const name = this.#options.bridge === NO_BRIDGE ? "none" : "bridge";
-    return findNetwork(this.#known(), isDefault ? name : mode);
-  }
-
   #segment(networkId: string): Segment | undefined {
-    return networkId === this.#networks.get("bridge")?.id ? this.#wired : this.#segments.get(networkId);
+    return networkId === this.#book.bridge?.id ? this.#default.wired : this.#segments.get(networkId);
   }
 
   #defaultNet(): { id: string; net: Wired["v4"]["net"]; link: string } | undefined {
-    const id = this.#networks.get("bridge")?.id;
-    return this.#wired && id ? { id, net: this.#wired.v4.net, link: this.#wired.bridge.name } : undefined;
+    const id = this.#book.bridge?.id;
+    return this.#default.wired && id
+      ? { id, net: this.#default.wired.v4.net, link: this.#default.wired.bridge.name }
+      : undefined;
   }
 
   /** Names of the outside are for those who have a way out. */
@@ -341,45 +268,6 @@ class Service implements IdleNetworkService {
     return mine;
   }
 
-  /** In Docker's words. */
-  #refuseRemoval(record: NetworkRecord, name: string): void {
-    const refused = (words: string): BerthError => new BerthError("forbidden", words);
-    if (isBuiltIn(record.name)) throw refused(`${name} is a pre-defined network and cannot be removed`);
-    const failed = "error while removing network: ";
-    if (record.own?.configOnly && this.#known().some((n) => n.own?.configFrom === record.name))
-      throw refused(`${failed}configuration network "${record.name}" is in use`);
-    const active = this.#all().flatMap((a) =>
-      endpointsOf(a).flatMap((e) =>
-        e.networkId === record.id ? [`name:"${a.name}" id:"${e.endpointId.slice(0, 12)}"`] : [],
-      ),
-    );
-    const pending = this.#segments.get(record.id)?.pending ?? 0;
-    if (active.length + pending === 0) return;
-    throw refused(`${failed}network ${record.name} has active endpoints (${active.join(", ")})`);
-  }
-
-  async #openBridge(live: Set<string>): Promise<Wired> {
-    const { bridge: name, bip, mtu, log, poolSize: size = POOL_SIZE } = this.#options;
-    const network = this.#networks.get("bridge");
-    const record = network?.bridge?.name === name ? network.bridge : undefined;
-    const bridge = await ensureBridge({
-      name,
-      ...(bip === undefined ? {} : { bip }),
-      ...(mtu === undefined ? {} : { mtu }),
-      ...(record ? { record } : {}),
-      inUse: this.#all().some((e) => e.slot?.link !== undefined && live.has(e.containerId)),
-      save: (made) => {
-        if (network) this.#networks.put("bridge", { ...network, bridge: made });
-      },
-    });
-    if (bip !== undefined && parseBip(bip).gateway !== bridge.gateway) {
-      log(
-        `network: ${name} keeps ${formatAddress(bridge.gateway)} while containers use it; restart without them for ${bip}`,
-      );
-    }
-    return openWired(bridge, { dir: this.#dir, size, log });
-  }
-
   #openBare(): Pool<Slot> {
     const { log, poolSize: size = POOL_SIZE } = this.#options;
     return new Pool({ size, make: () => makeSlot(this.#dir), log });
@@ -387,9 +275,7 @@ class Service implements IdleNetworkService {
 
   /** Empties the pools and finishes all removals; attachments stay as they are. */
   async #retire(): Promise<void> {
-    for (const slot of (await this.#wired?.pool.drain()) ?? []) {
-      this.#sweeper.add(slot, () => this.#wired?.v4.addresses.release(slot.address));
-    }
+    await this.#default.retire();
     for (const slot of await this.#bare.drain()) this.#sweeper.add(slot);
     await this.#sweeper.idle();
   }

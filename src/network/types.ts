@@ -122,6 +122,8 @@ export interface NetworkService {
   inspect(name: string): Network;
   /** Checks that a mode names something that exists, at create time. Throws `not-found`. */
   check(mode: string): void;
+  /** The own name of the network that a mode means. Throws `not-found`. */
+  nameOf(mode: string): string;
   /** What a wish asks for that its network cannot give, each in Docker's words; a network that does not exist refuses nothing. */
   objections(wish: EndpointWish): string[];
   /** nameservers, search domains and options for a container's resolv.conf. */

@@ -1,7 +1,7 @@
+import { type IpNet, parseNet } from "../spec/ipnet.ts";
 import { AddressPool } from "./addresses.ts";
 import type { BridgeState } from "./bridge.ts";
 import { formatAddress, formatSubnet, macOf, parseAddress } from "./cidr.ts";
-import { type IpNet, parseNet } from "./ipnet.ts";
 import { makeSlot, type Slot, type Wire } from "./netns.ts";
 import { PublishTable } from "./nft.ts";
 import { Pool } from "./pool.ts";

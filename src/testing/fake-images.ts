@@ -79,6 +79,10 @@ export function fakeNetworks(): Backend["network"] {
       if (id !== "bridge") throw new BerthError("not-found", `network ${id} not found`);
       return bridge;
     },
+    create: async () => ({ Id: "c".repeat(64), Warning: "" }),
+    remove: async () => undefined,
+    connect: async () => undefined,
+    disconnect: async () => undefined,
     prune: async () => ({ NetworksDeleted: null }),
   };
 }

@@ -29,13 +29,6 @@ const SWARM = ["swarm", "nodes", "services", "tasks", "secrets", "configs"];
 const METHODS: Method[] = ["GET", "POST", "DELETE"];
 
 const NOT_YET: [methods: Method[], paths: string[], what: string][] = [
-  [["POST"], ["/networks/create"], "creating a network (user-defined networks are not in this version)"],
-  [
-    ["POST"],
-    ["/networks/:id/connect", "/networks/:id/disconnect"],
-    "connecting a running container to a network (user-defined networks are not in this version)",
-  ],
-  [["DELETE"], ["/networks/:id"], "removing a network (user-defined networks are not in this version)"],
   [["GET"], ["/plugins/privileges"], "installing a plugin"],
   [["POST"], ["/plugins/pull", "/plugins/create"], "installing a plugin"],
 ];

@@ -8,9 +8,12 @@ export default command({
   args: [1, Number.POSITIVE_INFINITY],
   flags: {
     format: { kind: "string", short: "f", help: "'json', or a Go template for each object" },
-    verbose: { kind: "bool", short: "v", help: "Taken for compatibility" },
+    verbose: { kind: "bool", short: "v", help: "Verbose output for diagnostics" },
   },
   run(ctx, { flags, args }) {
-    return printInspected(ctx, args, { format: flags.format, fetch: (name) => ctx.engine.networks.inspect(name) });
+    return printInspected(ctx, args, {
+      format: flags.format,
+      fetch: (name) => ctx.engine.networks.inspect(name, { verbose: flags.verbose }),
+    });
   },
 });

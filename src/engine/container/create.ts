@@ -8,9 +8,10 @@ import { checkedPlatform, formatPlatform, hostPlatform, platformMatches } from "
 import { containerDir, type EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { generateName } from "../names.ts";
-import { type ContainerRecord, freshState } from "../record.ts";
+import { type ContainerRecord, type EndpointWanted, freshState } from "../record.ts";
 import { resolveUser } from "../user.ts";
 import { argvOf, mergeConfig, withoutNulls } from "./config.ts";
+import { wantedNetworks } from "./endpoints.ts";
 import { fillVolumes } from "./fill.ts";
 import { normaliseHostConfig } from "./host-config.ts";
 import { withoutUnsupported } from "./host-support.ts";
@@ -19,7 +20,6 @@ import { planMounts } from "./mounts.ts";
 import { checkConfig, checkHostConfig, checkName } from "./validate.ts";
 import { checkIsolation } from "./validate-isolation.ts";
 import { type MadeVolumes, makeVolumes } from "./volumes.ts";
-import { checkEndpoints, withoutEffect } from "./without-effect.ts";
 
 const ID_BYTES = 32;
 const SHORT_ID = 12;
@@ -41,7 +41,7 @@ export async function createContainer(
   const { hostConfig, warnings } = withoutUnsupported(normaliseHostConfig(ctx, body.HostConfig));
   checkConfig(config);
   checkIsolation(ctx, hostConfig);
-  checkEndpoints(body, hostConfig);
+  const networks = wantedNetworks(ctx, body, hostConfig);
   warnings.push(...checkHostConfig(ctx, hostConfig));
   const plans = planMounts(ctx, config, hostConfig);
   const id = newId(ctx);
@@ -65,6 +65,7 @@ export async function createContainer(
     image,
     config: withHostname(config, id, hostConfig),
     hostConfig,
+    ...(networks ? { networks } : {}),
     argv,
     volumes,
   });
@@ -80,6 +81,7 @@ function addRecord(
     image: Image;
     config: ContainerConfig;
     hostConfig: HostConfig;
+    networks?: Record<string, EndpointWanted>;
     argv: string[];
     volumes: MadeVolumes;
   },
@@ -122,7 +124,8 @@ function checkUser(ctx: EngineContext, image: Image, config: ContainerConfig): v
 
 /** Newer clients give the MAC address with the network. */
 function withMac(config: ContainerConfig, body: CreateBody): ContainerConfig {
-  const [endpoint] = Object.values(body.NetworkingConfig?.EndpointsConfig ?? {});
+  const all = Object.values(body.NetworkingConfig?.EndpointsConfig ?? {});
+  const [endpoint] = all.length === 1 ? all : [];
   return config.MacAddress || !endpoint?.MacAddress ? config : { ...config, MacAddress: endpoint.MacAddress };
 }
 

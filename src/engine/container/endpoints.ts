@@ -26,7 +26,8 @@ export function wantedNetworks(
   const all: Record<string, EndpointWanted> = {};
   for (const [given, settings] of Object.entries(body.NetworkingConfig?.EndpointsConfig ?? {})) {
     // Docker calls the default network by two names; a container's network may be named by name or id of the container.
-    const isMode = given === mode || given === "default" || (sharedWith(given) !== undefined && sharedWith(mode) !== undefined);
+    const isMode =
+      given === mode || given === "default" || (sharedWith(given) !== undefined && sharedWith(mode) !== undefined);
     all[networkName(ctx, isMode ? mode : given)] = wantedOf(settings ?? {});
   }
   const others = Object.keys(all).filter((name) => name !== networkName(ctx, mode));
@@ -73,7 +74,7 @@ export function wantedOf(settings: EndpointSettings): EndpointWanted {
 export function networkName(ctx: EngineContext, given: string): string {
   if (sharedWith(given) !== undefined || BUILT_IN.includes(given)) return given;
   try {
-    return ctx.network.inspect(given).Name ?? given;
+    return ctx.network.nameOf(given);
   } catch {
     return given; // It may come to be before the start.
   }
@@ -97,7 +98,12 @@ export function dnsNames(record: ContainerRecord, wanted: EndpointWanted): strin
 }
 
 /** All that a container asks of one network. */
-export function wishOf(ctx: EngineContext, record: ContainerRecord, name: string, wanted: EndpointWanted): EndpointWish {
+export function wishOf(
+  ctx: EngineContext,
+  record: ContainerRecord,
+  name: string,
+  wanted: EndpointWanted,
+): EndpointWish {
   const isMode = name === networkName(ctx, record.hostConfig.NetworkMode ?? "bridge");
   const mac = wanted.MacAddress || (isMode ? record.config.MacAddress : undefined);
   const wish = { ...wishFrom(name, wanted), ...(mac ? { mac } : {}) };

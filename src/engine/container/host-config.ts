@@ -41,7 +41,7 @@ function withoutUnset(host: HostConfig): HostConfig {
 
 /** `bridge`; `none` for a daemon that was told to have no bridge. */
 export function defaultNetwork(ctx: EngineContext): string {
-  return ctx.network.list().some((n) => n.Name === "bridge") ? "bridge" : "none";
+  return ctx.network.nameOf("default");
 }
 
 function logConfigOf(ctx: EngineContext, own: HostConfig): NonNullable<HostConfig["LogConfig"]> {

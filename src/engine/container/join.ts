@@ -1,8 +1,10 @@
-import type { Attachment } from "../../network/types.ts";
+import { endpointsOf } from "../../network/networks.ts";
+import type { Attachment, Endpoint } from "../../network/types.ts";
 import type { PortMap } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
 import type { EngineContext } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";
+import { networksOf, wishOf } from "./endpoints.ts";
 import { filesOwner, networkDonor } from "./modes.ts";
 import { hostnameOf } from "./network-files.ts";
 
@@ -26,15 +28,17 @@ export async function joinNetwork(ctx: EngineContext, record: ContainerRecord): 
   try {
     // An endpoint of an earlier run that could not be given back then.
     await leaveNetwork(ctx, record.id);
+    const [first, ...more] = networksOf(ctx, record).map(([name, wanted]) => wishOf(ctx, record, name, wanted));
     const attachment = await ctx.network.attach({
+      ...(first ?? { mode }),
       containerId: record.id,
       name: record.name,
       hostname: hostnameOf(record),
-      mode,
       ports: portsOf(record),
-      ...(record.config.MacAddress ? { mac: record.config.MacAddress } : {}),
+      ...(more.length > 0 ? { more } : {}),
+      dns: record.hostConfig.Dns?.length ? record.hostConfig.Dns : ctx.config.dns.dns,
     });
-    announce(ctx, attachment, "connect");
+    for (const endpoint of endpointsOf(attachment)) announce(ctx, record.id, endpoint, "connect");
     return { attachment, ...(attachment.netns ? { netns: attachment.netns } : {}) };
   } catch (error) {
     if (!(error instanceof BerthError)) throw error;
@@ -42,18 +46,23 @@ export async function joinNetwork(ctx: EngineContext, record: ContainerRecord): 
   }
 }
 
-/** Gives ports and address back; answers when they are free. Repeatable. */
+/** Gives ports and addresses back; answers when they are free. Repeatable. */
 export async function leaveNetwork(ctx: EngineContext, id: string): Promise<void> {
   const attachment = ctx.network.get(id);
   if (!attachment) return;
   await ctx.network.detach(id);
-  announce(ctx, attachment, "disconnect");
+  for (const endpoint of endpointsOf(attachment)) announce(ctx, id, endpoint, "disconnect");
 }
 
-function announce(ctx: EngineContext, attachment: Attachment, action: "connect" | "disconnect"): void {
-  const { networkId: id, network, containerId } = attachment;
+/** The event of a container that comes to a network or leaves it. */
+export function announce(
+  ctx: EngineContext,
+  container: string,
+  { networkId: id, network }: Endpoint,
+  action: "connect" | "disconnect",
+): void {
   const type = network === "none" ? "null" : network === "host" ? "host" : "bridge";
-  ctx.events.emit("network", action, { id, attributes: { container: containerId, name: network, type } });
+  ctx.events.emit("network", action, { id, attributes: { container, name: network, type } });
 }
 
 /** What is published: the bindings, and with PublishAllPorts every exposed port on a free one. */

@@ -1,11 +1,14 @@
+import { writeFileSync } from "node:fs";
 import { hostname as hostHostname } from "node:os";
 import { ensureDir, readIfThere, writeAtomic } from "../../host/files.ts";
+import { endpointsOf } from "../../network/networks.ts";
 import type { Attachment } from "../../network/types.ts";
 import { BerthError } from "../../spec/errors.ts";
 import type { Mount } from "../../spec/runtime-spec.ts";
 import { isRunning } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";
+import { isUserDefined, networksOf } from "./endpoints.ts";
 import { filesOwner } from "./modes.ts";
 
 /** The three generated files of a container: container path → name in its folder. */
@@ -79,12 +82,27 @@ function hostsFile(
   const [short = ""] = own.name.split(".");
   const full = domain ? `${own.name}.${domain}` : own.name;
   const names = [...new Set([full, domain ? own.name : full, ...(domain || !short ? [] : [short])])].join(" ");
-  const entries = own.attachment?.ip ? [{ ip: own.attachment.ip, names }] : [];
-  return hostsText([...linkEntries(ctx, record), ...entries], extra, own.attachment?.gateway ?? "");
+  const all = own.attachment ? endpointsOf(own.attachment) : [];
+  const entries = all.flatMap((e) => [e.ip, e.ip6?.ip ?? ""]).flatMap((ip) => (ip ? [{ ip, names }] : []));
+  const gateway = all.find((e) => e.gateway)?.gateway ?? "";
+  return hostsText([...linkEntries(ctx, record), ...entries], extra, gateway);
 }
 
-/** `--link container[:alias]`: the other container's address as of this start. Throws where it does not run. */
+/**
+ * The networks of a running container have changed: hosts and resolv.conf are written again, in place, since they are bound into it. A
+ * resolv.conf that was changed inside stays.
+ */
+export function rewriteNetworkFiles(ctx: EngineContext, record: ContainerRecord, before: ContainerRecord): void {
+  const dir = containerDir(ctx, record.id);
+  const attachment = ctx.network.get(record.id);
+  writeFileSync(`${dir}/hosts`, hostsFile(ctx, record, { attachment, name: hostnameOf(record) }));
+  if (readIfThere(`${dir}/resolv.conf`) === resolvConf(ctx, before))
+    writeFileSync(`${dir}/resolv.conf`, resolvConf(ctx, record));
+}
+
+/** `--link container[:alias]` on the default bridge: the other container's address as of this start. Throws where it does not run. */
 function linkEntries(ctx: EngineContext, record: ContainerRecord): { ip: string; names: string }[] {
+  if (isUserDefined(record.hostConfig.NetworkMode ?? "bridge")) return [];
   return (record.hostConfig.Links ?? []).map((link) => {
     const [reference = "", alias = ""] = link.split(":");
     const other = ctx.containers.find(reference);
@@ -100,15 +118,11 @@ function linkEntries(ctx: EngineContext, record: ContainerRecord): { ip: string;
 }
 
 function resolvConf(ctx: EngineContext, record: ContainerRecord): string {
-  const {
-    Dns: dns = [],
-    DnsSearch: search = [],
-    DnsOptions: options = [],
-    NetworkMode: mode = "bridge",
-  } = record.hostConfig;
+  const { Dns: dns = [], DnsSearch: search = [], DnsOptions: options = [] } = record.hostConfig;
+  const modes = networksOf(ctx, record).map(([name]) => name);
   const fallback = ctx.config.dns;
   const pick = (own: string[], daemon: string[]): string[] => (own.length > 0 ? own : daemon);
-  return ctx.network.resolvConf(mode, {
+  return ctx.network.resolvConf(modes, {
     dns: pick(dns, fallback.dns),
     search: pick(search, fallback.search),
     options: pick(options, fallback.options),

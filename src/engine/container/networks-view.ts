@@ -1,13 +1,17 @@
 import { createHash } from "node:crypto";
-import type { Attachment } from "../../network/types.ts";
+import { endpointsOf } from "../../network/networks.ts";
+import type { Attachment, Endpoint } from "../../network/types.ts";
 import type { EndpointSettings, NetworkSettings, Port, PortMap } from "../../spec/engine-api.ts";
 import type { EngineContext } from "../context.ts";
-import type { ContainerRecord } from "../record.ts";
+import type { ContainerRecord, EndpointWanted } from "../record.ts";
+import { dnsNames, isUserDefined, networksOf } from "./endpoints.ts";
 import { withProtocol } from "./join.ts";
+import { sharedWith } from "./modes.ts";
 
-/** `NetworkSettings` of inspect, with every key that Docker shows. */
+/** `NetworkSettings` of inspect, with every key that Docker shows. The addresses at its top are those on the default bridge. */
 export function networkSettings(ctx: EngineContext, record: ContainerRecord): NetworkSettings {
   const attachment = ctx.network.get(record.id);
+  const onBridge = attachment && endpointsOf(attachment).find((e) => e.network === "bridge");
   return {
     Bridge: "",
     SandboxID: attachment?.netns ? createHash("sha256").update(attachment.netns).digest("hex") : "",
@@ -18,42 +22,60 @@ export function networkSettings(ctx: EngineContext, record: ContainerRecord): Ne
     LinkLocalIPv6PrefixLen: 0,
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,
-    EndpointID: attachment?.network === "bridge" ? attachment.endpointId : "",
-    Gateway: attachment?.gateway ?? "",
+    EndpointID: onBridge?.endpointId ?? "",
+    Gateway: onBridge?.gateway ?? "",
     GlobalIPv6Address: "",
     GlobalIPv6PrefixLen: 0,
-    IPAddress: attachment?.ip ?? "",
-    IPPrefixLen: attachment?.prefix ?? 0,
+    IPAddress: onBridge?.ip ?? "",
+    IPPrefixLen: onBridge?.prefix ?? 0,
     IPv6Gateway: "",
-    MacAddress: attachment?.mac ?? "",
+    MacAddress: onBridge?.mac ?? "",
     Networks: endpoints(ctx, record),
   };
 }
 
-/** `Networks` of inspect and list: one endpoint by its network's name; none for `container:` modes. */
+/** `Networks` of inspect and list: an endpoint by its network's name, whether it runs or not; none for `container:` modes. */
 export function endpoints(ctx: EngineContext, record: ContainerRecord): { [key: string]: EndpointSettings } {
-  const mode = record.hostConfig.NetworkMode ?? "bridge";
-  if (mode.startsWith("container:")) return {};
+  if (sharedWith(record.hostConfig.NetworkMode) !== undefined) return {};
   const attachment = ctx.network.get(record.id);
-  const endpoint = {
-    IPAMConfig: null,
-    Links: null,
-    Aliases: null,
-    MacAddress: attachment?.mac ?? "",
-    DriverOpts: null,
-    GwPriority: 0,
-    NetworkID: attachment?.networkId ?? "",
-    EndpointID: attachment?.endpointId ?? "",
-    Gateway: attachment?.gateway ?? "",
-    IPAddress: attachment?.ip ?? "",
-    IPPrefixLen: attachment?.prefix ?? 0,
-    IPv6Gateway: "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
-    DNSNames: null,
+  const live = attachment ? endpointsOf(attachment) : [];
+  const wanted = networksOf(ctx, record).filter(([name]) => !attachment || live.some((e) => e.network === name));
+  return Object.fromEntries(
+    wanted.map(([name, asked]) => [
+      name,
+      shownEndpoint(
+        record,
+        { name, asked },
+        live.find((e) => e.network === name),
+      ),
+    ]),
+  );
+}
+
+function shownEndpoint(
+  record: ContainerRecord,
+  { name, asked }: { name: string; asked: EndpointWanted },
+  live: Endpoint | undefined,
+): EndpointSettings {
+  const shown = {
+    IPAMConfig: asked.IPAMConfig ?? null,
+    Links: asked.Links ?? null,
+    Aliases: asked.Aliases ?? null,
+    MacAddress: live?.mac ?? asked.MacAddress ?? "",
+    DriverOpts: asked.DriverOpts ?? null,
+    GwPriority: asked.GwPriority ?? 0,
+    NetworkID: live?.networkId ?? "",
+    EndpointID: live?.endpointId ?? "",
+    Gateway: live?.gateway ?? "",
+    IPAddress: live?.ip ?? "",
+    IPPrefixLen: live?.prefix ?? 0,
+    IPv6Gateway: live?.ip6?.gateway ?? "",
+    GlobalIPv6Address: live?.ip6?.ip ?? "",
+    GlobalIPv6PrefixLen: live?.ip6?.prefix ?? 0,
+    DNSNames: isUserDefined(name) && (live || record.state.startedAt > 0) ? dnsNames(record, asked) : null,
   };
   // The specification's type has no null for the lists that Docker shows as null.
-  return { [attachment?.network || mode]: endpoint as unknown as EndpointSettings };
+  return shown as unknown as EndpointSettings;
 }
 
 /** `Ports` of list: published ones with address and number, exposed ones without; sorted. */

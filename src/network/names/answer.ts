@@ -1,5 +1,5 @@
 import packet from "dns-packet";
-import { formatIp, parseIp } from "../ipnet.ts";
+import { formatIp, parseIp } from "../../spec/ipnet.ts";
 import type { EndpointRecord } from "../networks.ts";
 import { type NameIndex, ofFamily } from "./index.ts";
 

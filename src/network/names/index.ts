@@ -1,4 +1,4 @@
-import { parseIp } from "../ipnet.ts";
+import { parseIp } from "../../spec/ipnet.ts";
 import { type EndpointRecord, endpointsOf } from "../networks.ts";
 
 /** All names of one network: name in lower case → addresses. */

@@ -1,5 +1,4 @@
 import { isIPv6 } from "node:net";
-import { formatAddress, parseAddress } from "./cidr.ts";
 
 /** An address of either family as a number. */
 export interface Ip {
@@ -14,16 +13,16 @@ export interface IpNet {
   prefix: number;
 }
 
+const OCTETS = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.|$)){4}$/;
 const BITS = { 4: 32, 6: 128 } as const;
 const GROUPS = 8;
 
 /** An IPv4 or IPv6 address; undefined where `text` is none. Scoped addresses (`fe80::1%eth0`) are none. */
 export function parseIp(text: string): Ip | undefined {
-  const four = parseAddress(text);
-  if (four !== undefined) return { family: 4, value: BigInt(four) };
+  if (OCTETS.test(text) && !text.endsWith(".")) return { family: 4, value: BigInt(quad(text)) };
   if (!isIPv6(text) || text.includes("%")) return undefined;
   const tail = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
-  const low = tail ? (parseAddress(tail[2] ?? "") ?? 0) : 0;
+  const low = quad(tail?.[2] ?? "0.0.0.0");
   const whole = tail ? `${tail[1]}${(low >>> 16).toString(16)}:${(low & 0xffff).toString(16)}` : text;
   const [head = "", rest] = whole.split("::");
   const groups = (part: string): string[] => (part === "" ? [] : part.split(":"));
@@ -35,7 +34,7 @@ export function parseIp(text: string): Ip | undefined {
 
 /** The address as text, IPv6 as RFC 5952 has it. */
 export function formatIp({ family, value }: Ip): string {
-  if (family === 4) return formatAddress(Number(value));
+  if (family === 4) return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 255n).join(".");
   const groups = Array.from({ length: GROUPS }, (_, i) => ((value >> BigInt(16 * (7 - i))) & 0xffffn).toString(16));
   const runs = [
     ...groups
@@ -80,4 +79,8 @@ export function inNet(net: IpNet, ip: Ip): boolean {
 export function netsOverlap(a: IpNet, b: IpNet): boolean {
   const first = (net: IpNet): Ip => ({ family: net.family, value: net.base });
   return inNet(a, first(b)) || inNet(b, first(a));
+}
+
+function quad(text: string): number {
+  return text.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
 }
