@@ -69,6 +69,29 @@ describe("the table of a bridge", () => {
     expect(lab.sh("nft list ruleset")).toBe("");
   });
 
+  test.each([
+    ["internal", { internal: true }],
+    ["no-icc", { icc: false }],
+    ["no-masquerade", { masquerade: false }],
+    ["names", { names: { gateway: "172.30.0.1", udp: 4053, tcp: 4054 } }],
+    ["dual-stack", { subnet6: "fd00:30::/64" }],
+    ["internal-dual-stack", { subnet6: "fd00:30::/64", internal: true }],
+  ])("of a network that is %s it is these rules, and goes without a trace", async (name, more) => {
+    const table = new PublishTable({ bridge: "br0", subnet: "172.30.0.0/24", ...more });
+    await table.load([["a", A]]);
+    golden(`rules-${name}.txt`, ruleset());
+    await table.drop();
+    expect(lab.sh("nft list ruleset")).toBe("");
+  });
+
+  test("without IPv4 nothing is translated, and what crosses the bridge is dropped all the same", async () => {
+    const table = new PublishTable({ bridge: "br0", subnet6: "fd00:30::/64" });
+    await table.load([]);
+    golden("rules-only-ipv6.txt", ruleset());
+    await table.drop();
+    expect(lab.sh("nft list ruleset")).toBe("");
+  });
+
   test("what is taken away leaves the rules as they were before it came, in any order", async () => {
     const table = open();
     await table.load([]);
