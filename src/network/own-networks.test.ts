@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
+import { createSocket, type Socket } from "node:dgram";
 import { mkdtempSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import packet from "dns-packet";
 import { run } from "../host/spawn.ts";
 import { openRecords } from "../store/records.ts";
 import type { Records } from "../store/types.ts";
@@ -10,6 +12,8 @@ import { type IdleNetworkService, openNetworkService } from "./service.ts";
 import type { AttachRequest, NetworkRequest } from "./types.ts";
 
 const HOST = "10.9.0.2";
+/** Knows one name of the outside. */
+const UPSTREAM = `${HOST}#5353`;
 
 let lab: NetLab;
 let root: string;
@@ -22,7 +26,16 @@ function open(): IdleNetworkService {
 }
 
 function request(id: string, mode: string, more: Partial<AttachRequest> = {}): AttachRequest {
-  return { containerId: id, name: `n-${id}`, hostname: id, mode, ports: {}, names: [`n-${id}`], ...more };
+  return {
+    containerId: id,
+    name: `n-${id}`,
+    hostname: id,
+    mode,
+    ports: {},
+    names: [`n-${id}`],
+    dns: [UPSTREAM],
+    ...more,
+  };
 }
 
 function network(name: string, more: Partial<NetworkRequest> = {}): NetworkRequest {
@@ -49,10 +62,30 @@ async function lookup(netns: string | undefined, name: string): Promise<string[]
   return [...stdout.matchAll(/^(?:Address: |.*name = )(\S+)$/gm)].map((m) => m[1] ?? "").sort();
 }
 
-beforeAll(() => {
+/** Answers `example.com` with 192.0.2.7, and that all else does not exist. */
+function upstream(): Promise<Socket> {
+  const socket = createSocket("udp4");
+  socket.on("message", (message, from) => {
+    const { id = 0, questions: [question] = [] } = packet.decode(message);
+    if (!question) return;
+    const known = question.name === "example.com" && question.type === "A";
+    const answers: packet.Answer[] = known ? [{ type: "A", name: question.name, ttl: 1, data: "192.0.2.7" }] : [];
+    const code = question.name === "example.com" ? 0 : 3;
+    const reply = packet.encode({ type: "response", id, flags: code, questions: [question], answers });
+    socket.send(reply, from.port, from.address);
+  });
+  return new Promise((resolve) => socket.bind(5353, HOST, () => resolve(socket)));
+}
+
+let outer: Socket;
+beforeAll(async () => {
   lab = new NetLab();
+  outer = await upstream();
 });
-afterAll(() => lab.close());
+afterAll(async () => {
+  outer.close();
+  await lab.close();
+});
 
 beforeEach(async () => {
   root = mkdtempSync(join(lab.dir, "exec-"));
@@ -88,6 +121,7 @@ describe("a network of one's own", () => {
     expect(await lookup(a.netns, "n-b")).toEqual([b.ip]);
     expect(await lookup(b.netns, "alias")).toEqual([a.ip]);
     expect(await lookup(b.netns, a.ip)).toEqual(["n-a.one"]);
+    expect(await lookup(b.netns, "example.com")).toEqual(["192.0.2.7"]);
     service.rename("a", "renamed", { one: ["renamed"] });
     expect([await lookup(b.netns, "n-a"), await lookup(b.netns, "renamed")]).toEqual([[], [a.ip]]);
     await service.detach("a");
@@ -176,8 +210,8 @@ describe("a network of one's own", () => {
     const [a, b] = [await service.attach(request("a", "both")), await service.attach(request("b", "both"))];
     expect(a.ip6).toEqual({ ip: "fd07::2", prefix: 64, gateway: "fd07::1" });
     expect(a.ip).toBe("172.19.0.2");
-    expect(lab.sh("ping -c1 -W2 fd07::3 >/dev/null && echo yes", a.netns)).toBe("yes\n");
-    expect(lab.sh("ping -c1 -W2 fd09::1 >/dev/null && echo yes", a.netns)).toBe("yes\n");
+    expect(lab.sh("busybox ping -6 -c1 -W2 fd07::3 >/dev/null && echo yes", a.netns)).toBe("yes\n");
+    expect(lab.sh("busybox ping -6 -c1 -W2 fd09::1 >/dev/null && echo yes", a.netns)).toBe("yes\n");
     expect(await lookup(a.netns, "n-b")).toEqual([b.ip, "fd07::3"].sort());
     const six = await service.attach(request("c", "six"));
     expect([six.ip, six.ip6?.ip]).toEqual(["", expect.stringMatching(/^fd[0-9a-f]{2}:.*::2$/)]);

@@ -41,11 +41,14 @@ function askUdp(message: Buffer, at: { host: string; port: number }): Promise<Bu
     };
     const timer = setTimeout(done, WAIT_MS);
     socket.on("error", () => done());
-    socket.on("message", (reply: Buffer, from: { address: string; port: number }) => {
-      if (from.port === at.port && belongs(message, reply)) done(reply);
+    socket.on("message", (reply: Buffer) => {
+      if (belongs(message, reply)) done(reply);
     });
-    socket.send(message, at.port, at.host, (error) => {
+    // Connected, it hears of nobody else, and at once where nobody listens there.
+    socket.connect(at.port, at.host, (error?: Error) => {
+      if (!open) return;
       if (error) done();
+      else socket.send(message, (failed) => (failed ? done() : undefined));
     });
   });
 }
