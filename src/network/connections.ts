@@ -27,6 +27,8 @@ export interface ConnectionsOptions {
   save: (record: EndpointRecord) => EndpointRecord;
   forget: (containerId: string) => void;
   discard: (slot: Slot) => void;
+  /** Resolves when the addresses of those who left are free: their namespaces have them until they are gone. */
+  settled: () => Promise<void>;
 }
 
 /**
@@ -44,10 +46,12 @@ export class Connections {
   async attach(request: AttachRequest): Promise<Attachment> {
     const { segmentOf, ledger, save, forget, discard } = this.#options;
     const { containerId, name, ports, dns = [] } = request;
+    const wishes = [request, ...(request.more ?? [])];
+    await this.#settle(wishes);
     const parts: Part[] = [];
     let slot: Slot | undefined;
     try {
-      for (const wish of [request, ...(request.more ?? [])]) parts.push(this.#take(wish, parts, name));
+      for (const wish of wishes) parts.push(this.#take(wish, parts, name));
       const [first, ...more] = parts.map((part) => part.endpoint);
       if (!first) throw new BerthError("internal", `container ${name} has no network`);
       const at = portsAt([first, ...more], segmentOf);
@@ -82,6 +86,7 @@ export class Connections {
   /** One more network for a container that is attached. Throws in Docker's words, leaving it as it was. */
   async connect(containerId: string, wish: EndpointWish): Promise<Endpoint> {
     const { segmentOf, get, save } = this.#options;
+    await this.#settle([wish]);
     const before = get(containerId);
     if (!before?.slot) throw new BerthError("conflict", `container ${containerId} has no network namespace of its own`);
     const taken = endpointsOf(before).map((endpoint) => ({ endpoint }));
@@ -122,6 +127,11 @@ export class Connections {
     await pointNames(after, segmentOf);
     releaseAddresses(gone, segmentOf(gone.networkId));
     return true;
+  }
+
+  /** A container that is started again asks for the very address that it has just left. */
+  async #settle(wishes: EndpointWish[]): Promise<void> {
+    if (wishes.some((wish) => wish.ip || wish.ip6)) await this.#options.settled();
   }
 
   #take(wish: EndpointWish, before: { endpoint: Endpoint }[], container: string): Part {

@@ -105,6 +105,7 @@ class Service implements IdleNetworkService {
       save: (record) => book.save(record),
       forget: (id) => book.forget(id),
       discard: (slot) => this.#sweeper.add(slot),
+      settled: () => this.#sweeper.idle(),
     });
     const { poolSize = POOL_SIZE } = options;
     const parts = { dir: this.#dir, book, ledger: this.#ledger, sweeper: this.#sweeper };
