@@ -29,7 +29,7 @@ export const imageCases: Case[] = [
   { line: "POST /build", status: 400, body: broken, headers: tar },
   { line: "POST /build/prune", status: 200 },
   {
-    line: "POST /commit?container=spo&repo=ops-committed",
+    line: "POST /commit?container=ops-files&repo=ops-committed",
     status: 201,
     json: { Labels: { committed: "yes" } },
   },
@@ -38,6 +38,14 @@ export const imageCases: Case[] = [
   { line: "DELETE /images/nosuch", status: 404 },
   { line: "DELETE /images/busybox", status: 409 },
   { line: "POST /images/prune", status: 200 },
+  { line: "POST /images/busybox/tag?repo=127.0.0.1:5000/ops&tag=1", status: 201 },
+  { line: "POST /images/127.0.0.1:5000/ops/push?tag=1", status: 200, headers: { "X-Registry-Auth": "e30=" } },
+  { line: "GET /distribution/127.0.0.1:5000/ops:1/json", status: 200 },
+  { line: "GET /images/search?term=127.0.0.1:5002/found", status: 200 },
+  { line: "GET /images/search?term=x&limit=500", status: 400 },
+  { line: "POST /auth", status: 200, json: { username: "me", password: "secret", serveraddress: "127.0.0.1:5001" } },
+  { line: "POST /auth", status: 401, json: { username: "me", password: "wrong", serveraddress: "127.0.0.1:5001" } },
+  { line: "POST /images/create?fromImage=127.0.0.1:5000/nosuch&tag=1", status: 404 },
   { line: "POST /images/nosuch/push", status: 404, headers: { "X-Registry-Auth": "e30=" } },
 ];
 
