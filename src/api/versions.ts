@@ -57,6 +57,8 @@ export function imageDetails(image: ImageInspect, version: number): object {
     ...image,
     ...(version < 44 ? { VirtualSize: image.Size } : {}),
     ...(version < 50 && image.Config ? { Config: { ...unused, ...image.Config } } : {}),
+    // Gone since 1.45; docker-compose 1.29 cannot make a service anew without it.
+    ...(version < 45 ? { Container: "", ContainerConfig: { ...unused, ...image.Config } } : {}),
   };
 }
 

@@ -40,5 +40,4 @@ const image = await GenericContainer.fromDockerfile(new URL("context", import.me
 const once = await image.withWaitStrategy(Wait.forOneShotStartup()).start();
 for (const container of [once, client, server]) await container.stop();
 await network.stop();
-console.log("done");
-process.exit(0);
+process.stdout.write("done\n", () => process.exit(0));

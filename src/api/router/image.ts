@@ -32,6 +32,8 @@ export const imageRoutes: Route[] = [
   ["POST", "/berth/bootstrap", bootstrap],
 ];
 
+const LAST_WITH_CONTAINER_CONFIG = 44;
+
 function named(verbs: Record<string, Handler>): Handler {
   return async (context) => {
     const path = context.params["*"] ?? "";
@@ -55,7 +57,13 @@ async function list({ backend, query, version }: Context): Promise<ApiResponse> 
 async function inspect(context: Context): Promise<ApiResponse> {
   const image = await context.backend.image.inspect(nameOf(context));
   checkPlatform(image, nameOf(context), text(context.query, "platform"));
-  return json(imageDetails(image, context.version));
+  return json(imageDetails(image, versionFor(context)));
+}
+
+/** docker-compose 1.29 speaks the newest version and reads what went with 1.45: it gets the shape that it knows. */
+function versionFor({ request, version }: Context): number {
+  const agent = request.headers["user-agent"] ?? "";
+  return agent.startsWith("docker-compose/1.") ? Math.min(version, LAST_WITH_CONTAINER_CONFIG) : version;
 }
 
 async function history(context: Context): Promise<ApiResponse> {

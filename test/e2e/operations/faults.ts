@@ -82,7 +82,6 @@ const NEEDS: Record<string, Partial<Send> & { query?: string }> = {
   NetworkCreate: { json: { Name: "a" } },
   NetworkConnect: { json: { Container: "a" } },
   NetworkDisconnect: { json: { Container: "a" } },
-  Session: { upgrade: "h2c" },
 };
 
 /** A request of that operation that is good in itself. */
