@@ -196,6 +196,8 @@ class LayerPull {
   #free = AT_ONCE;
   readonly #waiting: (() => void)[] = [];
   readonly #stop = new AbortController();
+  /** Resolved once a layer's unpacking has begun, or never will: the one above it may begin then, and waits for it in the store. */
+  readonly #begun = new Map<ChainId, PromiseWithResolvers<void>>();
   readonly #signal: AbortSignal;
 
   constructor(private readonly deps: LayerPullDeps) {
@@ -213,6 +215,7 @@ class LayerPull {
     for (const { descriptor, chain } of layers) {
       if (!chain) continue;
       this.deps.intake.expectChain(chain);
+      this.#begun.set(chain, Promise.withResolvers());
       const known = this.deps.catalog.deps.layers.get(chain) !== undefined;
       this.#say(descriptor, known ? "Already exists" : "Pulling fs layer", {});
     }
@@ -222,6 +225,7 @@ class LayerPull {
         this.#one(layer).catch((error: unknown) => {
           failure ??= error;
           this.#stop.abort();
+          if (layer.chain) this.#begun.get(layer.chain)?.resolve();
         }),
       ),
     );
@@ -240,15 +244,20 @@ class LayerPull {
     parent?: ChainId | undefined;
   }): Promise<void> {
     const { layers, blobs } = this.deps.catalog.deps;
-    if (!chain || !diffId || layers.get(chain)) return;
+    if (!chain || !diffId) return;
+    const begun = this.#begun.get(chain);
+    if (layers.get(chain)) return begun?.resolve();
     await this.#slot(descriptor, () => this.#download(descriptor));
+    if (parent) await this.#begun.get(parent)?.promise;
     const total = descriptor.size;
-    await layers.applyFile(blobs.path(descriptor.digest), {
+    const applied = layers.applyFile(blobs.path(descriptor.digest), {
       diffId,
       blob: descriptor.digest,
       ...(parent ? { parent } : {}),
       progress: (current) => this.#say(descriptor, "Extracting", { current, total }, true),
     });
+    begun?.resolve();
+    await applied;
     this.#say(descriptor, "Pull complete", {});
   }
 

@@ -154,10 +154,38 @@ describe("run settings without effect are said, those that cannot be met are ref
   test("--gpus is refused, by name", async () => {
     expect(await daemon.berth("run", "--rm", "--gpus", "all", "busybox", "true")).toMatchObject({
       code: 125,
-      stderr: expect.stringContaining("--gpus"),
+      stderr: expect.stringContaining("could not select device driver"),
     });
     const done = await daemon.docker("run", "--rm", "--gpus", "all", "busybox", "true");
     expect(done.stderr).toContain('could not select device driver "" with capabilities: [[gpu]]');
+  });
+
+  test("--link-local-ip is an address of the container's own link", async () => {
+    await daemon.ok("network", "create", "locals");
+    const args = ["run", "--rm", "--network", "locals", "--link-local-ip", "169.254.8.8", "busybox", "ip", "addr"];
+    expect(await daemon.ok(...args)).toContain("inet 169.254.8.8/16");
+    await daemon.ok("network", "rm", "locals");
+  });
+
+  test("--link hands on the other's ports and variables, and shows in its names", async () => {
+    await daemon.ok("run", "-d", "--name", "base", "--expose", "5432", "-e", "A=b", "busybox", "sleep", "9999");
+    const run = ["run", "-d", "--name", "front", "--link", "base:db", "busybox", "sh", "-c", "env; sleep 9999"];
+    await daemon.ok(...run);
+    const address = await daemon.ok("inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "base");
+    const env = (await daemon.ok("exec", "front", "cat", "/proc/1/environ")).split("\0");
+    for (const line of [
+      `DB_PORT=tcp://${address}:5432`,
+      `DB_PORT_5432_TCP=tcp://${address}:5432`,
+      `DB_PORT_5432_TCP_ADDR=${address}`,
+      "DB_PORT_5432_TCP_PORT=5432",
+      "DB_PORT_5432_TCP_PROTO=tcp",
+      "DB_NAME=/front/db",
+      "DB_ENV_A=b",
+    ])
+      expect(env).toContain(line);
+    expect(env.some((line) => line.startsWith("DB_ENV_PATH"))).toBe(false);
+    expect(await daemon.ok("ps", "--no-trunc", "--format", "{{.Names}}")).toContain("base,front/db");
+    await daemon.ok("rm", "-f", "base", "front");
   });
 
   test("--link has an effect", async () => {

@@ -49,7 +49,7 @@ export default command({
       "shm-size": 0,
       "memory-swappiness": -1,
     };
-    const all = resourceOptions({ ...none, ...zeros, "oom-kill-disable": false, ...flags });
+    const all = resourceOptions({ ...none, ...zeros, "oom-kill-disable": false, cpuset: "", ...flags });
     const changes = Object.fromEntries(
       Object.entries(all).filter(
         ([key, v]) => (typeof v === "number" || typeof v === "string") && v && key !== "MemorySwappiness",

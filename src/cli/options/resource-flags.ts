@@ -12,6 +12,7 @@ export const RESOURCE_FLAGS = {
   "cpu-rt-runtime": { kind: "int", help: "Real-time runtime in microseconds" },
   "cpu-shares": { kind: "int", short: "c", help: "CPU weight" },
   cpus: { kind: "cpus", help: "Number of CPUs" },
+  cpuset: { kind: "string", help: "CPUs to run on, as Docker called it before 1.6", hidden: true },
   "cpuset-cpus": { kind: "string", help: "CPUs to run on (0-3, 0,1)" },
   "cpuset-mems": { kind: "string", help: "Memory nodes to use (0-3, 0,1)" },
   "device-read-bps": { kind: "list", help: "Limit reading from a device, bytes a second" },

@@ -31,7 +31,7 @@ export function resourceOptions(flags: FlagValues<typeof RESOURCE_FLAGS>): HostC
     CpuRealtimeRuntime: flags["cpu-rt-runtime"],
     CpuShares: flags["cpu-shares"],
     NanoCpus: flags.cpus,
-    CpusetCpus: flags["cpuset-cpus"],
+    CpusetCpus: flags["cpuset-cpus"] || flags.cpuset,
     CpusetMems: flags["cpuset-mems"],
     Memory: flags.memory,
     MemoryReservation: flags["memory-reservation"],

@@ -3,6 +3,7 @@ import type { ContainerSummary } from "../../spec/engine-api.ts";
 import { type Container, isRunning } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { containerFilter, looksAtStopped } from "./filters.ts";
+import { linkedNames } from "./links.ts";
 import { mountPoints } from "./mounts.ts";
 import { endpoints, listedPorts } from "./networks-view.ts";
 import { sizesOf } from "./sizes.ts";
@@ -25,7 +26,7 @@ async function summary(ctx: EngineContext, container: Container, size: boolean):
   const { record } = container;
   return {
     Id: record.id,
-    Names: [`/${record.name}`],
+    Names: [`/${record.name}`, ...linkedNames(ctx, record)],
     Image: shownImage(ctx, container),
     ImageID: record.image,
     Command: commandText(record.argv),

@@ -3,12 +3,11 @@ import { hostname as hostHostname } from "node:os";
 import { ensureDir, readIfThere, writeAtomic } from "../../host/files.ts";
 import { endpointsOf } from "../../network/networks.ts";
 import type { Attachment } from "../../network/types.ts";
-import { BerthError } from "../../spec/errors.ts";
 import type { Mount } from "../../spec/runtime-spec.ts";
-import { isRunning } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";
-import { isUserDefined, networksOf } from "./endpoints.ts";
+import { networksOf } from "./endpoints.ts";
+import { runningLinks } from "./links.ts";
 import { filesOwner } from "./modes.ts";
 
 /** The three generated files of a container: container path → name in its folder. */
@@ -100,19 +99,11 @@ export function rewriteNetworkFiles(ctx: EngineContext, record: ContainerRecord,
     writeFileSync(`${dir}/resolv.conf`, resolvConf(ctx, record));
 }
 
-/** `--link container[:alias]` on the default bridge: the other container's address as of this start. Throws where it does not run. */
+/** The addresses of linked containers, as of this start. */
 function linkEntries(ctx: EngineContext, record: ContainerRecord): { ip: string; names: string }[] {
-  if (isUserDefined(record.hostConfig.NetworkMode ?? "bridge")) return [];
-  return (record.hostConfig.Links ?? []).map((link) => {
-    const [reference = "", alias = ""] = link.split(":");
-    const other = ctx.containers.find(reference);
+  return runningLinks(ctx, record).map(({ other, alias }) => {
     const { name, id, config } = other.record;
-    const as = alias || name;
-    if (!isRunning(other)) {
-      const words = `Cannot link to a non running container: /${name} AS /${record.name}/${as}`;
-      throw new BerthError("invalid-argument", words);
-    }
-    const names = [...new Set([as, config.Hostname || id.slice(0, 12), name])].join(" ");
+    const names = [...new Set([alias, config.Hostname || id.slice(0, 12), name])].join(" ");
     return { ip: ctx.network.get(id)?.ip ?? "", names };
   });
 }
