@@ -10,9 +10,9 @@ import { MAX_JSON, parseConfig, type StoredConfig } from "./config.ts";
 import { writeManifest } from "./create.ts";
 import { MANIFEST_JSON, planDockerArchive } from "./docker-archive.ts";
 import { Intake, type LayerBlob } from "./intake.ts";
+import { MessageQueue } from "./message-queue.ts";
 import { adoptManifests, INDEX_JSON, planOciArchive } from "./oci-archive.ts";
 import type { ImagePlan } from "./plan.ts";
-import { ProgressFeed } from "./progress.ts";
 import type { ImageProgress, ImageRecord } from "./types.ts";
 
 /** How to load. */
@@ -46,7 +46,7 @@ export async function* loadImages(
 ): AsyncGenerator<ImageProgress> {
   await using intake = new Intake(catalog);
   const plans = await readPlans(archive, intake, options);
-  const feed = new ProgressFeed();
+  const feed = new MessageQueue<ImageProgress>();
   yield* feed.until(unpackAll(catalog, intake, plans, options.quiet ? undefined : feed));
   const records = await Promise.all(plans.map((plan) => recordOf(catalog, intake, plan)));
   const moved = recordAll(catalog, plans, records);
@@ -99,7 +99,12 @@ function chainIds(diffIds: readonly Digest[]): ChainId[] {
 }
 
 /** Unpacks every new layer, all at once: a layer's tree does not depend on those below. Ends when the last has ended, also where one fails. */
-async function unpackAll(catalog: Catalog, intake: Intake, plans: CheckedPlan[], feed?: ProgressFeed): Promise<void> {
+async function unpackAll(
+  catalog: Catalog,
+  intake: Intake,
+  plans: CheckedPlan[],
+  feed?: MessageQueue<ImageProgress>,
+): Promise<void> {
   const todo = new Map<ChainId, Unpack>();
   for (const plan of plans) {
     for (const [i, blob] of plan.layers.entries()) {
@@ -116,7 +121,7 @@ async function unpackAll(catalog: Catalog, intake: Intake, plans: CheckedPlan[],
   if (failed) throw failed.reason;
 }
 
-async function unpack(catalog: Catalog, layer: Unpack, feed?: ProgressFeed): Promise<LayerRecord> {
+async function unpack(catalog: Catalog, layer: Unpack, feed?: MessageQueue<ImageProgress>): Promise<LayerRecord> {
   const { blobs, layers } = catalog.deps;
   const { blob, diffId, parent } = layer;
   const id = shortId(diffId);
@@ -127,7 +132,7 @@ async function unpack(catalog: Catalog, layer: Unpack, feed?: ProgressFeed): Pro
     ...(feed
       ? {
           progress: (done) =>
-            feed.push(id, { status: "Loading layer", progressDetail: { current: done, total: blob.size }, id }),
+            feed.push({ status: "Loading layer", progressDetail: { current: done, total: blob.size }, id }, id),
         }
       : {}),
   });
