@@ -286,7 +286,6 @@ export const READING = {
     run --rm --kernel-memory 64m busybox true
     run --rm -c 512 busybox true
     run --rm --cpuset-cpus 0 busybox true
-    run --rm --cpuset 0 busybox true
     run --rm -itd=false --interactive=false busybox echo hi
     run --rm=maybe busybox true
     run -zz busybox

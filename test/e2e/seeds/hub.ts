@@ -39,11 +39,16 @@ export async function makeHub(): Promise<Hub> {
   return hub;
 }
 
-const APP = `import http.server, os
-class Hello(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200); self.end_headers(); self.wfile.write(b"Hello world!")
-http.server.HTTPServer(("", int(os.environ.get("PORT", 5000))), Hello).serve_forever()
+const APP = `import os, socket
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("", int(os.environ.get("PORT", 5000))))
+server.listen()
+while True:
+    client, _ = server.accept()
+    client.recv(4096)
+    client.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: 12\\r\\n\\r\\nHello world!")
+    client.close()
 `;
 const WEBAPP = `FROM debian:bookworm
 RUN ln -s python3 /usr/bin/python
