@@ -12,7 +12,7 @@ const MULTIPLIER = 1_664_525;
 const INCREMENT = 1_013_904_223;
 
 /** Mistakes of the client that dockerd answers with 500 too, in these words. */
-const DOCKERS_OWN = /Cannot locate specified Dockerfile|cannot remove the default link name/;
+const DOCKERS_OWN = /Cannot locate specified Dockerfile|cannot remove the default link name|"ps: error/;
 
 let daemon: TestDaemon;
 beforeAll(async () => {

@@ -158,7 +158,7 @@ export const READING = {
     stats --no-stream --no-trunc --format '{{.Container}} {{.ID}} {{.Name}} {{.PIDs}}' up second
     stats --no-stream --format 'table {{.Name}}\t{{.PIDs}}' up
     stats --no-stream nosuch
-    stats --no-stream --format '{{.Name}} {{.CPUPerc}} {{.NetIO}} {{.BlockIO}}' second`,
+    stats --no-stream --format '{{.Name}} {{.CPUPerc}} {{.BlockIO}}' second`,
   events: table`
     events --since 1h --until 0s
     events --since 1h --until 0s --format '{{.Type}} {{.Action}} {{.Actor.ID}}'
