@@ -60,17 +60,25 @@ export function linkVariables(ctx: EngineContext, record: ContainerRecord): stri
   });
 }
 
-/** `/web/db` for each running container `web` that links to this one as `db`: the names that `ps` shows beside its own. */
-export function linkedNames(ctx: EngineContext, record: ContainerRecord): string[] {
-  return ctx.containers.all().flatMap((container) => {
-    if (!container.record.hostConfig.Links?.length) return [];
-    return namesFor(ctx, container.record, record.id);
-  });
+/**
+ * The names that `ps` shows beside a container's own: `/web/db` where a container `web` links to it as `db`. By container id, for all of a listing
+ * at once: what it costs grows with the links, not with each container by all others.
+ */
+export function linkedNames(ctx: EngineContext): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const { record } of ctx.containers.all()) {
+    if (!record.hostConfig.Links?.length) continue;
+    for (const { other, alias } of knownLinks(ctx, record)) {
+      const { id } = other.record;
+      names.set(id, [...(names.get(id) ?? []), `/${record.name}/${alias}`]);
+    }
+  }
+  return names;
 }
 
-function namesFor(ctx: EngineContext, from: ContainerRecord, id: string): string[] {
+function knownLinks(ctx: EngineContext, record: ContainerRecord): Link[] {
   try {
-    return linksOf(ctx, from).flatMap(({ other, alias }) => (other.record.id === id ? [`/${from.name}/${alias}`] : []));
+    return linksOf(ctx, record);
   } catch {
     return []; // What it links to is gone.
   }

@@ -19,14 +19,21 @@ export async function listContainers(ctx: EngineContext, options: ListOptions): 
     .all()
     .filter((c) => (stoppedToo || isRunning(c) || c.record.state.status === "restarting") && matches(c));
   const limited = options.limit && options.limit > 0 ? shown.slice(0, options.limit) : shown;
-  return Promise.all(limited.map((container) => summary(ctx, container, options.size)));
+  const links = linkedNames(ctx);
+  return Promise.all(
+    limited.map(async (container) => {
+      const row = await summary(ctx, container, options.size);
+      const more = links.get(container.record.id);
+      return more ? { ...row, Names: [...(row.Names ?? []), ...more] } : row;
+    }),
+  );
 }
 
 async function summary(ctx: EngineContext, container: Container, size: boolean): Promise<ContainerSummary> {
   const { record } = container;
   return {
     Id: record.id,
-    Names: [`/${record.name}`, ...linkedNames(ctx, record)],
+    Names: [`/${record.name}`],
     Image: shownImage(ctx, container),
     ImageID: record.image,
     Command: commandText(record.argv),
