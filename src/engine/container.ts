@@ -1,6 +1,7 @@
 import type { MonitorHandle } from "../host/monitor-types.ts";
 import { BerthError } from "../spec/errors.ts";
 import type { Records, Table } from "../store/types.ts";
+import { Departed } from "./departed.ts";
 import { Lock, type Signal, signal } from "./lock.ts";
 import type { ContainerRecord, HealthRecord } from "./record.ts";
 
@@ -61,6 +62,8 @@ export interface Health extends HealthRecord {
 
 /** All containers by id and name. Names are unique; a name is taken from the moment it is reserved. */
 export class ContainerIndex {
+  /** How those ended that removed themselves. */
+  readonly departed = new Departed();
   readonly #byId = new Map<string, Container>();
   readonly #names = new Map<string, string>();
   readonly #records: Records;

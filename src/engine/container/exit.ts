@@ -59,6 +59,7 @@ async function handleExit(
     container.restartDelay = restartDelay(container.restartDelay, status.finishedAt - status.startedAt);
     scheduleRestart(ctx, container);
   } else if (record.hostConfig.AutoRemove && !container.removing && !container.restarting) {
+    ctx.containers.departed.add(record.id, result);
     await removeLocked(ctx, container, { volumes: true });
   }
 }

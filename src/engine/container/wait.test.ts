@@ -235,3 +235,17 @@ test("stop with a signal of the container's own, and the image's timeout", async
   expect((await state(id))?.ExitCode).toBe(12);
   await remove(id);
 });
+
+test("one that removed itself is told of afterwards, by its id; one that somebody removed is not", async () => {
+  const { id, go } = await gated(4, { HostConfig: { AutoRemove: true } });
+  await h.backend.container.start(id, {});
+  const removed = h.wait(id, "removed");
+  go();
+  expect(await removed).toBe(4);
+  for (const condition of ["not-running", "next-exit", "removed"] as const) expect(await h.wait(id, condition)).toBe(4);
+  await expect(h.wait(id.slice(0, 12))).rejects.toThrow(`No such container: ${id.slice(0, 12)}`);
+  await expect(state(id)).rejects.toThrow(`No such container: ${id}`);
+  const other = await gated(4, { HostConfig: { AutoRemove: true } });
+  await remove(other.id);
+  await expect(h.wait(other.id)).rejects.toThrow("No such container");
+});

@@ -6,12 +6,20 @@ import { untilAborted } from "../lock.ts";
 /** Which end a wait is for. */
 export type WaitCondition = "not-running" | "next-exit" | "removed";
 
-/** Waits for a container's end; `ready` is called when nothing can be missed any more. */
+/**
+ * Waits for a container's end; `ready` is called when nothing can be missed any more. One that has removed itself a moment ago is told of
+ * by its full id: a client that asks only after the start may come too late.
+ */
 export async function waitContainer(
   ctx: EngineContext,
   reference: string,
   options: { condition: WaitCondition; signal: AbortSignal; ready: () => void },
 ): Promise<{ StatusCode: number; Error?: { Message: string } }> {
+  const departed = ctx.containers.departed.get(reference);
+  if (departed && !ctx.containers.get(reference)) {
+    options.ready();
+    return answer(departed);
+  }
   const container = ctx.containers.find(reference);
   const { state } = container.record;
   let end: Promise<WaitResult>;
@@ -21,5 +29,9 @@ export async function waitContainer(
   else end = Promise.resolve({ code: state.exitCode });
   options.ready();
   const result = await untilAborted(end, options.signal, () => new BerthError("unavailable", "the wait was cancelled"));
-  return { StatusCode: result.code, ...(result.error ? { Error: { Message: result.error } } : {}) };
+  return answer(result);
+}
+
+function answer({ code, error }: WaitResult): { StatusCode: number; Error?: { Message: string } } {
+  return { StatusCode: code, ...(error ? { Error: { Message: error } } : {}) };
 }
