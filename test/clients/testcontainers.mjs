@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { GenericContainer, Network, Wait } from "testcontainers";
 
+// The library takes its log streams off the event loop: without this, a program that only waits for a line may be seen as finished.
+const alive = setInterval(() => undefined, 1000);
 const network = await new Network().start();
 const server = await new GenericContainer("busybox")
   .withCommand([
@@ -40,4 +42,5 @@ const image = await GenericContainer.fromDockerfile(new URL("context", import.me
 const once = await image.withWaitStrategy(Wait.forOneShotStartup()).start();
 for (const container of [once, client, server]) await container.stop();
 await network.stop();
+clearInterval(alive);
 process.stdout.write("done\n", () => process.exit(0));
