@@ -10,6 +10,7 @@ async function main(argv: string[]): Promise<number> {
   return runCli(argv, {
     version: VERSION.version,
     files: () => import("./layer/files/local.ts"),
+    registry: async () => (await import("./registry/open.ts")).openRemote,
     startDaemon: async () => (await import("./daemon/autostart.ts")).startDaemon(),
   });
 }

@@ -137,6 +137,17 @@ export const GROUPS: Record<string, Group> = {
       tag,
     },
   },
+  manifest: {
+    summary: "Manage image manifests and manifest lists",
+    usage: "COMMAND",
+    commands: {
+      annotate: () => import("./commands/manifest-annotate.ts"),
+      create: () => import("./commands/manifest-create.ts"),
+      inspect: () => import("./commands/manifest-inspect.ts"),
+      push: () => import("./commands/manifest-push.ts"),
+      rm: () => import("./commands/manifest-rm.ts"),
+    },
+  },
   network: {
     summary: "Manage networks",
     commands: {

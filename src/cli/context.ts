@@ -1,4 +1,6 @@
 import type { EngineClient } from "../client/client.ts";
+import type { Digest } from "../spec/digest.ts";
+import type { Reference } from "../spec/reference.ts";
 import type { Globals } from "./globals.ts";
 import type { ClientConfig } from "./hosts/config-file.ts";
 import type { CliIo } from "./io.ts";
@@ -13,6 +15,28 @@ export interface LocalFiles {
   renameEntries(tar: AsyncIterable<Uint8Array>, from: string, to: string): AsyncIterable<Uint8Array>;
 }
 
+/** A repository of a registry: what the commands that work without the engine need of it. Errors have the kinds of src/registry. */
+export interface RemoteRepository {
+  manifest(target: string): Promise<{ digest: Digest; mediaType: string; bytes: Buffer }>;
+  blob(digest: Digest): Promise<AsyncIterable<Uint8Array>>;
+  mountBlob(digest: Digest, from: string): Promise<boolean>;
+  putManifest(target: string, manifest: { mediaType: string; bytes: Uint8Array }): Promise<Digest>;
+}
+
+/** Opens a repository. Given from outside, as the files are. `insecure`: any certificate will do, and plain HTTP. */
+export type OpenRepository = (
+  ref: Reference,
+  options: { push: boolean; insecure: boolean; credentials: Credentials },
+) => RemoteRepository;
+
+/** See `AuthConfig`; in the registry's own terms. */
+export interface Credentials {
+  username?: string;
+  password?: string;
+  identityToken?: string;
+  registryToken?: string;
+}
+
 /** Everything a command works with. */
 export interface Context {
   /** The command as it was called, for messages: `berth run`. */
@@ -24,6 +48,7 @@ export interface Context {
   io: CliIo;
   env: NodeJS.ProcessEnv;
   files(): Promise<LocalFiles>;
+  registry(): Promise<OpenRepository>;
   /** Version of this program. */
   version: string;
 }
@@ -33,6 +58,7 @@ export interface CliOptions {
   /** Starts a daemon on the default socket and resolves when it answers. Only called where nobody named another host. */
   startDaemon?: () => Promise<void>;
   files?: () => Promise<LocalFiles>;
+  registry?: () => Promise<OpenRepository>;
   /** Shown by `--version` and `version`. */
   version?: string;
   io?: CliIo;

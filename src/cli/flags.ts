@@ -1,4 +1,5 @@
 import { BerthError } from "../spec/errors.ts";
+import { csvFields } from "./csv.ts";
 import { parseDuration, parseSize } from "./format/units.ts";
 
 /** What a flag's text is turned into: `list` collects every use, `bytes` is a size as `512m`, `swap` one that may be -1, `duration` nanoseconds. */
@@ -158,7 +159,7 @@ function set(line: Line, name: string, text: string): void {
       throw usage(badValue(name, spec, { text, why: "bad format of filter (expected name=value)" }));
     }
     const old = line.values[name];
-    line.values[name] = [...(Array.isArray(old) ? old : []), text];
+    line.values[name] = [...(Array.isArray(old) ? old : []), ...elements(name, spec, text)];
     return;
   }
   try {
@@ -167,6 +168,12 @@ function set(line: Line, name: string, text: string): void {
     const why = error instanceof Error ? error.message : String(error);
     throw usage(badValue(name, spec, { text, why }));
   }
+}
+
+/** What one value adds to a list: pflag's stringSlice has a line of CSV, and nothing where it is empty. */
+function elements(name: string, spec: FlagSpec, text: string): string[] {
+  if (spec.type !== "strings") return [text];
+  return text === "" ? [] : csvFields(text, (why) => usage(badValue(name, spec, { text, why })));
 }
 
 function badValue(name: string, spec: FlagSpec, bad: { text: string; why: string }): string {

@@ -240,6 +240,7 @@ function contextFor(name: string, program: Program, { endpoint, bridge }: Reach)
     env,
     version: options.version ?? "dev",
     files: options.files ?? noFiles,
+    registry: options.registry ?? noRegistry,
     globals,
     config,
     get engine() {
@@ -247,6 +248,10 @@ function contextFor(name: string, program: Program, { endpoint, bridge }: Reach)
       return engine;
     },
   };
+}
+
+async function noRegistry(): Promise<never> {
+  throw new BerthError("internal", "this program cannot speak to registries");
 }
 
 async function noFiles(): Promise<never> {

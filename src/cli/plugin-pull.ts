@@ -1,7 +1,7 @@
 import type { PluginPrivilege } from "../spec/engine-api.ts";
 import { familiarString, parseReference, withDefaultTag } from "../spec/reference.ts";
-import { registryAuth } from "./auth-file.ts";
 import type { Context } from "./context.ts";
+import { registryAuth } from "./credentials/credentials.ts";
 import { ExitError } from "./exit.ts";
 import { showProgress } from "./progress.ts";
 import { confirm } from "./prune.ts";
@@ -20,7 +20,7 @@ export async function pullPlugin(
 ): Promise<void> {
   const ref = withDefaultTag(parseReference(remote));
   const shown = familiarString(ref);
-  const auth = await registryAuth(ref.domain, ctx.env);
+  const auth = await registryAuth(ctx, ref.domain);
   const privileges = (await ctx.engine.plugins.privileges(shown, auth)) ?? [];
   if (privileges.length > 0 && !(await confirm(ctx, request(shown, privileges), options.grantAll, GRANT))) {
     throw new ExitError(1, `permission denied while installing plugin ${shown}`);

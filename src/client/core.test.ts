@@ -129,7 +129,7 @@ test("a body that is a stream is not read ahead of an engine that is slow", asyn
     }
   }
   const abort = new AbortController();
-  const build = engineClient(listening).images.build(endless(), {}, abort.signal);
+  const build = engineClient(listening).images.build(endless(), {}, { signal: abort.signal });
   const first = build.next().catch(() => undefined);
   let before = -1;
   // Without back-pressure `sent` grows for ever, and this loop does not end in the test's time.

@@ -103,8 +103,12 @@ export class ImageApi {
   }
 
   /** `POST /build` with a tar as context. */
-  build(context: AsyncIterable<Uint8Array>, query: Query, signal?: AbortSignal): AsyncGenerator<ProgressLine> {
-    return this.#progress("/build", { query, body: context, type: "application/x-tar", ...(signal ? { signal } : {}) });
+  build(
+    context: AsyncIterable<Uint8Array>,
+    query: Query,
+    options: { signal?: AbortSignal; auths?: string | undefined } = {},
+  ): AsyncGenerator<ProgressLine> {
+    return this.#progress("/build", { query, body: context, type: "application/x-tar", ...options });
   }
 
   /** Berth's own `POST /berth/bootstrap`: a base image from a distribution's signed mirror. */
@@ -118,10 +122,18 @@ export class ImageApi {
 
   async *#progress(
     path: string,
-    options: { query: Query; body?: AsyncIterable<Uint8Array>; auth?: string; type?: string; signal?: AbortSignal },
+    options: {
+      query: Query;
+      body?: AsyncIterable<Uint8Array>;
+      auth?: string;
+      auths?: string | undefined;
+      type?: string;
+      signal?: AbortSignal;
+    },
   ): AsyncGenerator<ProgressLine> {
     const headers: Record<string, string> = {};
     if (options.auth) headers["x-registry-auth"] = options.auth;
+    if (options.auths) headers["x-registry-config"] = options.auths;
     if (options.body) headers["content-type"] = options.type ?? "application/x-tar";
     const response = await this.core.stream({
       method: "POST",

@@ -64,7 +64,7 @@ export class SystemApi {
     for await (const raw of textLines(response.body())) yield { event: JSON.parse(raw) as EventMessage, raw };
   }
 
-  auth(body: { username: string; password: string; serveraddress: string }): Promise<{ Status?: string } | null> {
+  auth(body: object): Promise<{ Status?: string; IdentityToken?: string } | null> {
     return this.core.json({ method: "POST", path: "/auth", json: body });
   }
 

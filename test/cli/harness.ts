@@ -1,6 +1,7 @@
 import { PassThrough, Readable, Writable } from "node:stream";
 import type { CliIo } from "../../src/cli/io.ts";
 import { runCli } from "../../src/cli/main.ts";
+import { openRemote } from "../../src/registry/open.ts";
 
 /** What a command line left. */
 export interface CliResult {
@@ -42,6 +43,7 @@ export async function berth(argv: string[], options: RunOptions = {}): Promise<C
   const code = await runCli(argv, {
     io,
     version: "1.2.3",
+    registry: async () => openRemote,
     env: { HOME: "/nonexistent", ...(options.host ? { BERTH_HOST: options.host } : {}), ...options.env },
     ...(options.startDaemon ? { startDaemon: options.startDaemon } : {}),
   });

@@ -1,16 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type RunOutcome, run } from "../../src/host/spawn.ts";
 import { DOCKER, TestDaemon } from "../../src/testing/daemon.ts";
+import { registryServer } from "../../src/testing/registry-server.ts";
 
 // Pull, push, login and search against Debian's registry, open and with a password, by both command lines.
 
 const ROOT = join(import.meta.dir, "../..");
 const BERTH = join(ROOT, "dist/berth");
-const PROGRAM = join(ROOT, ".build/registry/usr/bin/docker-registry");
 const OPEN = "127.0.0.1:5000";
 const LOCKED = "127.0.0.1:5001";
 let daemon: TestDaemon;
@@ -20,10 +18,9 @@ const registries: AsyncDisposable[] = [];
 beforeAll(async () => {
   daemon = await TestDaemon.start({ flags: ["--registry-mirror", `http://${OPEN}`] });
   folder = mkdtempSync("/var/tmp/berth-registry.");
-  const users = await run(["htpasswd", "-Bbn", "me", "secret"]);
-  writeFileSync(join(folder, "htpasswd"), users.stdout);
-  registries.push(await registry("open", OPEN, ""));
-  registries.push(await registry("locked", LOCKED, `auth: {htpasswd: {realm: test, path: ${folder}/htpasswd}}`));
+  registries.push(await registryServer(daemon, OPEN, { folder: join(folder, "open") }));
+  const users = { me: "secret" };
+  registries.push(await registryServer(daemon, LOCKED, { folder: join(folder, "locked"), users }));
   writeFileSync(join(folder, "Dockerfile"), "FROM busybox\nRUN echo a >/a && ln /a /b\nENV A=b\n");
   await daemon.ok("build", "-q", "-t", "built:1", folder);
 }, 60_000);
@@ -32,25 +29,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
   await daemon[Symbol.asyncDispose]();
 });
-
-async function registry(name: string, address: string, auth: string): Promise<AsyncDisposable> {
-  const config = join(folder, `${name}.yml`);
-  const storage = `storage: {filesystem: {rootdirectory: ${folder}/${name}}, delete: {enabled: true}}`;
-  writeFileSync(config, `version: 0.1\n${storage}\nhttp: {addr: "${address}"}\n${auth}\n`);
-  const [file = "", ...args] = daemon.inNet(PROGRAM, "serve", config);
-  const child = spawn(file, args, { stdio: "ignore" });
-  const [host, port] = address.split(":");
-  while ((await run(daemon.inNet("bash", "-c", `exec 3<>/dev/tcp/${host}/${port}`))).code !== 0) {
-    if (child.exitCode !== null) throw new Error(`docker-registry ended with ${child.exitCode}`);
-  }
-  return {
-    async [Symbol.asyncDispose]() {
-      const gone = once(child, "exit");
-      child.kill();
-      await gone;
-    },
-  };
-}
 
 /** Either command line, with a home of its own. */
 function client(by: string, ...args: string[]): Promise<RunOutcome> {
@@ -98,18 +76,8 @@ test("what was removed whole comes back from the registry, and runs", async () =
 });
 
 /** The open registry in another daemon's network. */
-async function shared(other: TestDaemon): Promise<AsyncDisposable> {
-  const config = join(folder, "open.yml");
-  const [file = "", ...args] = other.inNet(PROGRAM, "serve", config);
-  const child = spawn(file, args, { stdio: "ignore" });
-  while ((await run(other.inNet("bash", "-c", `exec 3<>/dev/tcp/127.0.0.1/5000`))).code !== 0);
-  return {
-    async [Symbol.asyncDispose]() {
-      const gone = once(child, "exit");
-      child.kill();
-      await gone;
-    },
-  };
+function shared(other: TestDaemon): Promise<AsyncDisposable> {
+  return registryServer(other, OPEN, { folder: join(folder, "open") });
 }
 
 test.each(["docker", "berth"])("%s: run and build bring what is not there, from the mirror of the hub", async (by) => {

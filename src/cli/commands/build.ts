@@ -5,6 +5,7 @@ import { saySending } from "../build/sending.ts";
 import { contextFromStdin, readAll } from "../build/stdin.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
+import { registryConfig } from "../credentials/credentials.ts";
 import { ExitError } from "../exit.ts";
 import { requireExperimental } from "../experimental.ts";
 import type { FlagTable, FlagValues } from "../flags.ts";
@@ -70,11 +71,11 @@ export default command({
       unsaid += text;
     };
     const say = flags.quiet ? note : (text: string): void => ctx.io.out(text);
-    const lines = ctx.engine.images.build(remote ? packed.tar : saySending(packed.tar, say), {
-      ...query,
-      ...(remote ? { remote: where } : {}),
-      dockerfile: packed.dockerfile,
-    });
+    const lines = ctx.engine.images.build(
+      remote ? packed.tar : saySending(packed.tar, say),
+      { ...query, ...(remote ? { remote: where } : {}), dockerfile: packed.dockerfile },
+      { auths: await registryConfig(ctx) },
+    );
     try {
       await showProgress(ctx, lines, {
         quiet: flags.quiet,

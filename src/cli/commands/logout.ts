@@ -1,5 +1,5 @@
-import { removeAuth } from "../auth-file.ts";
 import { command } from "../command.ts";
+import { removeCredentials } from "../credentials/credentials.ts";
 
 /** `berth logout [SERVER]`: forgets credentials; that there were none is no error. */
 export default command({
@@ -9,7 +9,7 @@ export default command({
   flags: {},
   async run(ctx, { args: [server = ""] }) {
     const domain = server.replace(/^https?:\/\//, "").replace(/\/.*$/, "") || "docker.io";
-    const keys = removeAuth(domain, server, ctx.env);
+    const keys = await removeCredentials(ctx, domain, server);
     ctx.io.out(`Removing login credentials for ${keys}\n`);
     return 0;
   },

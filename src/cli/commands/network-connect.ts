@@ -16,8 +16,7 @@ export default command({
     "link-local-ip": { kind: "list", type: "strings", help: "A link-local address" },
   },
   async run(ctx, { flags, args: [network = "", container = ""] }) {
-    const list = (texts: string[]): string[] => texts.flatMap((text) => text.split(",")).filter((text) => text !== "");
-    const linkLocal = list(flags["link-local-ip"]);
+    const linkLocal = flags["link-local-ip"];
     await ctx.engine.networks.connect(network, {
       Container: container,
       EndpointConfig: {
@@ -27,8 +26,8 @@ export default command({
           ...(linkLocal.length > 0 ? { LinkLocalIPs: linkLocal } : {}),
         },
         Links: flags.link,
-        Aliases: list(flags.alias),
-        DriverOpts: pairs(list(flags["driver-opt"])),
+        Aliases: flags.alias,
+        DriverOpts: pairs(flags["driver-opt"]),
         GwPriority: flags["gw-priority"],
       },
     });

@@ -60,12 +60,11 @@ function config(flags: {
   gateway: string[];
   "aux-address": string[];
 }): object[] {
-  const list = (texts: string[]): string[] => texts.flatMap((text) => text.split(",")).filter((text) => text !== "");
   try {
     return ipamConfig({
-      subnets: list(flags.subnet),
-      ranges: list(flags["ip-range"]),
-      gateways: list(flags.gateway),
+      subnets: flags.subnet,
+      ranges: flags["ip-range"],
+      gateways: flags.gateway,
       extra: pairs(flags["aux-address"]),
     });
   } catch (error) {

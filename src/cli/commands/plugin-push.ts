@@ -1,6 +1,6 @@
 import { familiarString, parseReference, withDefaultTag } from "../../spec/reference.ts";
-import { registryAuth } from "../auth-file.ts";
 import { command } from "../command.ts";
+import { registryAuth } from "../credentials/credentials.ts";
 import { showProgress } from "../progress.ts";
 
 /** `berth plugin push`. */
@@ -11,7 +11,7 @@ export default command({
   flags: { "disable-content-trust": { kind: "bool", help: "Taken for compatibility", fallback: true } },
   async run(ctx, { args: [name = ""] }) {
     const ref = withDefaultTag(parseReference(name));
-    const auth = await registryAuth(ref.domain, ctx.env);
+    const auth = await registryAuth(ctx, ref.domain);
     await showProgress(ctx, ctx.engine.plugins.push(familiarString(ref), auth), {});
     return 0;
   },

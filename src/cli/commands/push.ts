@@ -1,6 +1,6 @@
 import { familiarName, parseReference } from "../../spec/reference.ts";
-import { registryAuth } from "../auth-file.ts";
 import { command } from "../command.ts";
+import { registryAuth } from "../credentials/credentials.ts";
 import { showProgress } from "../progress.ts";
 
 /** `berth push`. */
@@ -18,7 +18,7 @@ export default command({
     const ref = parseReference(name);
     const tag = flags["all-tags"] ? undefined : (ref.tag ?? "latest");
     if (!flags["all-tags"] && !ref.tag && !flags.quiet) ctx.io.out("Using default tag: latest\n");
-    const lines = ctx.engine.images.push(familiarName(ref), { tag, auth: registryAuth(ref.domain, ctx.env) });
+    const lines = ctx.engine.images.push(familiarName(ref), { tag, auth: await registryAuth(ctx, ref.domain) });
     await showProgress(ctx, lines, { quiet: flags.quiet });
     return 0;
   },

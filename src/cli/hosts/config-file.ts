@@ -42,14 +42,20 @@ export function readConfig(dir: string): ClientConfig {
   }
 }
 
-/** Sets the current context; `default` takes the key away. Atomic, the rest of the file stays. Throws where the file is broken. */
-export function storeCurrentContext(dir: string, name: string): void {
+/** Changes `config.json`, readable by the user alone. Atomic; what `change` leaves alone stays. Throws where the file is broken. */
+export function updateConfig(dir: string, change: (file: ConfigFile) => ConfigFile): void {
   const { file, warning } = readConfig(dir);
   if (warning !== undefined) throw new Error(warning);
-  const { currentContext: _, ...rest } = file;
-  const next = name === "default" ? rest : { ...rest, currentContext: name };
   const path = join(dir, "config.json");
+  const temporary = `${path}.${process.pid}.tmp`;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  writeFileSync(`${path}.tmp`, JSON.stringify({ auths: {}, ...next }, null, "\t"), { mode: 0o600 });
-  renameSync(`${path}.tmp`, path);
+  writeFileSync(temporary, JSON.stringify({ auths: {}, ...change(file) }, null, "\t"), { mode: 0o600 });
+  renameSync(temporary, path);
+}
+
+/** Sets the current context; `default` takes the key away. */
+export function storeCurrentContext(dir: string, name: string): void {
+  updateConfig(dir, ({ currentContext: _, ...rest }) =>
+    name === "default" ? rest : { ...rest, currentContext: name },
+  );
 }

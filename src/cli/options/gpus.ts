@@ -1,6 +1,6 @@
 import type { DeviceRequest } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
-import { csvFields } from "./csv.ts";
+import { csvFields } from "../csv.ts";
 import { pairs } from "./env.ts";
 
 /** `--gpus all|N|driver=…,count=…,device=…,capabilities=…,options=…` (docker's CSV form). Throws in Docker's words. */

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import type { Mount, MountType } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
+import { csvFields } from "../csv.ts";
 import { parseSize } from "../format/units.ts";
-import { csvFields } from "./csv.ts";
 
 const invalid = (message: string): BerthError => new BerthError("invalid-argument", message);
 const inFlag = (text: string, why: string): BerthError =>
