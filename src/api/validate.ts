@@ -46,7 +46,7 @@ class Check {
 
   private nested(value: unknown, shape: Exclude<Shape, string>, path: string[]): unknown {
     if ("array" in shape) {
-      const list = typeof value === "string" && STRING_OR_LIST.has(path.at(-1) ?? "") ? [value] : value;
+      const list = typeof value === "string" && this.takesString(path) ? [value] : value;
       if (!Array.isArray(list)) throw this.wrong(value, shape, path);
       return list.map((v, i) => this.orZero(v, shape.array, [...path, String(i)]));
     }
@@ -55,6 +55,11 @@ class Check {
     const copy: Record<string, unknown> = Object.create(null);
     for (const [key, v] of Object.entries(value)) copy[key] = this.orZero(v, shape.map, [...path, key]);
     return { ...copy };
+  }
+
+  /** An exec's command is a list and nothing else. */
+  private takesString(path: string[]): boolean {
+    return STRING_OR_LIST.has(path.at(-1) ?? "") && !this.type.endsWith("ExecOptions");
   }
 
   private members(value: object, shapes: Record<string, Shape>, path: string[]): Record<string, unknown> {

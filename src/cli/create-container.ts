@@ -3,6 +3,7 @@ import type { CreateBody } from "../client/containers.ts";
 import { BerthError, isKind } from "../spec/errors.ts";
 import { familiarString, parseReference, withDefaultTag } from "../spec/reference.ts";
 import type { Context } from "./context.ts";
+import { proxyVariables } from "./hosts/preferences.ts";
 import type { ContainerFlags } from "./options/body.ts";
 import { pullImage } from "./pull.ts";
 
@@ -18,10 +19,20 @@ export async function createContainer(ctx: Context, body: CreateBody, flags: Con
   // A name that cannot be an image's is the caller's mistake: the engine is not asked.
   if (body.Image) parseImageName(body.Image);
   if (flags.pull === "always") await pull(ctx, body.Image ?? "", flags);
-  const created = await createOrPull(ctx, body, flags);
+  const created = await createOrPull(ctx, withProxies(ctx, body), flags);
   for (const warning of created.Warnings ?? []) ctx.io.err(`WARNING: ${warning}\n`);
   if (flags.cidfile) writeFileSync(flags.cidfile, created.Id, { mode: 0o644 });
   return created.Id;
+}
+
+/** The configured proxies are variables of every container that has none of its own. */
+function withProxies(ctx: Context, body: CreateBody): CreateBody {
+  const Env = body.Env ?? [];
+  const names = new Set(Env.map((entry) => entry.split("=", 1)[0]));
+  const proxies = proxyVariables(ctx.config.file, ctx.engine.core.host.text, (name) => names.has(name));
+  return proxies.length === 0
+    ? body
+    : { ...body, Env: [...Env, ...proxies.map(([name, value]) => `${name}=${value}`)] };
 }
 
 async function createOrPull(

@@ -10,6 +10,7 @@ import { ExitError } from "./exit.ts";
 import { conflictIn, type Globals, parseGlobals } from "./globals.ts";
 import { type ClientConfig, configDir, readConfig } from "./hosts/config-file.ts";
 import { contextName, type Endpoint, findEndpoint } from "./hosts/endpoint.ts";
+import { customHeaders } from "./hosts/preferences.ts";
 import { OutputClosed, processIo } from "./io.ts";
 import { findPlace, type Place } from "./tree.ts";
 
@@ -232,7 +233,8 @@ function contextFor(name: string, program: Program, { endpoint, bridge }: Reach)
   const connect = (): Context["engine"] => {
     const { host, tls, ours } = endpoint();
     const onUnreachable = ours ? options.startDaemon : undefined;
-    return engineClient({ host, tls, bridge, apiVersion: env["DOCKER_API_VERSION"] || undefined, onUnreachable });
+    const apiVersion = env["DOCKER_API_VERSION"] || undefined;
+    return engineClient({ host, tls, bridge, apiVersion, onUnreachable, headers: customHeaders(config.file, env) });
   };
   return {
     name,

@@ -16,6 +16,8 @@ export interface EngineOptions {
   onUnreachable?: (() => Promise<void>) | undefined;
   /** `1.24` … : asks for that version of the API; without it the engine's newest is spoken. */
   apiVersion?: string | undefined;
+  /** Sent with every request. Names in lower case. */
+  headers?: Record<string, string> | undefined;
 }
 
 const JSON_HEADERS = { "content-type": "application/json" };
@@ -27,6 +29,7 @@ const JSON_HEADERS = { "content-type": "application/json" };
 export class EngineCore {
   readonly host: EngineHost;
   readonly #prefix: string;
+  readonly #headers: Record<string, string>;
   #onUnreachable: (() => Promise<void>) | undefined;
   #fast: Transport | undefined;
   #streaming: Transport | undefined;
@@ -37,6 +40,7 @@ export class EngineCore {
     const path = host.kind === "ssh" ? options.bridge?.(host) : undefined;
     this.host = path === undefined ? host : { kind: "unix", path, text: host.text };
     this.#prefix = options.apiVersion ? `/v${options.apiVersion}` : "";
+    this.#headers = options.headers ?? {};
     this.#onUnreachable = options.onUnreachable;
   }
 
@@ -70,7 +74,8 @@ export class EngineCore {
   /** A raw connection after an upgrade. */
   async hijack(request: { path: string; query?: Query; json?: object }): Promise<HijackedStream> {
     const { hijack } = await import("./hijack.ts");
-    return this.#awake(() => hijack(this.host, { ...request, path: this.#prefix + request.path }));
+    const full = { ...request, path: this.#prefix + request.path, headers: this.#headers };
+    return this.#awake(() => hijack(this.host, full));
   }
 
   async #small(request: EngineRequest & { json?: object | undefined }, good: number[] = []): Promise<EngineResponse> {
@@ -112,6 +117,6 @@ export class EngineCore {
   }
 
   #versioned(request: EngineRequest): EngineRequest {
-    return { ...request, path: this.#prefix + request.path };
+    return { ...request, path: this.#prefix + request.path, headers: { ...this.#headers, ...request.headers } };
   }
 }

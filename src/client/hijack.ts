@@ -19,7 +19,7 @@ const MAX_HEAD = 64 * 1024;
  */
 export function hijack(
   host: EngineHost,
-  request: { path: string; query?: Query; json?: object },
+  request: { path: string; query?: Query; json?: object; headers?: Record<string, string> },
 ): Promise<HijackedStream> {
   const body = request.json === undefined ? "" : JSON.stringify(request.json);
   const head = [
@@ -29,6 +29,7 @@ export function hijack(
     "Upgrade: tcp",
     "Content-Type: application/json",
     `Content-Length: ${Buffer.byteLength(body)}`,
+    ...Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`),
   ].join("\r\n");
   return new Promise((resolve, reject) => {
     const { socket, opened } = dial(host);

@@ -65,7 +65,7 @@ test("each verb is announced once, with what Docker tells of it", async () => {
     }, {});
   expect(count).toEqual({
     ...{ create: 1, start: 2, rename: 1, update: 1, top: 1, resize: 1, restart: 1, stop: 1, die: 2, destroy: 1 },
-    kill: 3,
+    kill: 4,
   });
 });
 

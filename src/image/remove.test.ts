@@ -19,11 +19,12 @@ beforeEach(async () => {
 });
 afterEach(() => store.close());
 
-function remove(
+async function remove(
   name: string,
   options: { force?: boolean; prune?: boolean; users?: ImageUser[] } = {},
 ): Promise<RemovedItem[]> {
-  return store.images.remove(name, { force: false, prune: true, users: [], ...options });
+  const { items, layers } = await store.images.remove(name, { force: false, prune: true, users: [], ...options });
+  return [...items, ...layers.map((Deleted) => ({ Deleted }))];
 }
 
 const user = (running: boolean, image = id): ImageUser => ({ containerId: CONTAINER, image, running });

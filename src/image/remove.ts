@@ -5,7 +5,7 @@ import { familiarString, parseReference, type Reference, withDefaultTag } from "
 import type { Catalog } from "./catalog.ts";
 import { type Candidates, type Keep, sweep } from "./gc.ts";
 import { isIdOf, resolveImage } from "./resolve.ts";
-import type { ImageRecord, ImageUser, RemovedItem } from "./types.ts";
+import type { ImageRecord, ImageUser, Removed, RemovedItem } from "./types.ts";
 
 /** How to remove. `prune`: untagged parents go too. */
 export interface RemoveOptions {
@@ -28,15 +28,14 @@ interface Removal {
  * Removes a name, and the image with the last of its names, as Docker does. Throws `conflict` in Docker's words and changes nothing then. A kill after the records have changed
  * leaves content for the next GC.
  */
-export async function removeImage(catalog: Catalog, name: string, options: RemoveOptions): Promise<RemovedItem[]> {
+export async function removeImage(catalog: Catalog, name: string, options: RemoveOptions): Promise<Removed> {
   const removal: Removal = { catalog, options, items: [], freed: { chains: [], blobs: [] } };
   catalog.deps.records.transaction(() => {
     const image = resolveImage(catalog, name);
     if (isIdOf(name, image.id)) removeById(removal, image.id);
     else removeByName(removal, image.id, name);
   });
-  const chains = await free(removal);
-  return [...removal.items, ...chains.map((Deleted) => ({ Deleted }))];
+  return { items: removal.items, layers: await free(removal) };
 }
 
 function removeById(removal: Removal, id: Digest): void {

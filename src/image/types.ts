@@ -56,6 +56,12 @@ export type Filters = Record<string, string[]>;
 /** What `remove` did, in order. */
 export type RemovedItem = { Untagged: string } | { Deleted: string };
 
+/** What a removal took: names and images, in the order in which they went, and then the layers that nobody needs any more. */
+export interface Removed {
+  items: RemovedItem[];
+  layers: ChainId[];
+}
+
 /** Images by id, tag, digest. All names that come in are as a person writes them. */
 export interface ImageStore {
   /** By id (`sha256:…`, 64 hex, a unique prefix), `name[:tag]`, `name@digest`. Throws `not-found` ("No such image: x:latest") or `invalid-argument` where a prefix is ambiguous. */
@@ -76,7 +82,7 @@ export interface ImageStore {
       users: ImageUser[];
       keep?: { chains: Iterable<ChainId>; blobs: Iterable<Digest> };
     },
-  ): Promise<RemovedItem[]>;
+  ): Promise<Removed>;
   /** docker-archive or OCI layout, uncompressed or gzip, bzip2, xz or zstd (detected). Yields progress; the last messages are `Loaded image: x`. */
   load(
     archive: AsyncIterable<Uint8Array>,

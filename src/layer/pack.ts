@@ -29,7 +29,7 @@ export interface PackOptions {
   whiteouts: "overlay" | "plain";
   /** Keeps fractions of seconds in times; without it they are cut off, as Docker does. */
   subSecond?: boolean;
-  /** Told of each regular file once, hard links aside. */
+  /** Told of the bytes of each regular file once, hard links aside, and of each symbolic link: the length of its target. */
   onFile?: (size: number) => void;
   /** Says whether a folder's content comes too; one of which it does not comes empty. */
   enters?: (dev: number, path: string) => boolean;
@@ -144,6 +144,7 @@ class Packing {
       return;
     }
     const target = type === "symlink" ? decodeName(readlinkatRaw(dir, sysName(name))) : "";
+    if (type === "symlink") this.#options.onFile?.(stat.size);
     const xattrs = pathXattrs(dir, name);
     yield* this.#put(encodeHeader(this.#header({ path, stat, type, link: target, xattrs })));
   }

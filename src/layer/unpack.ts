@@ -13,7 +13,7 @@ import {
   setOpaque,
   setTimes,
 } from "./entry.ts";
-import { sysName } from "./names.ts";
+import { encodeName, sysName } from "./names.ts";
 import { badTar, quoted } from "./tar/error.ts";
 import type { TarHeader } from "./tar/header.ts";
 import { readTar, type TarEntry } from "./tar/reader.ts";
@@ -170,6 +170,7 @@ class Unpacking implements AsyncDisposable {
         this.#dirTimes.set(path, { mtimeSec: header.mtimeSec, mtimeNsec: header.mtimeNsec });
         return undefined;
       case "symlink":
+        this.result.size += encodeName(header.link).length;
         makeSymlink(this.#tree, place, header);
         return undefined;
       case "link":

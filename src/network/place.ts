@@ -184,6 +184,7 @@ const FREE_IP = "user specified IP address is supported only when connecting to 
 
 /** What `wish` asks for that the network cannot give, in Docker's words and order. `network` undefined: it does not exist (yet). */
 export function objectionsTo(wish: EndpointWish, network: NetworkRecord | undefined, aliases: boolean): string[] {
+  if (wish.mac && !MAC.test(wish.mac)) return [`invalid MAC address ${wish.mac}`];
   const wrong: string[] = [];
   const wanted = [
     { text: wish.ip, family: 4 },
@@ -197,12 +198,19 @@ export function objectionsTo(wish: EndpointWish, network: NetworkRecord | undefi
     if (ip?.family !== family) wrong.push(`invalid IPv${family} address: ${text}`);
   }
   for (const text of wish.linkLocal ?? []) if (!parseIp(text)) wrong.push(`invalid link-local IP address: ${text}`);
-  if (wish.mac && !MAC.test(wish.mac)) wrong.push(`invalid MAC address: ${wish.mac}`);
-  if (network && wanted.length > 0) {
-    if (!own?.chosen) wrong.push(FREE_IP);
-    else for (const { text = "" } of wanted) if (!isGiven(own.ipam.config, text)) wrong.push(notIn(text));
+  for (const { text = "", family } of network ? wanted : []) {
+    const subnets = subnetsOf(network).filter(({ Subnet = "" }) => parseNet(Subnet)?.net.family === family);
+    if (subnets.length === 0) wrong.push(FREE_IP);
+    else if (!isGiven(subnets, text)) wrong.push(notIn(text));
   }
   return wrong;
+}
+
+/** Those from which addresses may be asked for. */
+function subnetsOf(network: NetworkRecord | undefined): { Subnet?: string }[] {
+  const { own, bridge } = network ?? {};
+  if (own) return own.chosen ? own.ipam.config : [];
+  return bridge ? [{ Subnet: bridge.subnet }] : [];
 }
 
 function notIn(text: string): string {

@@ -15,7 +15,8 @@ const COMPONENT = "[a-z0-9]+(?:(?:\\.|_{1,2}|-+)[a-z0-9]+)*";
 const PATH = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 const DOMAIN =
   /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?$/;
-const TAG = /^[\w][\w.-]{0,127}$/;
+/** A tag (distribution-spec, "Pulling manifests"). */
+export const TAG = /^[\w][\w.-]{0,127}$/;
 
 /** Parses `[domain/]path[:tag][@digest]`; throws `invalid-argument` with Docker's words. */
 export function parseReference(text: string): Reference {

@@ -90,6 +90,10 @@ class Service implements VolumeService {
     return this.#records.entries().flatMap(([name, record]) => (record.unsettled ? [name] : []));
   }
 
+  has(name: string): boolean {
+    return this.#records.get(name) !== undefined;
+  }
+
   inspect(name: string): Volume {
     return this.#view(this.#find(name));
   }

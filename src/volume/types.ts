@@ -16,6 +16,7 @@ export interface VolumeService {
   settle(names: readonly string[]): void;
   /** Names of volumes whose purpose never came to be: a killed daemon was at it. */
   unsettled(): string[];
+  has(name: string): boolean;
   inspect(name: string): Volume;
   list(filters: Filters): Volume[];
   /** Absolute host folder; throws `not-found`. */

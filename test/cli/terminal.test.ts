@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { type Answer, fakeEngine, readHalf, type Upgrade } from "./fake-engine.ts";
@@ -80,6 +82,20 @@ test("the detach keys leave the container alone and end run with 0", async () =>
   type("d");
   expect(await child.exited).toBe(0);
   expect(engine.calls().some((c) => c.endsWith("/kill"))).toBe(false);
+});
+
+test("the detach keys of config.json stand for those that are not given", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "detach-"));
+  writeFileSync(join(folder, "config.json"), '{"detachKeys":"ctrl-b,e"}');
+  const { routes, upgrades } = terminalContainer();
+  await using engine = await fakeEngine(routes, upgrades);
+  const env = { BERTH_HOST: engine.host, DOCKER_CONFIG: folder };
+  const { child, until, type } = onTerminal([process.execPath, ENTRY, "run", "-it", "busybox"], env);
+  await until("ready\r\n");
+  type("\x02e");
+  expect(await child.exited).toBe(0);
+  expect(engine.seen.find((s) => s.path.endsWith("/attach"))?.query.get("detachKeys")).toBe("ctrl-b,e");
+  rmSync(folder, { recursive: true });
 });
 
 test("signals go to the container", async () => {

@@ -20,17 +20,21 @@ export function differences(what: string, berth: Outcome, peer: Outcome): Differ
 
 /** Words without what differs from one engine to the next: ids, sockets, addresses, times, sizes. */
 export function plain(words: string): string {
-  return words
-    .replace(/\b(sha256:)?[0-9a-f]{64}\b/g, "<id>")
-    .replace(/\b[0-9a-f]{12}\b/g, "<id>")
-    .replace(/\d{4}-\d\d-\d\d[T ][\d:.]+(Z| ?[+-]\d\d:?\d\d( \w+)?)/g, "<time>")
-    .replace(/unix:\/\/[^\s"]+/g, "<socket>")
-    .replace(/172\.\d+\.\d+\.\d+/g, "<address>")
-    .replace(/\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b/g, "<mac>")
-    .replace(/(Less than a|About an?|\d+) (seconds?|minutes?|hours?|days?|weeks?|months?|years?)/g, "<age>")
-    .replace(/\b\d+(\.\d+)?[kMGT]?B\b/g, "<size>")
-    .replace(/ {2,}/g, "  ")
-    .trim();
+  return (
+    words
+      .replace(/\b(sha256:)?[0-9a-f]{64}\b/g, "<id>")
+      .replace(/\b[0-9a-f]{12}\b/g, "<id>")
+      .replace(/\d{4}-\d\d-\d\d[T ][\d:.]+(Z| ?[+-]\d\d:?\d\d( \w+)?)/g, "<time>")
+      // The time of a file in an archive, and its header's sum.
+      .replace(/1\d{10}\0\d{6}\0 /g, "<mtime>")
+      .replace(/unix:\/\/[^\s"]+/g, "<socket>")
+      .replace(/172\.\d+\.\d+\.\d+/g, "<address>")
+      .replace(/\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b/g, "<mac>")
+      .replace(/(Less than a|About an?|\d+) (seconds?|minutes?|hours?|days?|weeks?|months?|years?)/g, "<age>")
+      .replace(/\b\d+(\.\d+)?[kMGT]?B\b/g, "<size>")
+      .replace(/ {2,}/g, "  ")
+      .trim()
+  );
 }
 
 /** The structure of parsed JSON, one path a line; a list has the structure of its members together. Empty lists and null are alike, as Go writes either. */

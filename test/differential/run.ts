@@ -24,6 +24,7 @@ const engines = [daemon.socket, peer] as const;
 const found: Difference[] = [];
 let compared = 0;
 
+await sameImage();
 await both((socket) =>
   docker(socket, ["run", "-d", "--name", "diff", "--label", "diff=1", "busybox", "sleep", "1000"]),
 );
@@ -37,6 +38,18 @@ report();
 
 async function both<T>(one: (socket: string) => Promise<T>): Promise<[T, T]> {
   return [await one(engines[0]), await one(engines[1])];
+}
+
+/** The peer's busybox in ours: what an image says of itself is then the same. */
+async function sameImage(): Promise<void> {
+  const file = join(daemon.root, "busybox.tar");
+  for (const [socket, args] of [
+    [engines[1], ["save", "-o", file, "busybox"]],
+    [engines[0], ["load", "-q", "-i", file]],
+  ] as const) {
+    const done = await docker(socket, [...args]);
+    if (done.code !== 0) throw new Error(`${args[0]} of the peer's busybox: ${done.stderr}`);
+  }
 }
 
 function docker(socket: string, args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
@@ -99,9 +112,13 @@ async function eventsOf(socket: string, since: string, until: string): Promise<s
     .split("\n")
     .filter(Boolean)
     .map((l) => JSON.parse(l) as { Type: string; Action: string; Actor: { Attributes: object } });
-  return events
-    .map((e) => `${e.Type} ${plain(e.Action)} ${Object.keys(e.Actor.Attributes).sort().join(",")}`)
-    .join("\n");
+  return events.map((e) => `${e.Type} ${plain(e.Action)} ${attributesOf(e.Actor.Attributes)}`).join("\n");
+}
+
+/** Why a stop had to kill is told by Berth alone. */
+function attributesOf(attributes: object): string {
+  const names = Object.keys(attributes).filter((name) => name !== "reason");
+  return names.sort().join(",");
 }
 
 function short(text: string): string {

@@ -1,4 +1,5 @@
 import { BerthError } from "../../spec/errors.ts";
+import { TAG } from "../../spec/reference.ts";
 import { invalid } from "../errors.ts";
 import { bool, defined, filters, text } from "../query.ts";
 import { registryAuth } from "../registry-auth.ts";
@@ -76,7 +77,9 @@ async function history(context: Context): Promise<ApiResponse> {
 async function tag(context: Context): Promise<ApiResponse> {
   const repo = text(context.query, "repo");
   if (!repo) throw invalid("repo is missing: give the new name as repo and tag");
-  await context.backend.image.tag(nameOf(context), repo, text(context.query, "tag") ?? "latest");
+  const wanted = text(context.query, "tag") ?? "latest";
+  if (!TAG.test(wanted)) throw invalid("invalid tag format");
+  await context.backend.image.tag(nameOf(context), repo, wanted);
   return empty(201);
 }
 

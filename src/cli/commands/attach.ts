@@ -1,6 +1,7 @@
 import type { ContainerState } from "../../spec/engine-api.ts";
 import { command } from "../command.ts";
 import { ExitError } from "../exit.ts";
+import { detachKeysOr } from "../hosts/preferences.ts";
 
 /** `berth attach`. */
 export default command({
@@ -21,7 +22,7 @@ export default command({
     if (tty && stdin && !ctx.io.stdinIsTerminal()) throw new ExitError(1, "the input device is not a TTY");
     const terminal = await import("../stream/terminal.ts");
     const { carry } = await import("../stream/attached.ts");
-    const detachKeys = flags["detach-keys"];
+    const detachKeys = detachKeysOr(ctx, flags["detach-keys"]);
     const { answer } = await containers.wait(id, "not-running");
     answer.catch(() => undefined);
     const stream = await containers.attach(id, {

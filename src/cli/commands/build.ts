@@ -9,6 +9,7 @@ import { registryConfig } from "../credentials/credentials.ts";
 import { ExitError } from "../exit.ts";
 import { requireExperimental } from "../experimental.ts";
 import type { FlagTable, FlagValues } from "../flags.ts";
+import { proxyVariables } from "../hosts/preferences.ts";
 import { pairs } from "../options/env.ts";
 import { RESOURCE_FLAGS } from "../options/resource-flags.ts";
 import { extraHost, imageName, ulimit } from "../options/resources.ts";
@@ -56,7 +57,7 @@ export default command({
   args: [1, 1],
   flags: FLAGS,
   async run(ctx, { flags, args: [where = ""] }) {
-    const query = buildQuery(flags, ctx.env);
+    const query = buildQuery(flags, ctx);
     if (flags.squash) await requireExperimental(ctx, '"--squash"');
     if (flags.iidfile !== "") rmSync(flags.iidfile, { force: true });
     const remote = /^(https?|git):\/\/|^git@|^github\.com\//.test(where);
@@ -111,22 +112,24 @@ async function pack(ctx: Context, where: string, file: string): Promise<PackedCo
   return "text" in context ? packDockerfile(context.text) : context;
 }
 
-/** Build arguments: a name alone takes this shell's value, and is sent as null where the shell has none. */
-function buildArgs(texts: readonly string[], env: NodeJS.ProcessEnv): Record<string, string | null> {
-  return Object.fromEntries(
+/** Build arguments: a name alone takes this shell's value, and is sent as null where the shell has none. The configured proxies come after them. */
+function buildArgs(texts: readonly string[], ctx: Context): Record<string, string | null> {
+  const given = Object.fromEntries(
     texts.map((text) => {
       const equals = text.indexOf("=");
-      return equals < 0 ? [text, env[text] ?? null] : [text.slice(0, equals), text.slice(equals + 1)];
+      return equals < 0 ? [text, ctx.env[text] ?? null] : [text.slice(0, equals), text.slice(equals + 1)];
     }),
   );
+  const proxies = proxyVariables(ctx.config.file, ctx.engine.core.host.text, (name) => name in given);
+  return { ...given, ...Object.fromEntries(proxies) };
 }
 
-function buildQuery(flags: Flags, env: NodeJS.ProcessEnv): Query {
+function buildQuery(flags: Flags, ctx: Context): Query {
   const json = (value: object): string | undefined =>
     Object.keys(value).length === 0 ? undefined : JSON.stringify(value);
   return {
     t: flags.tag.map((tag) => imageName(tag, "-t, --tag")),
-    buildargs: json(buildArgs(flags["build-arg"], env)),
+    buildargs: json(buildArgs(flags["build-arg"], ctx)),
     labels: json(pairs(flags.label)),
     target: flags.target || undefined,
     nocache: flags["no-cache"],

@@ -1,6 +1,7 @@
 import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
 import { humanSize } from "../format/units.ts";
+import { pruneFilters } from "../hosts/preferences.ts";
 import { confirm } from "../prune.ts";
 
 /** `berth builder prune`. */
@@ -19,7 +20,7 @@ export default command({
     if (!(await confirm(ctx, "", flags.force, `${warning} Are you sure you want to continue?`))) return 0;
     const { SpaceReclaimed = 0 } = await ctx.engine.system.pruneBuild({
       all: flags.all,
-      filters: parseFilters(flags.filter),
+      filters: pruneFilters(ctx, parseFilters(flags.filter)),
     });
     ctx.io.out(`Total reclaimed space: ${humanSize(SpaceReclaimed)}\n`);
     return 0;

@@ -1,5 +1,6 @@
 import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
+import { pruneFilters } from "../hosts/preferences.ts";
 import { confirm, printReclaimed } from "../prune.ts";
 
 /** `berth container prune`. */
@@ -12,7 +13,7 @@ export default command({
     force: { kind: "bool", short: "f", help: "Do not ask" },
   },
   async run(ctx, { flags }) {
-    const filters = parseFilters(flags.filter);
+    const filters = pruneFilters(ctx, parseFilters(flags.filter));
     if (!(await confirm(ctx, "WARNING! This will remove all stopped containers.", flags.force))) return 0;
     const { ContainersDeleted, SpaceReclaimed = 0 } = await ctx.engine.containers.prune(filters);
     printReclaimed(ctx, "Deleted Containers", ContainersDeleted ?? [], SpaceReclaimed);

@@ -4,6 +4,7 @@ import type { Context } from "../context.ts";
 import { errorLine } from "../each.ts";
 import { ExitError } from "../exit.ts";
 import { startFailure } from "../exit-codes.ts";
+import { detachKeysOr } from "../hosts/preferences.ts";
 import { environment } from "../options/env.ts";
 
 /** `berth exec`: the exit code is the command's own. */
@@ -26,6 +27,7 @@ export default command({
   async run(ctx, { flags, args: [container = "", ...cmd] }) {
     const stdin = flags.interactive && !flags.detach;
     if (stdin && flags.tty && !ctx.io.stdinIsTerminal()) throw new ExitError(1, "the input device is not a TTY");
+    const detachKeys = detachKeysOr(ctx, flags["detach-keys"]);
     const body: ExecBody = {
       User: flags.user,
       Privileged: flags.privileged,
@@ -33,7 +35,7 @@ export default command({
       AttachStdin: stdin,
       AttachStdout: !flags.detach,
       AttachStderr: !flags.detach,
-      ...(flags["detach-keys"] ? { DetachKeys: flags["detach-keys"] } : {}),
+      ...(detachKeys ? { DetachKeys: detachKeys } : {}),
       Env: environment(flags["env-file"], flags.env, ctx.env),
       WorkingDir: flags.workdir,
       Cmd: cmd,
@@ -44,7 +46,7 @@ export default command({
       return 0;
     }
     try {
-      return await execAttached(ctx, id, { tty: flags.tty, stdin, detachKeys: flags["detach-keys"] });
+      return await execAttached(ctx, id, { tty: flags.tty, stdin, detachKeys });
     } catch (error) {
       if (error instanceof ExitError) throw error;
       throw new ExitError(startFailure(error, 1), errorLine(error));

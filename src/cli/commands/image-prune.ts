@@ -1,5 +1,6 @@
 import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
+import { pruneFilters } from "../hosts/preferences.ts";
 import { confirm, printReclaimed, removedImages } from "../prune.ts";
 
 /** `berth image prune`: images without a name; with `-a`, all that no container uses. */
@@ -13,7 +14,7 @@ export default command({
     force: { kind: "bool", short: "f", help: "Do not ask" },
   },
   async run(ctx, { flags }) {
-    const filters = { ...parseFilters(flags.filter), dangling: [String(!flags.all)] };
+    const filters = { ...pruneFilters(ctx, parseFilters(flags.filter)), dangling: [String(!flags.all)] };
     const what = flags.all ? "images without at least one container associated to them" : "dangling images";
     if (!(await confirm(ctx, `WARNING! This will remove all ${what}.`, flags.force))) return 0;
     const { ImagesDeleted, SpaceReclaimed = 0 } = await ctx.engine.images.prune(filters);

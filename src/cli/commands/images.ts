@@ -2,6 +2,7 @@ import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
 import { imageLines, imageListing } from "../format/images.ts";
 import { printListing } from "../format/listing.ts";
+import { formatOr } from "../hosts/preferences.ts";
 
 /** `berth images [REPOSITORY[:TAG]]`. */
 export default command({
@@ -18,13 +19,14 @@ export default command({
     tree: { kind: "bool", help: "Not supported", hidden: true },
   },
   async run(ctx, { flags, args: [reference] }) {
+    const format = formatOr(ctx, "imagesFormat", flags);
     const filters = parseFilters(flags.filter);
     if (reference) (filters["reference"] ??= []).push(reference);
     const images = await ctx.engine.images.list({ all: flags.all, filters });
-    const wantsDigest = flags.digests || /\{\{[^}]*\.Digest\b/.test(flags.format);
+    const wantsDigest = flags.digests || /\{\{[^}]*\.Digest\b/.test(format);
     const listing = imageListing({ truncate: !flags["no-trunc"], digests: flags.digests });
     const quiet = flags.quiet ? "ID" : undefined;
-    await printListing(ctx, listing, imageLines(images, wantsDigest), { format: flags.format, quiet });
+    await printListing(ctx, listing, imageLines(images, wantsDigest), { format, quiet });
     return 0;
   },
 });

@@ -5,6 +5,7 @@ import { type Listing, printListing } from "../format/listing.ts";
 import { naturalOrder } from "../format/natural.ts";
 import { shortId } from "../format/text.ts";
 import { goTimeOf } from "../format/time.ts";
+import { formatOr } from "../hosts/preferences.ts";
 import { Row } from "../template/values.ts";
 
 /** `berth network ls`. */
@@ -19,10 +20,11 @@ export default command({
     quiet: { kind: "bool", short: "q", help: "Only show network ids" },
   },
   async run(ctx, { flags }) {
+    const format = formatOr(ctx, "networksFormat", flags);
     const networks = await ctx.engine.networks.list(parseFilters(flags.filter));
     const sorted = [...networks].sort((a, b) => naturalOrder(a.Name ?? "", b.Name ?? ""));
     const listing = networkListing(!flags["no-trunc"]);
-    await printListing(ctx, listing, sorted, { format: flags.format, quiet: flags.quiet ? "ID" : undefined });
+    await printListing(ctx, listing, sorted, { format, quiet: flags.quiet ? "ID" : undefined });
     return 0;
   },
 });

@@ -1,5 +1,6 @@
 import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
+import { pruneFilters } from "../hosts/preferences.ts";
 import { confirm } from "../prune.ts";
 
 /** `berth network prune`. */
@@ -14,7 +15,7 @@ export default command({
   async run(ctx, { flags }) {
     const warning = "WARNING! This will remove all custom networks not used by at least one container.";
     if (!(await confirm(ctx, warning, flags.force))) return 0;
-    const { NetworksDeleted } = await ctx.engine.networks.prune(parseFilters(flags.filter));
+    const { NetworksDeleted } = await ctx.engine.networks.prune(pruneFilters(ctx, parseFilters(flags.filter)));
     if (NetworksDeleted?.length) ctx.io.out(`Deleted Networks:\n${NetworksDeleted.join("\n")}\n\n`);
     return 0;
   },

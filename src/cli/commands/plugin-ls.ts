@@ -3,6 +3,7 @@ import { parseFilters } from "../filters.ts";
 import { printListing } from "../format/listing.ts";
 import { naturalOrder } from "../format/natural.ts";
 import { pluginListing } from "../format/plugins.ts";
+import { formatOr } from "../hosts/preferences.ts";
 
 /** `berth plugin ls`. */
 export default command({
@@ -16,10 +17,11 @@ export default command({
     quiet: { kind: "bool", short: "q", help: "Only show plugin ids" },
   },
   async run(ctx, { flags }) {
+    const format = formatOr(ctx, "pluginsFormat", flags);
     const plugins = (await ctx.engine.plugins.list(parseFilters(flags.filter))) ?? [];
     const sorted = [...plugins].sort((a, b) => naturalOrder(a.Name, b.Name));
     const listing = pluginListing(!flags["no-trunc"]);
-    await printListing(ctx, listing, sorted, { format: flags.format, quiet: flags.quiet ? "ID" : undefined });
+    await printListing(ctx, listing, sorted, { format, quiet: flags.quiet ? "ID" : undefined });
     return 0;
   },
 });

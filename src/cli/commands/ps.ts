@@ -2,6 +2,7 @@ import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
 import { containerListing } from "../format/containers.ts";
 import { checkFormat, printListing } from "../format/listing.ts";
+import { formatOr } from "../hosts/preferences.ts";
 
 const FORMAT_HELP = "'table', 'table TEMPLATE', 'json', or a Go template for each line";
 
@@ -21,17 +22,18 @@ export default command({
     size: { kind: "bool", short: "s", help: "Show sizes on disk" },
   },
   async run(ctx, { flags }) {
+    const format = formatOr(ctx, "psFormat", flags);
     const limit = flags.latest && flags.last === -1 ? 1 : flags.last;
-    const size = flags.size || /\{\{[^}]*(\.Size\b|json \.\s*\}\})/.test(flags.format);
+    const size = flags.size || /\{\{[^}]*(\.Size\b|json \.\s*\}\})/.test(format);
     const listing = containerListing({ truncate: !flags["no-trunc"], size: flags.size });
-    await checkFormat(listing, flags.format, {});
+    await checkFormat(listing, format, {});
     const containers = await ctx.engine.containers.list({
       all: flags.all,
       size,
       ...(limit > 0 ? { limit } : {}),
       filters: parseFilters(flags.filter),
     });
-    await printListing(ctx, listing, containers, { format: flags.format, quiet: flags.quiet ? "ID" : undefined });
+    await printListing(ctx, listing, containers, { format, quiet: flags.quiet ? "ID" : undefined });
     return 0;
   },
 });

@@ -7,6 +7,7 @@ import { createContainer } from "../create-container.ts";
 import { ExitError } from "../exit.ts";
 import { RUN_FAILED, startFailure } from "../exit-codes.ts";
 import type { FlagTable, FlagValues } from "../flags.ts";
+import { detachKeysOr } from "../hosts/preferences.ts";
 import { createBody } from "../options/body.ts";
 import { CONTAINER_FLAGS } from "../options/flags.ts";
 
@@ -61,13 +62,14 @@ function failStart(ctx: Context, error: unknown): never {
 async function runAttached(ctx: Context, made: { id: string; body: CreateBody; flags: RunFlags }): Promise<number> {
   const { id, body, flags } = made;
   const { containers } = ctx.engine;
+  const detachKeys = detachKeysOr(ctx, flags["detach-keys"]);
   const terminal = await import("../stream/terminal.ts");
   const { carry } = await import("../stream/attached.ts");
   const stream: HijackedStream = await containers.attach(id, {
     stdin: body.AttachStdin ?? false,
     stdout: body.AttachStdout ?? false,
     stderr: body.AttachStderr ?? false,
-    detachKeys: flags["detach-keys"] || undefined,
+    detachKeys: detachKeys || undefined,
   });
   const unproxy = flags["sig-proxy"]
     ? terminal.proxySignals((s) => containers.kill(id, { signal: s }))
@@ -77,7 +79,7 @@ async function runAttached(ctx: Context, made: { id: string; body: CreateBody; f
     const { answer } = await containers.wait(id, flags.rm ? "removed" : "next-exit");
     // Until it is awaited below, a connection that is lost must not count as unhandled.
     answer.catch(() => undefined);
-    const options = { tty: flags.tty, stdin: body.AttachStdin ?? false, detachKeys: flags["detach-keys"] };
+    const options = { tty: flags.tty, stdin: body.AttachStdin ?? false, detachKeys };
     const ended = carry(ctx, stream, options);
     ended.catch(() => undefined);
     try {

@@ -4,6 +4,7 @@ import { errorLine } from "../each.ts";
 import { ExitError } from "../exit.ts";
 import { startFailure } from "../exit-codes.ts";
 import { requireExperimental } from "../experimental.ts";
+import { detachKeysOr } from "../hosts/preferences.ts";
 
 /** `berth start`: in the background, or with `-a`/`-i` attached to one container. */
 export default command({
@@ -53,7 +54,7 @@ async function startAttached(
   const { Id: id = name, Config, HostConfig } = await containers.inspect(name);
   const tty = Config?.Tty ?? false;
   const stdin = options.stdin && (Config?.OpenStdin ?? false);
-  const detachKeys = options.detachKeys;
+  const detachKeys = detachKeysOr(ctx, options.detachKeys);
   const stream = await containers.attach(id, {
     stdin,
     stdout: true,

@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { ExitError } from "../exit.ts";
 import { printListing } from "../format/listing.ts";
 import { type StatsLine, statsLine, statsListing } from "../format/stats.ts";
+import { formatOr } from "../hosts/preferences.ts";
 
 const REDRAW_MS = 500;
 
@@ -18,9 +19,10 @@ export default command({
     "no-trunc": { kind: "bool", help: "Show ids in full" },
   },
   async run(ctx, { flags, args }) {
+    const format = formatOr(ctx, "statsFormat", flags);
     const names = args.length > 0 ? args : await runningIds(ctx, flags.all);
     const show = (lines: StatsLine[]): Promise<void> =>
-      printListing(ctx, statsListing(!flags["no-trunc"]), lines, { format: flags.format });
+      printListing(ctx, statsListing(!flags["no-trunc"]), lines, { format });
     if (flags["no-stream"]) {
       await show(await Promise.all(names.map((name) => sampleOnce(ctx, name))));
       return 0;

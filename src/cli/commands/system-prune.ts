@@ -5,6 +5,7 @@ import type { Context } from "../context.ts";
 import { ExitError } from "../exit.ts";
 import { parseFilters } from "../filters.ts";
 import { humanSize } from "../format/units.ts";
+import { pruneFilters } from "../hosts/preferences.ts";
 import { confirm, removedImages } from "../prune.ts";
 
 /** `berth system prune`: stopped containers, unused networks, images and build cache; volumes only with `--volumes`. */
@@ -19,7 +20,7 @@ export default command({
     volumes: { kind: "bool", help: "Remove anonymous volumes too" },
   },
   async run(ctx, { flags }) {
-    const filters = parseFilters(flags.filter);
+    const filters = pruneFilters(ctx, parseFilters(flags.filter));
     if (flags.volumes && filters["until"]) {
       throw new ExitError(1, 'ERROR: The "until" filter is not supported with "--volumes"');
     }

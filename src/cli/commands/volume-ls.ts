@@ -3,6 +3,7 @@ import { parseFilters } from "../filters.ts";
 import { printListing } from "../format/listing.ts";
 import { naturalOrder } from "../format/natural.ts";
 import { VOLUME_LISTING } from "../format/volumes.ts";
+import { formatOr } from "../hosts/preferences.ts";
 
 /** `berth volume ls`. */
 export default command({
@@ -16,9 +17,10 @@ export default command({
     quiet: { kind: "bool", short: "q", help: "Only show names" },
   },
   async run(ctx, { flags }) {
+    const format = formatOr(ctx, "volumesFormat", flags);
     const { Volumes } = await ctx.engine.volumes.list(parseFilters(flags.filter));
     const sorted = [...(Volumes ?? [])].sort((a, b) => naturalOrder(a.Name, b.Name));
-    await printListing(ctx, VOLUME_LISTING, sorted, { format: flags.format, quiet: flags.quiet ? "Name" : undefined });
+    await printListing(ctx, VOLUME_LISTING, sorted, { format, quiet: flags.quiet ? "Name" : undefined });
     return 0;
   },
 });

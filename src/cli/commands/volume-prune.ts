@@ -1,5 +1,6 @@
 import { command } from "../command.ts";
 import { parseFilters } from "../filters.ts";
+import { pruneFilters } from "../hosts/preferences.ts";
 import { confirm, printReclaimed } from "../prune.ts";
 
 /** `berth volume prune`: anonymous volumes; with `-a`, named ones too. */
@@ -13,7 +14,7 @@ export default command({
     force: { kind: "bool", short: "f", help: "Do not ask" },
   },
   async run(ctx, { flags }) {
-    const filters = { ...parseFilters(flags.filter), ...(flags.all ? { all: ["true"] } : {}) };
+    const filters = { ...pruneFilters(ctx, parseFilters(flags.filter)), ...(flags.all ? { all: ["true"] } : {}) };
     const what = flags.all ? "all local volumes" : "anonymous local volumes";
     const warning = `WARNING! This will remove ${what} not used by at least one container.`;
     if (!(await confirm(ctx, warning, flags.force))) return 0;

@@ -19,7 +19,7 @@ const host = (HostConfig: HostConfig): CreateBody => ({ HostConfig });
 
 test.each<[string, CreateBody, string, string]>([
   ["no image", { Image: "nope" }, "not-found", "No such image: nope:latest"],
-  ["empty body", { Image: "" }, "invalid-argument", "config cannot be empty in order to create a container"],
+  ["empty body", { Image: "" }, "invalid-argument", "no command specified"],
   ["little memory", host({ Memory: 1000 }), "invalid-argument", "Minimum memory limit allowed is 6MB"],
   [
     "swap below memory",

@@ -102,9 +102,7 @@ function addRecord(
 }
 
 function imageFor(ctx: EngineContext, body: CreateBody, platform: string | undefined): Image {
-  if (Object.keys(withoutNulls(body)).length === 0 || !body.Image) {
-    throw new BerthError("invalid-argument", "config cannot be empty in order to create a container");
-  }
+  if (!body.Image) throw new BerthError("invalid-argument", "no command specified");
   const image = ctx.images.resolve(body.Image);
   const wanted = platform ? checkedPlatform(platform) : hostPlatform();
   if (platform && !platformMatches(image.config, wanted)) {

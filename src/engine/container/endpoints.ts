@@ -37,7 +37,9 @@ export function wantedNetworks(
       "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
     );
   }
-  for (const [name, wanted] of Object.entries(all)) refuseObjections(ctx, name, wanted);
+  const mac = body.MacAddress && !["none", "host"].includes(mode) ? { MacAddress: body.MacAddress } : {};
+  for (const [name, wanted] of Object.entries({ [networkName(ctx, mode)]: {}, ...all }))
+    refuseObjections(ctx, name, name === networkName(ctx, mode) ? { ...mac, ...wanted } : wanted);
   const anything = others.length > 0 || Object.values(all).some((wanted) => Object.keys(wanted).length > 0);
   return anything ? { [networkName(ctx, mode)]: {}, ...all } : undefined;
 }
@@ -52,6 +54,8 @@ export function objections(ctx: EngineContext, name: string, wanted: EndpointWan
   if (sharedWith(name) !== undefined) return undefined;
   const wrong = ctx.network.objections({ ...wishFrom(name, wanted), names: wanted.Aliases ?? [] });
   if (wrong.length === 0) return undefined;
+  // A bad MAC address is told alone and has no heading.
+  if (wrong[0]?.startsWith("invalid MAC address")) return wrong[0];
   return `invalid endpoint settings:\n${wrong.map((line) => (wrong.length > 1 ? `* ${line}` : line)).join("\n")}`;
 }
 

@@ -17,7 +17,7 @@ import { onTree, workingFolder } from "./mount-targets.ts";
 import { hostnameOf, writeNetworkFiles } from "./network-files.ts";
 import { checkPropagation } from "./propagation.ts";
 import { mountsOf } from "./stages.ts";
-import { holdVolumes, releaseVolumes } from "./volumes.ts";
+import { emitVolumes, holdVolumes, releaseVolumes } from "./volumes.ts";
 
 const INIT_TARGET = "/sbin/docker-init";
 
@@ -29,6 +29,8 @@ export async function launchContainer(ctx: EngineContext, record: ContainerRecor
   await using undo = new AsyncDisposableStack();
   undo.defer(() => releaseVolumes(ctx, record));
   await holdVolumes(ctx, record);
+  undo.defer(() => emitVolumes(ctx, "unmount", record));
+  emitVolumes(ctx, "mount", record);
   prepareSources(record);
   const joined = await joinNetwork(ctx, record);
   undo.defer(() => leaveNetwork(ctx, record.id));

@@ -110,9 +110,10 @@ test("stop: a process 1 without a handler is killed at once, with the reason in 
   await h.backend.container.stop(id, {});
   expect(await state(id)).toMatchObject({ Status: "exited", ExitCode: 137 });
   const events = await h.events(id);
-  expect(events.map((e) => e.Action)).toEqual(["create", "start", "kill", "stop", "die"]);
-  expect(events[2]?.Actor?.Attributes).toMatchObject({ signal: "9", reason: "no handler for SIGTERM" });
-  expect(events[4]?.Actor?.Attributes).toMatchObject({ exitCode: "137" });
+  expect(events.map((e) => e.Action)).toEqual(["create", "start", "kill", "kill", "stop", "die"]);
+  expect(events[2]?.Actor?.Attributes).toMatchObject({ signal: "15" });
+  expect(events[3]?.Actor?.Attributes).toMatchObject({ signal: "9", reason: "no handler for SIGTERM" });
+  expect(events[5]?.Actor?.Attributes).toMatchObject({ exitCode: "137" });
   await expect(h.backend.container.stop(id, {})).rejects.toMatchObject({ kind: "not-modified" });
   await remove(id);
 });

@@ -82,7 +82,6 @@ async function launchAndRun(ctx: EngineContext, container: Container, how: { byP
     ctx.containers.saveRun(container, {
       state: afterStart(record.state, { pid, startedAt, byPolicy: how.byPolicy }),
     });
-    emitVolumes(ctx, "mount", record);
     emitContainer(ctx.events, container, "start");
     followExit(ctx, container, { run, done: done.resolve });
     await startSending(ctx, container, { run, connection });
@@ -93,6 +92,7 @@ async function launchAndRun(ctx: EngineContext, container: Container, how: { byP
     await endMonitor(handle);
     await ctx.runtime.cleanup(record.id);
     await leaveNetwork(ctx, record.id);
+    emitVolumes(ctx, "unmount", record);
     await releaseVolumes(ctx, record);
     throw error;
   }

@@ -46,12 +46,11 @@ export async function stopRun(
   const deaf = isDeaf(container.record.state.pid, signal);
   const reason = deaf ? { reason: `no handler for ${signalName(signal)}` } : {};
   run.ended ??= () => emitContainer(ctx.events, container, "stop", reason);
-  if (deaf) {
-    await kill(ctx, container, reason);
-  } else {
-    await sendSignal(ctx, container, { number: signal });
-    if (!(await endsWithin(run, seconds))) await kill(ctx, container, { reason: `still running after ${seconds} s` });
-  }
+  // Clients count on the event of the signal also where nobody hears it.
+  await sendSignal(ctx, container, { number: signal });
+  if (deaf) await kill(ctx, container, reason);
+  else if (!(await endsWithin(run, seconds)))
+    await kill(ctx, container, { reason: `still running after ${seconds} s` });
   await run.done;
 }
 

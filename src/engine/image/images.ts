@@ -40,18 +40,19 @@ async function removeImage(
   name: string,
   options: { force: boolean; noprune: boolean },
 ): Promise<({ Untagged: string } | { Deleted: string })[]> {
-  const { id } = ctx.images.resolve(name);
-  const items = await ctx.images.remove(name, {
+  const { id, config } = ctx.images.resolve(name);
+  const labels = config.config?.Labels;
+  const { items, layers } = await ctx.images.remove(name, {
     force: options.force,
     prune: !options.noprune,
     users: imageUsers(ctx),
     keep: inUse(ctx),
   });
   for (const item of items) {
-    if ("Untagged" in item) ctx.events.emit("image", "untag", { id, attributes: { name: id } });
+    if ("Untagged" in item) ctx.events.emit("image", "untag", { id, attributes: { ...labels, name: id } });
     else ctx.events.emit("image", "delete", { id: item.Deleted, attributes: { name: item.Deleted } });
   }
-  return items;
+  return [...items, ...layers.map((Deleted) => ({ Deleted }))];
 }
 
 async function* loadImages(

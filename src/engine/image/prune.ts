@@ -29,17 +29,23 @@ export async function pruneImages(
     if (users.some((u) => u.image === id)) continue;
     const size = ctx.images.list({ all: false, filters: rest }).find((i) => i.Id === id)?.Size ?? 0;
     try {
-      deleted.push(...(await ctx.images.remove(id, { force: true, prune: true, users, keep: inUse(ctx) })));
+      const { items, layers } = await ctx.images.remove(id, { force: true, prune: true, users, keep: inUse(ctx) });
+      deleted.push(...items);
+      for (const item of items) emitDeleted(ctx, item);
+      deleted.push(...layers.map((Deleted) => ({ Deleted })));
       space += size;
     } catch (error) {
       if (!isKind(error, "conflict") && !isKind(error, "not-found")) throw error; // An image that another is built on stays.
     }
   }
   const freed = await ctx.images.gc(inUse(ctx));
-  for (const item of deleted)
-    if ("Deleted" in item) ctx.events.emit("image", "delete", { id: item.Deleted, attributes: { name: item.Deleted } });
   ctx.events.emit("image", "prune", { id: "", attributes: { reclaimed: String(Math.max(space, freed)) } });
   return { ImagesDeleted: deleted, SpaceReclaimed: Math.max(space, freed) };
+}
+
+/** Of a layer there is no event. */
+function emitDeleted(ctx: EngineContext, item: RemovedItem): void {
+  if ("Deleted" in item) ctx.events.emit("image", "delete", { id: item.Deleted, attributes: { name: item.Deleted } });
 }
 
 /** What containers and the build cache keep from being swept; looked up each time that it is read. */

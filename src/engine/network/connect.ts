@@ -6,7 +6,6 @@ import { sharedWith } from "../container/modes.ts";
 import { rewriteNetworkFiles } from "../container/network-files.ts";
 import { type Container, isRunning } from "../container.ts";
 import type { EngineContext } from "../context.ts";
-import type { EndpointWanted } from "../record.ts";
 
 const bad = (message: string): BerthError => new BerthError("invalid-argument", message);
 
@@ -28,7 +27,7 @@ export async function connectNetwork(
   await container.lock.run(async () => {
     refuseModes(ctx, container, name);
     const wrong = objections(ctx, name, wanted);
-    if (wrong) throw bad(macWords(wrong, wanted) ?? wrong);
+    if (wrong) throw bad(wrong);
     const networks = { ...Object.fromEntries(networksOf(ctx, container.record)), [name]: wanted };
     const before = container.record;
     const next = { ...before, networks };
@@ -86,9 +85,4 @@ function refuseModes(ctx: EngineContext, container: Container, name: string): vo
   const others = now.filter((n) => n !== name);
   if ((name === "none" && others.length > 0) || now.includes("none"))
     throw bad("container cannot be connected to multiple networks with one of the networks in private (none) mode");
-}
-
-/** A lone bad MAC address has no heading in Docker's answer. */
-function macWords(wrong: string, { MacAddress: mac = "" }: EndpointWanted): string | undefined {
-  return wrong.endsWith(`\ninvalid MAC address: ${mac}`) ? `invalid MAC address ${mac}` : undefined;
 }

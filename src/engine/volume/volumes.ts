@@ -13,19 +13,21 @@ export function volumeBackend(ctx: EngineContext): VolumeBackend {
   return {
     list: async (filters) => ({ Volumes: listVolumes(ctx, filters), Warnings: [] }),
     create: async (body) => {
+      const known = body.Name !== undefined && ctx.volumes.has(body.Name);
       const volume = ctx.volumes.create({
         ...(body.Name ? { name: body.Name } : { anonymous: true }),
         ...(body.Labels ? { labels: body.Labels } : {}),
         ...(body.Driver ? { driver: body.Driver } : {}),
         ...(body.DriverOpts ? { options: body.DriverOpts } : {}),
       });
-      emit("create", volume.Name);
+      if (!known) emit("create", volume.Name);
       return volume;
     },
     inspect: async (name) => ctx.volumes.inspect(name),
     remove: async (name, options) => {
+      const known = ctx.volumes.has(name);
       await ctx.volumes.remove(name, { force: options.force, usedBy: volumeUsers(ctx, name) });
-      emit("destroy", name);
+      if (known) emit("destroy", name);
     },
     prune: (filters) => pruneVolumes(ctx, filters),
   };

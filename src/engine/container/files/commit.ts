@@ -11,6 +11,9 @@ import { emitImage } from "../../image/users.ts";
 import { mergeConfig } from "../config.ts";
 import { whileFrozen } from "./freeze.ts";
 
+/** The digest of an archive without entries. */
+const EMPTY_DIFF = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+
 /**
  * Makes an image of what a container has written, on top of its own image. The layer is copied, so the container goes on with its own. A kill in
  * the middle leaves the container as it is, and a layer that the next collection removes.
@@ -52,12 +55,14 @@ async function committed(
     .catch((error: unknown) => {
       throw fromErrno(error, `committing container ${record.id}`);
     });
+  // Docker keeps no layer of a container that has changed nothing; ours goes with the lease.
+  const top = layer.diffId === EMPTY_DIFF && record.top ? record.top : layer.chainId;
   const { author, comment } = options;
   const created = new Date().toISOString();
   const image = await ctx.images.create(
     {
       ...(base ? { parent: base.id } : {}),
-      top: layer.chainId,
+      top,
       run: options.run,
       history: [
         ...(base?.config.history ?? []),
@@ -66,6 +71,7 @@ async function committed(
           created_by: (record.config.Cmd ?? []).join(" "),
           ...(author ? { author } : {}),
           ...(comment ? { comment } : {}),
+          ...(top === layer.chainId ? {} : { empty_layer: true }),
         },
       ],
       created,
