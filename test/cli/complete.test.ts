@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { run } from "../../src/host/spawn.ts";
 import { type FakeEngine, fakeEngine } from "./fake-engine.ts";
 import { berth } from "./harness.ts";
+import { onTerminal } from "./pty.ts";
 
 const ID = `abc123${"0".repeat(58)}`;
 
@@ -107,20 +108,26 @@ test("the flags before the command tell the engine; one that does not answer is 
   expect([code, out.includes("started"), out.endsWith(":4\n")]).toEqual([0, false, true]);
 });
 
-/** What bash would offer for a line, as readline calls the function. */
-async function bash(line: string): Promise<string[]> {
+/** A folder with `berth` in it, and a shell's script under `name`. */
+async function withScript(shell: string, name: string): Promise<{ folder: string; env: Record<string, string> }> {
   const folder = mkdtempSync(join(tmpdir(), "complete-"));
   const program = `#!/bin/sh\nexec ${process.execPath} ${join(import.meta.dir, "entry.ts")} "$@"\n`;
   mkdirSync(join(folder, "files"));
   writeFileSync(join(folder, "berth"), program, { mode: 0o755 });
-  writeFileSync(join(folder, "script"), (await berth(["completion", "bash"])).out);
+  writeFileSync(join(folder, name), (await berth(["completion", shell])).out);
+  const env = { PATH: `${folder}:${process.env["PATH"] ?? ""}`, BERTH_HOST: engine.host, HOME: folder };
+  return { folder, env };
+}
+
+/** What bash would offer for a line, as readline calls the function. */
+async function bash(line: string): Promise<string[]> {
+  const { folder, env } = await withScript("bash", "script");
   // Readline cuts words at colons and equals signs too.
   const words: string[] = line.match(/[^\s:=]+|[:=]/g) ?? [];
   if (line.endsWith(" ")) words.push("");
   const list = words.map((word) => `'${word}'`).join(" ");
   const ask = `. "$0/script"; compopt() { :; }; COMP_WORDS=(${list}) COMP_CWORD=${words.length - 1} COMP_LINE='${line}' COMP_POINT=${line.length}
 __berth_complete; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const env = { PATH: `${folder}:${process.env["PATH"] ?? ""}`, BERTH_HOST: engine.host, HOME: folder };
   const done = await run(["bash", "-c", ask, folder], { env });
   rmSync(folder, { recursive: true });
   expect(done.stderr).toBe("");
@@ -132,6 +139,45 @@ test("bash completes commands, names and values", async () => {
   expect(await bash("berth rm ")).toEqual(["web", "db"]);
   expect(await bash("berth run --restart ")).toEqual(["always", "no", "on-failure", "unless-stopped"]);
   expect(await bash("berth nosuch ")).toEqual([""]);
+});
+
+test("fish completes commands with their descriptions, names, values and files", async () => {
+  const { folder, env } = await withScript("fish", "berth.fish");
+  const fish = async (line: string): Promise<string> => {
+    const ask = ["fish", "-c", `source ${folder}/berth.fish; cd ${folder}; complete -C '${line}'`];
+    const done = await run(ask, { env: { ...env, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder } });
+    expect(done.stderr).toBe("");
+    return done.stdout.trimEnd();
+  };
+  expect(await fish("berth volume r")).toBe("rm\tRemove one or more volumes");
+  expect((await fish("berth rm ")).split("\n").map((l) => l.split("\t")[0])).toEqual(["db", "web"]);
+  expect(await fish("berth run --network=b")).toStartWith("--network=bridge");
+  expect(await fish("berth run --env-file berth.f")).toBe("berth.fish");
+  expect(await fish("berth checkpoint ls --checkpoint-dir fi")).toStartWith("files/");
+  rmSync(folder, { recursive: true });
+});
+
+test("zsh completes on a terminal", async () => {
+  const { folder, env } = await withScript("zsh", "_berth");
+  const setup = `PROMPT='> '; fpath=(${folder} $fpath); autoload -Uz compinit; compinit -u -D; cd ${folder}; echo rea''dy`;
+  const zsh = onTerminal(["zsh", "-f", "-i"], { ...env, TERM: "dumb" });
+  zsh.type(`${setup}\r`);
+  await zsh.until("ready");
+  for (const [typed, shown] of [
+    ["berth volume r\t", "volume rm"],
+    ["berth run --restart un\t", "unless-stopped"],
+    ["berth rm w\t", "rm web"],
+    ["berth run --env-file _b\t", "_berth"],
+  ] as const) {
+    zsh.type(typed);
+    await zsh.until(shown);
+    // A ctrl-C would take with it what is typed next.
+    zsh.type("\x15print cle''ared\r");
+    await zsh.until("cleared");
+  }
+  zsh.type("exit\r");
+  expect(await zsh.ended()).toBeNumber();
+  rmSync(folder, { recursive: true });
 });
 
 test("each shell has a script that asks for completions", async () => {
