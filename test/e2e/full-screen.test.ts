@@ -23,7 +23,7 @@ afterAll(() => daemon[Symbol.asyncDispose]());
 
 /** A command line inside a shell on a terminal, between two looks at the terminal's settings, with its exit code. */
 function betweenSettings(by: keyof typeof CLIENTS, ...argv: string[]): OnTerminal {
-  const script = `echo "<$(stty -g)>"; "$@"; echo "[code $?]"; echo "<$(stty -g)>"; echo "[over]"`;
+  const script = `trap : INT; echo "<$(stty -g)>"; "$@"; echo "[code $?]"; echo "<$(stty -g)>"; echo "[over]"`;
   const env = { DOCKER_HOST: `unix://${daemon.socket}`, TERM: "xterm" };
   return onTerminal(["bash", "-c", script, "-", CLIENTS[by], ...argv], env);
 }
@@ -162,6 +162,27 @@ test.each(BOTH)(
     t.type("泊é船x");
     await t.until("泊é船x");
     await t.until("[code 0]");
+    await expectSame(t);
+  },
+  LIMIT,
+);
+
+test.each(BOTH)(
+  "%s: stats is redrawn in place; containers that start join, and those that end leave",
+  async (by) => {
+    const name = `${by}-stats`;
+    const t = betweenSettings(by, "stats", "--format", "table {{.Name}}|{{.PIDs}}|{{.MemUsage}}");
+    await t.until("NAME|PIDS|MEM USAGE");
+    await daemon.ok("run", "-d", "--name", name, "busybox", "sleep", "1000");
+    await t.until(`${name}|1|`);
+    await t.until("\x1b[H");
+    await daemon.ok("rm", "-f", name);
+    const rest = t.output().length;
+    // Only what is drawn after the end counts: the third time that the cursor goes home.
+    for (let drawn = 0; drawn < 3; drawn++) await t.until("\x1b[H");
+    expect(t.output().slice(Math.max(rest, t.output().lastIndexOf("NAME|PIDS")))).not.toContain(name);
+    t.type(CTRL_C);
+    await t.until("[code 130]");
     await expectSame(t);
   },
   LIMIT,

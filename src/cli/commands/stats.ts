@@ -21,13 +21,12 @@ export default command({
   async run(ctx, { flags, args }) {
     const format = formatOr(ctx, "statsFormat", flags);
     const names = args.length > 0 ? args : await runningIds(ctx, flags.all);
-    const show = (lines: StatsLine[]): Promise<void> =>
-      printListing(ctx, statsListing(!flags["no-trunc"]), lines, { format });
+    const show: Show = (to, lines) => printListing(to, statsListing(!flags["no-trunc"]), lines, { format });
     if (flags["no-stream"]) {
-      await show(await Promise.all(names.map((name) => sampleOnce(ctx, name))));
+      await show(ctx, await Promise.all(names.map((name) => sampleOnce(ctx, name))));
       return 0;
     }
-    return follow(ctx, names, show);
+    return args.length > 0 ? followSome(ctx, names, show) : followAll(ctx, { names, stopped: flags.all }, show);
   },
 });
 
@@ -41,31 +40,95 @@ async function sampleOnce(ctx: Context, name: string): Promise<StatsLine> {
   throw new ExitError(1, `no statistics of container ${name}`);
 }
 
-async function follow(
-  ctx: Context,
-  names: readonly string[],
-  show: (lines: StatsLine[]) => Promise<void>,
-): Promise<number> {
-  const latest = new Map<string, StatsLine>(names.map((name) => [name, statsLine(name, undefined)]));
-  const abort = new AbortController();
-  const take = async (name: string): Promise<void> => {
-    const options = { stream: true, signal: abort.signal };
-    for await (const sample of ctx.engine.containers.stats(name, options)) latest.set(name, statsLine(name, sample));
-    latest.delete(name);
-  };
-  const takers = Promise.all(names.map(take));
-  const terminal = ctx.io.stdoutIsTerminal();
+type Show = (ctx: Context, lines: StatsLine[]) => Promise<void>;
+
+/** What is shown: the last sample of each container, taken by a stream of its own until it goes. */
+class Board {
+  readonly #ctx: Context;
+  readonly #latest = new Map<string, StatsLine>();
+  readonly #streams = new Map<string, AbortController>();
+
+  constructor(ctx: Context) {
+    this.#ctx = ctx;
+  }
+
+  get lines(): StatsLine[] {
+    return [...this.#latest.values()];
+  }
+
+  /** Follows a container; resolves when its statistics end. One that is followed already is left alone. */
+  async add(name: string): Promise<void> {
+    if (this.#streams.has(name)) return;
+    const abort = new AbortController();
+    this.#streams.set(name, abort);
+    this.#latest.set(name, statsLine(name, undefined));
+    const samples = this.#ctx.engine.containers.stats(name, { stream: true, signal: abort.signal });
+    try {
+      for await (const sample of samples) this.#latest.set(name, statsLine(name, sample));
+    } catch (error) {
+      if (!abort.signal.aborted) throw error;
+    } finally {
+      if (this.#streams.get(name) === abort) this.remove(name);
+    }
+  }
+
+  remove(name: string): void {
+    this.#streams.get(name)?.abort();
+    this.#streams.delete(name);
+    this.#latest.delete(name);
+  }
+
+  close(): void {
+    for (const name of [...this.#streams.keys()]) this.remove(name);
+  }
+}
+
+/** Redraws until `work` has ended, and once more then. */
+async function redrawn(ctx: Context, board: Board, of: { show: Show; work: Promise<unknown> }): Promise<void> {
   const redraw = async (): Promise<void> => {
-    if (terminal) ctx.io.out("\x1b[H\x1b[J");
-    await show([...latest.values()]);
+    // One piece, so that a terminal never shows half of it.
+    let page = ctx.io.stdoutIsTerminal() ? "\x1b[H\x1b[J" : "";
+    const io = { ...ctx.io, out: (text: string | Uint8Array): void => void (page += Buffer.from(text).toString()) };
+    await of.show(Object.create(ctx, { io: { value: io } }), board.lines);
+    ctx.io.out(page);
   };
   const timer = setInterval(() => void redraw(), REDRAW_MS);
   try {
-    await takers;
+    await of.work;
     await redraw();
-    return 0;
   } finally {
     clearInterval(timer);
-    abort.abort();
+    board.close();
   }
+}
+
+/** Ends with the last of the containers that were named. */
+async function followSome(ctx: Context, names: readonly string[], show: Show): Promise<number> {
+  const board = new Board(ctx);
+  await redrawn(ctx, board, { show, work: Promise.all(names.map((name) => board.add(name))) });
+  return 0;
+}
+
+/** Goes on until it is interrupted: containers that start, and with `stopped` those that are made, join; those that end, or are removed, leave. */
+async function followAll(
+  ctx: Context,
+  of: { names: readonly string[]; stopped: boolean },
+  show: Show,
+): Promise<number> {
+  const board = new Board(ctx);
+  const [comes, goes] = of.stopped ? ["create", "destroy"] : ["start", "die"];
+  // One that has gone by the time it is asked for is no matter.
+  const add = (name: string): void => void board.add(name).catch(() => undefined);
+  const watch = async (): Promise<void> => {
+    const filters = { type: ["container"], event: [comes, goes] };
+    for await (const { event } of ctx.engine.system.events({ filters })) {
+      const id = event.Actor?.ID ?? "";
+      if (event.Action === comes) add(id);
+      else board.remove(id);
+    }
+  };
+  const work = watch();
+  for (const name of of.names) add(name);
+  await redrawn(ctx, board, { show, work });
+  return 0;
 }
