@@ -69,12 +69,17 @@ async function mendLinks(kept: Kept[], { segments, log }: Recovery, segmentOf: S
   const isOurs = (l: LinkInfo): boolean => l.master !== undefined && bridges.has(l.master) && LINK_NAME.test(l.ifname);
   const strays = all.filter((l) => isOurs(l) && !used.has(l.ifname));
   const loose = all.filter((l) => used.has(l.ifname) && !isConnected(l, used.get(l.ifname)));
-  await ipBatch([
-    ...strays.map((l) => `link delete dev ${l.ifname}`),
-    ...loose.map((l) => `link set dev ${l.ifname} master ${used.get(l.ifname)} up`),
-  ]);
-  const present = new Set(all.map((l) => l.ifname));
-  await ipBatch(hairpinLines([...used.keys()].filter((name) => present.has(name))));
+  // Any of them may go by itself meanwhile, with a namespace that the kernel is still taking down or a container that ends.
+  const force = true;
+  await ipBatch(
+    [
+      ...strays.map((l) => `link delete dev ${l.ifname}`),
+      ...loose.map((l) => `link set dev ${l.ifname} master ${used.get(l.ifname)} up`),
+    ],
+    { force },
+  );
+  const present = new Set((await links()).map((l) => l.ifname));
+  await ipBatch(hairpinLines([...used.keys()].filter((name) => present.has(name))), { force });
   for (const lost of kept.filter((k) => !present.has(k.link))) await mendLink(lost, { log, segmentOf });
 }
 

@@ -29,7 +29,7 @@ assert.equal(output, "copied\nb\n");
 assert.equal(exitCode, 5);
 const client = await new GenericContainer("busybox")
   .withNetwork(network)
-  .withCommand(["sh", "-c", "wget -q -O - http://server/; echo fetched; sleep 1000"])
+  .withCommand(["sh", "-c", "until timeout 5 wget -q -O - http://server/; do :; done; echo fetched; sleep 1000"])
   .withWaitStrategy(Wait.forLogMessage("fetched"))
   .start();
 const logs = await client.logs();

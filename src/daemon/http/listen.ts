@@ -100,7 +100,8 @@ async function serve(
   try {
     const answer = await handler(toApiRequest(incoming, { signal: controller.signal, hijack }));
     if (answer.status >= FIRST_ERROR) await discardRest(incoming);
-    await respond(response, answer);
+    // A streamed answer may tell of a failure too, while the client still sends.
+    await respond(response, answer, () => discardRest(incoming));
   } catch {
     // The answer's stream failed after its headers: cutting the connection is the only way left to say so.
     response.destroy();

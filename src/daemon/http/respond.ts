@@ -3,8 +3,15 @@ import { type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex, Writable } from "node:stream";
 import type { ApiBody, ApiResponse } from "../../api/types.ts";
 
-/** Sends an answer and resolves when all of it was handed to the kernel's side or the client has gone. Never throws for a gone client. */
-export async function respond(response: ServerResponse, answer: ApiResponse): Promise<void> {
+/**
+ * Sends an answer and resolves when all of it was handed to the kernel's side or the client has gone. Never throws for a gone client.
+ * `beforeEnd` is awaited when a streamed body is out and its end is not.
+ */
+export async function respond(
+  response: ServerResponse,
+  answer: ApiResponse,
+  beforeEnd: () => Promise<void>,
+): Promise<void> {
   if (answer.body.kind === "hijacked") return;
   const whole = wholeBody(answer.body);
   if (whole !== undefined) {
@@ -16,6 +23,7 @@ export async function respond(response: ServerResponse, answer: ApiResponse): Pr
   response.writeHead(answer.status, answer.headers);
   response.flushHeaders();
   await pour(answer.body, response);
+  await beforeEnd();
   response.end();
 }
 
