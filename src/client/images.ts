@@ -35,7 +35,7 @@ export interface ImageSearchResult {
 export class ImageApi {
   constructor(private readonly core: EngineCore) {}
 
-  list(query: { all?: boolean; digests?: boolean; filters?: Filters }): Promise<ImageSummary[]> {
+  list(query: { all?: boolean; digests?: boolean; manifests?: boolean; filters?: Filters }): Promise<ImageSummary[]> {
     const { filters = {}, ...rest } = query;
     return this.core.json({ method: "GET", path: "/images/json", query: { ...rest, filters: filterQuery(filters) } });
   }
