@@ -1,5 +1,6 @@
 import { BerthError } from "../spec/errors.ts";
 import type { Context } from "./context.ts";
+import { ExitError } from "./exit.ts";
 import { type FlagTable, type FlagValues, parseFlags } from "./flags.ts";
 
 /** What a command's own function gets. */
@@ -14,6 +15,8 @@ export interface CommandSpec<T extends FlagTable> {
   /** Behind the name in the usage line: `[OPTIONS] CONTAINER [CONTAINER...]`. */
   usage: string;
   summary: string;
+  /** As a flag's. */
+  since?: number;
   flags: T;
   /** Least and most arguments. */
   args: readonly [number, number];
@@ -62,11 +65,25 @@ export function command<T extends FlagTable>(spec: CommandSpec<T>): Command {
       const line = parseOrUsage(spec, argv);
       if (line.help) return line.help === "long" ? "help" : "short-help";
       const ctx = context();
+      refuseNewer(ctx, spec, line.given);
       for (const note of deprecations(spec.flags, line.given)) ctx.io.out(`${note}\n`);
       checkCount(name, line.args.length, spec.args);
       return spec.run(ctx, line);
     },
   };
+}
+
+/** Throws in docker's words for what the version of the API that the person asked for (DOCKER_API_VERSION) has not. */
+function refuseNewer(ctx: Context, spec: { since?: number; flags: FlagTable }, given: ReadonlySet<string>): void {
+  const asked = Number(/^1\.(\d+)$/.exec(ctx.env["DOCKER_API_VERSION"] ?? "")?.[1] ?? Number.POSITIVE_INFINITY);
+  const refuse = (what: string, since: number): ExitError =>
+    new ExitError(1, `${what} requires API version 1.${since}, but the Docker daemon API version is 1.${asked}`);
+  if (asked < (spec.since ?? 0)) throw refuse(ctx.name, spec.since ?? 0);
+  const newer = [...given].sort().map((name) => ({ name, since: spec.flags[name]?.since ?? 0 }));
+  const wrong = newer
+    .filter(({ since }) => asked < since)
+    .map(({ name, since }) => refuse(`"--${name}"`, since).message);
+  if (wrong.length > 0) throw new ExitError(1, wrong.join("\n"));
 }
 
 /** What pflag says of flags that are still taken. */

@@ -13,6 +13,8 @@ export interface FlagSpec {
   type?: string;
   fallback?: boolean | number | string;
   hidden?: boolean;
+  /** The minor number of the first version 1.x of the Engine API that has it. */
+  since?: number;
   /** What to use instead; said whenever the flag is given. Such a flag is hidden. */
   deprecated?: string;
 }

@@ -8,6 +8,7 @@ import { confirm } from "../prune.ts";
 export default command({
   usage: "",
   summary: "Remove build cache",
+  since: 31,
   args: [0, 0],
   flags: {
     all: { kind: "bool", short: "a", help: "Remove all unused build cache, not only what hangs loose" },

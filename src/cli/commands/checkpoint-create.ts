@@ -5,6 +5,7 @@ import { requireExperimental } from "../experimental.ts";
 export default command({
   usage: "[OPTIONS] CONTAINER CHECKPOINT",
   summary: "Create a checkpoint from a running container",
+  since: 25,
   args: [2, 2],
   flags: {
     "checkpoint-dir": { kind: "string", help: "Folder that keeps the checkpoint" },

@@ -6,6 +6,7 @@ import { alignTable } from "../format/table.ts";
 export default command({
   usage: "[OPTIONS] CONTAINER",
   summary: "List checkpoints for a container",
+  since: 25,
   args: [1, 1],
   flags: { "checkpoint-dir": { kind: "string", help: "Folder that keeps the checkpoints" } },
   async run(ctx, { flags, args: [id = ""] }) {

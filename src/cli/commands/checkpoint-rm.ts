@@ -5,6 +5,7 @@ import { requireExperimental } from "../experimental.ts";
 export default command({
   usage: "[OPTIONS] CONTAINER CHECKPOINT",
   summary: "Remove a checkpoint",
+  since: 25,
   args: [2, 2],
   flags: { "checkpoint-dir": { kind: "string", help: "Folder that keeps the checkpoint" } },
   async run(ctx, { flags, args: [id = "", name = ""] }) {

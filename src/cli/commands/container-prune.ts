@@ -7,6 +7,7 @@ import { confirm, printReclaimed } from "../prune.ts";
 export default command({
   usage: "[OPTIONS]",
   summary: "Remove all stopped containers",
+  since: 25,
   args: [0, 0],
   flags: {
     filter: { kind: "list", type: "filter", help: "Only what matches, such as until=24h or label=x" },

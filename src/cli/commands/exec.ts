@@ -16,13 +16,13 @@ export default command({
   flags: {
     detach: { kind: "bool", short: "d", help: "Run in the background" },
     "detach-keys": { kind: "string", help: "Keys that detach from the command" },
-    env: { kind: "list", short: "e", help: "Set a variable" },
-    "env-file": { kind: "list", help: "Read variables from a file" },
+    env: { since: 25, kind: "list", short: "e", help: "Set a variable" },
+    "env-file": { since: 25, kind: "list", help: "Read variables from a file" },
     interactive: { kind: "bool", short: "i", help: "Forward standard input" },
     privileged: { kind: "bool", help: "Give the command all privileges" },
     tty: { kind: "bool", short: "t", help: "Give it a terminal" },
     user: { kind: "string", short: "u", help: "User: name|uid[:group|gid]" },
-    workdir: { kind: "string", short: "w", help: "Working directory" },
+    workdir: { since: 35, kind: "string", short: "w", help: "Working directory" },
   },
   async run(ctx, { flags, args: [container = "", ...cmd] }) {
     const stdin = flags.interactive && !flags.detach;

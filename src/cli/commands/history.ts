@@ -17,7 +17,7 @@ export default command({
     format: { kind: "string", help: "'table', 'table TEMPLATE', 'json', or a Go template for each line" },
     human: { kind: "bool", short: "H", help: "Sizes and dates for people", fallback: true },
     "no-trunc": { kind: "bool", help: "Show everything in full" },
-    platform: { kind: "string", help: "Show this platform of the image" },
+    platform: { since: 48, kind: "string", help: "Show this platform of the image" },
     quiet: { kind: "bool", short: "q", help: "Only show image ids" },
   },
   async run(ctx, { flags, args: [image = ""] }) {

@@ -8,7 +8,7 @@ export default command({
   args: [1, Number.POSITIVE_INFINITY],
   flags: {
     format: { kind: "string", short: "f", help: "'json', or a Go template for each object" },
-    platform: { kind: "string", help: "Inspect this platform of the image" },
+    platform: { since: 49, kind: "string", help: "Inspect this platform of the image" },
   },
   run(ctx, { flags, args }) {
     const platform = flags.platform || undefined;

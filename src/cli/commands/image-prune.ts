@@ -7,6 +7,7 @@ import { confirm, printReclaimed, removedImages } from "../prune.ts";
 export default command({
   usage: "[OPTIONS]",
   summary: "Remove unused images",
+  since: 25,
   args: [0, 0],
   flags: {
     all: { kind: "bool", short: "a", help: "Remove all unused images, not only those without a name" },

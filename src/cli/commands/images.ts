@@ -19,7 +19,7 @@ export default command({
     format: { kind: "string", help: "'table', 'table TEMPLATE', 'json', or a Go template for each line" },
     "no-trunc": { kind: "bool", help: "Show ids in full" },
     quiet: { kind: "bool", short: "q", help: "Only show image ids" },
-    tree: { kind: "bool", help: "Show an image under all its names, with its platforms", hidden: true },
+    tree: { since: 47, kind: "bool", help: "Show an image under all its names, with its platforms", hidden: true },
   },
   async run(ctx, { flags, args: [reference] }) {
     const format = formatOr(ctx, "imagesFormat", flags);

@@ -11,7 +11,7 @@ export default command({
   flags: {
     change: { kind: "list", short: "c", help: "Apply a Dockerfile instruction to the image" },
     message: { kind: "string", short: "m", help: "Message of the image's one layer" },
-    platform: { kind: "string", help: "Platform of the image" },
+    platform: { since: 32, kind: "string", help: "Platform of the image" },
   },
   async run(ctx, { flags, args: [source = "", target] }) {
     const ref = target === undefined ? undefined : parseReference(target);

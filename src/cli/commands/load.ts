@@ -10,7 +10,7 @@ export default command({
   args: [0, 0],
   flags: {
     input: { kind: "string", short: "i", help: "Read this file instead of standard input" },
-    platform: { kind: "list", type: "string", help: "Load only this platform" },
+    platform: { since: 48, kind: "list", type: "string", help: "Load only this platform" },
     quiet: { kind: "bool", short: "q", help: "Do not show progress" },
   },
   async run(ctx, { flags }) {

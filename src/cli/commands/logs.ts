@@ -14,7 +14,7 @@ export default command({
     since: { kind: "string", help: "Only lines since a time, or a span ago (42m)" },
     tail: { kind: "string", short: "n", help: "How many of the last lines", fallback: "all" },
     timestamps: { kind: "bool", short: "t", help: "Put the time before each line" },
-    until: { kind: "string", help: "Only lines before a time, or a span ago (42m)" },
+    until: { since: 35, kind: "string", help: "Only lines before a time, or a span ago (42m)" },
   },
   async run(ctx, { flags, args: [id = ""] }) {
     const { since, until, ...rest } = flags;

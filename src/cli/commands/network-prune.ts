@@ -7,6 +7,7 @@ import { confirm } from "../prune.ts";
 export default command({
   usage: "[OPTIONS]",
   summary: "Remove all unused networks",
+  since: 25,
   args: [0, 0],
   flags: {
     filter: { kind: "list", type: "filter", help: "Only what matches, such as until=24h" },

@@ -10,6 +10,7 @@ import { goErrno } from "../format/text.ts";
 export default command({
   usage: "[OPTIONS] PLUGIN PLUGIN-DATA-DIR",
   summary: "Create a plugin from a rootfs and configuration",
+  since: 25,
   args: [2, Number.POSITIVE_INFINITY],
   flags: { compress: { kind: "bool", help: "Taken for compatibility; the engine is near" } },
   async run(ctx, { args: [name = "", folder = ""] }) {

@@ -5,6 +5,7 @@ import { ExitError } from "../exit.ts";
 export default command({
   usage: "[OPTIONS] PLUGIN",
   summary: "Enable a plugin",
+  since: 25,
   args: [1, 1],
   flags: { timeout: { kind: "int", help: "Seconds to wait for the plugin's answers", fallback: 30 } },
   async run(ctx, { flags, args: [name = ""] }) {

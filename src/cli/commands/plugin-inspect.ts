@@ -5,6 +5,7 @@ import { printInspected } from "../inspect-output.ts";
 export default command({
   usage: "[OPTIONS] PLUGIN [PLUGIN...]",
   summary: "Display detailed information on one or more plugins",
+  since: 25,
   args: [1, Number.POSITIVE_INFINITY],
   flags: { format: { kind: "string", short: "f", help: "'json', or a Go template for each object" } },
   run(ctx, { flags, args }) {

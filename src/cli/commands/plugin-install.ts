@@ -6,6 +6,7 @@ import { PULL_FLAGS, pullPlugin } from "../plugin-pull.ts";
 export default command({
   usage: "[OPTIONS] PLUGIN [KEY=VALUE...]",
   summary: "Install a plugin",
+  since: 25,
   args: [1, Number.POSITIVE_INFINITY],
   flags: {
     ...PULL_FLAGS,

@@ -9,6 +9,7 @@ import { formatOr } from "../hosts/preferences.ts";
 export default command({
   usage: "[OPTIONS]",
   summary: "List plugins",
+  since: 25,
   args: [0, 0],
   flags: {
     filter: { kind: "list", short: "f", type: "filter", help: "Show only what matches, such as enabled=true" },

@@ -7,6 +7,7 @@ import { showProgress } from "../progress.ts";
 export default command({
   usage: "[OPTIONS] PLUGIN[:TAG]",
   summary: "Push a plugin to a registry",
+  since: 25,
   args: [1, 1],
   flags: { "disable-content-trust": { kind: "bool", help: "Taken for compatibility", fallback: true } },
   async run(ctx, { args: [name = ""] }) {

@@ -4,6 +4,7 @@ import { command } from "../command.ts";
 export default command({
   usage: "PLUGIN KEY=VALUE [KEY=VALUE...]",
   summary: "Change settings for a plugin",
+  since: 25,
   args: [2, Number.POSITIVE_INFINITY],
   flags: {},
   async run(ctx, { args: [name = "", ...settings] }) {

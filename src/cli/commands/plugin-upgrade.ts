@@ -9,6 +9,7 @@ import { confirm } from "../prune.ts";
 export default command({
   usage: "[OPTIONS] PLUGIN [REMOTE]",
   summary: "Upgrade an existing plugin",
+  since: 26,
   args: [1, 2],
   flags: {
     ...PULL_FLAGS,

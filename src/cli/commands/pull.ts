@@ -14,7 +14,7 @@ export default command({
       help: "Taken for compatibility; digests are always verified",
       fallback: true,
     },
-    platform: { kind: "string", help: "Platform of the image" },
+    platform: { since: 32, kind: "string", help: "Platform of the image" },
     quiet: { kind: "bool", short: "q", help: "Do not show progress" },
   },
   async run(ctx, { flags, args: [name = ""] }) {

@@ -11,7 +11,7 @@ export default command({
   flags: {
     "all-tags": { kind: "bool", short: "a", help: "Push all tags of the repository" },
     "disable-content-trust": { kind: "bool", help: "Taken for compatibility", fallback: true },
-    platform: { kind: "string", help: "Push only this platform" },
+    platform: { since: 46, kind: "string", help: "Push only this platform" },
     quiet: { kind: "bool", short: "q", help: "Do not show progress" },
   },
   async run(ctx, { flags, args: [name = ""] }) {

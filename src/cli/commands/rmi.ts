@@ -10,7 +10,7 @@ export default command({
   flags: {
     force: { kind: "bool", short: "f", help: "Remove it from under stopped containers too" },
     "no-prune": { kind: "bool", help: "Keep untagged parents" },
-    platform: { kind: "list", type: "strings", help: "Taken for compatibility", hidden: true },
+    platform: { since: 50, kind: "list", type: "strings", help: "Taken for compatibility", hidden: true },
   },
   async run(ctx, { flags, args }) {
     let failed = false;

@@ -8,7 +8,7 @@ export default command({
   args: [1, Number.POSITIVE_INFINITY],
   flags: {
     output: { kind: "string", short: "o", help: "Write to this file instead of standard output" },
-    platform: { kind: "list", type: "string", help: "Save only this platform" },
+    platform: { since: 48, kind: "list", type: "string", help: "Save only this platform" },
   },
   async run(ctx, { flags, args }) {
     await writeOutput(ctx, { path: flags.output, task: "save image" }, () =>

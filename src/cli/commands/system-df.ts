@@ -7,6 +7,7 @@ import { printUsageDetails } from "../format/usage-details.ts";
 export default command({
   usage: "[OPTIONS]",
   summary: "Show disk usage",
+  since: 25,
   args: [0, 0],
   flags: {
     format: { kind: "string", help: "'table', 'table TEMPLATE', 'json', or a Go template for each line" },

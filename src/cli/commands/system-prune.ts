@@ -12,6 +12,7 @@ import { confirm, removedImages } from "../prune.ts";
 export default command({
   usage: "[OPTIONS]",
   summary: "Remove unused data",
+  since: 25,
   args: [0, 0],
   flags: {
     all: { kind: "bool", short: "a", help: "Remove all unused images, not only those without a name" },

@@ -13,14 +13,14 @@ const FLAGS = {
   "cpu-rt-period": RESOURCE_FLAGS["cpu-rt-period"],
   "cpu-rt-runtime": RESOURCE_FLAGS["cpu-rt-runtime"],
   "cpu-shares": RESOURCE_FLAGS["cpu-shares"],
-  cpus,
+  cpus: { ...cpus, since: 29 },
   "cpuset-cpus": RESOURCE_FLAGS["cpuset-cpus"],
   "cpuset-mems": RESOURCE_FLAGS["cpuset-mems"],
   "kernel-memory": RESOURCE_FLAGS["kernel-memory"],
   memory,
   "memory-reservation": RESOURCE_FLAGS["memory-reservation"],
   "memory-swap": RESOURCE_FLAGS["memory-swap"],
-  "pids-limit": RESOURCE_FLAGS["pids-limit"],
+  "pids-limit": { ...RESOURCE_FLAGS["pids-limit"], since: 40 },
   restart: { kind: "string", help: "Restart policy to apply when it exits" },
 } as const satisfies FlagTable;
 

@@ -6,16 +6,16 @@ import { pairs } from "../options/env.ts";
 
 /** Volumes of a cluster, which Berth's engine refuses. */
 const CLUSTER_FLAGS = {
-  availability: { kind: "string", help: "For clusters only", fallback: "active", hidden: true },
-  group: { kind: "string", help: "For clusters only", hidden: true },
-  "limit-bytes": { kind: "bytes", help: "For clusters only", hidden: true },
-  "required-bytes": { kind: "bytes", help: "For clusters only", hidden: true },
-  scope: { kind: "string", help: "For clusters only", fallback: "single", hidden: true },
-  secret: { kind: "list", type: "map", help: "For clusters only", hidden: true },
-  sharing: { kind: "string", help: "For clusters only", fallback: "none", hidden: true },
-  "topology-preferred": { kind: "list", help: "For clusters only", hidden: true },
-  "topology-required": { kind: "list", help: "For clusters only", hidden: true },
-  type: { kind: "string", help: "For clusters only", fallback: "block", hidden: true },
+  availability: { since: 42, kind: "string", help: "For clusters only", fallback: "active", hidden: true },
+  group: { since: 42, kind: "string", help: "For clusters only", hidden: true },
+  "limit-bytes": { since: 42, kind: "bytes", help: "For clusters only", hidden: true },
+  "required-bytes": { since: 42, kind: "bytes", help: "For clusters only", hidden: true },
+  scope: { since: 42, kind: "string", help: "For clusters only", fallback: "single", hidden: true },
+  secret: { since: 42, kind: "list", type: "map", help: "For clusters only", hidden: true },
+  sharing: { since: 42, kind: "string", help: "For clusters only", fallback: "none", hidden: true },
+  "topology-preferred": { since: 42, kind: "list", help: "For clusters only", hidden: true },
+  "topology-required": { since: 42, kind: "list", help: "For clusters only", hidden: true },
+  type: { since: 42, kind: "string", help: "For clusters only", fallback: "block", hidden: true },
 } as const satisfies FlagTable;
 
 /** `berth volume create [NAME]`. */

@@ -11,7 +11,7 @@ export default command({
   summary: "List volumes",
   args: [0, 0],
   flags: {
-    cluster: { kind: "bool", help: "Not supported", hidden: true },
+    cluster: { since: 42, kind: "bool", help: "Not supported", hidden: true },
     filter: { kind: "list", short: "f", type: "filter", help: "Show only what matches, such as dangling=true" },
     format: { kind: "string", help: "'table', 'table TEMPLATE', 'json', or a Go template for each line" },
     quiet: { kind: "bool", short: "q", help: "Only show names" },

@@ -7,6 +7,7 @@ import { confirm, printReclaimed } from "../prune.ts";
 export default command({
   usage: "[OPTIONS]",
   summary: "Remove unused local volumes",
+  since: 25,
   args: [0, 0],
   flags: {
     all: { kind: "bool", short: "a", help: "Remove all unused volumes, not only anonymous ones" },

@@ -7,7 +7,7 @@ export default command({
   usage: "[OPTIONS] VOLUME [VOLUME...]",
   summary: "Remove one or more volumes",
   args: [1, Number.POSITIVE_INFINITY],
-  flags: { force: { kind: "bool", short: "f", help: "A volume that is not there is no error" } },
+  flags: { force: { since: 25, kind: "bool", short: "f", help: "A volume that is not there is no error" } },
   run(ctx, { flags, args }) {
     return forEachName(ctx, args, async (name) => {
       await ctx.engine.volumes.remove(name, { force: flags.force }).catch((error: unknown) => {

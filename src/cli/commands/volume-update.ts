@@ -6,6 +6,7 @@ import { ExitError } from "../exit.ts";
 export default command({
   usage: "[OPTIONS] [VOLUME]",
   summary: "Update a volume (cluster volumes only)",
+  since: 42,
   args: [1, 1],
   flags: {
     availability: {
