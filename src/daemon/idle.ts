@@ -11,8 +11,9 @@ const LEAST_STEP_MS = 50;
 const STEPS = 10;
 /** Long enough that a script's next command comes earlier: a pause in its middle would be noticed. */
 const REST_MS = 2000;
-/** Work that never rests is stopped for it after so many requests: some fifty runs. */
+/** Work that never rests is stopped for it after so many requests, some fifty runs, and at most so often: it takes as long as hundreds of them. */
 const REST_REQUESTS = 250;
+const BURST_MS = 10_000;
 
 /**
  * `busy` is asked before leaving: work that no request stands for. `rest` is called after each burst of requests, when none has begun or ended for
@@ -22,8 +23,10 @@ export function watchIdle(options: { after: number; busy: () => boolean; rest: (
   let open = 0;
   let last = Date.now();
   let unrested = 0;
+  let rested = Date.now();
   const rest = (): void => {
     unrested = 0;
+    rested = Date.now();
     options.rest();
   };
   const resting = setTimeout(rest, REST_MS).unref();
@@ -46,7 +49,7 @@ export function watchIdle(options: { after: number; busy: () => boolean; rest: (
     ended: () => {
       open--;
       last = Date.now();
-      if (++unrested >= REST_REQUESTS) rest();
+      if (++unrested >= REST_REQUESTS && last - rested >= BURST_MS) rest();
       resting.refresh();
     },
   };

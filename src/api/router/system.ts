@@ -1,7 +1,7 @@
+import type { EventMessage } from "../../spec/engine-api.ts";
 import { invalid } from "../errors.ts";
 import { defined, filters, moment } from "../query.ts";
 import { json, stream } from "../responses.ts";
-import { jsonLines } from "../stream.ts";
 import type { ApiResponse, Context, Route } from "../types.ts";
 import { diskUsage, eventLine } from "../versions.ts";
 
@@ -38,11 +38,19 @@ async function events({ backend, query, request }: Context): Promise<ApiResponse
     filters: filters(query),
     signal: request.signal,
   });
-  return stream(jsonLines(mapped(messages, eventLine)), "application/json");
+  return stream(eventLines(messages), "application/json");
 }
 
-async function* mapped<T, U>(source: AsyncIterable<T>, change: (item: T) => U): AsyncGenerator<U> {
-  for await (const item of source) yield change(item);
+/** An event's bytes, made once however many listen. */
+const LINES = new WeakMap<EventMessage, Buffer>();
+
+async function* eventLines(messages: AsyncIterable<EventMessage>): AsyncGenerator<Uint8Array> {
+  for await (const message of messages) {
+    const known = LINES.get(message);
+    const line = known ?? Buffer.from(`${JSON.stringify(eventLine(message))}\n`);
+    if (!known) LINES.set(message, line);
+    yield line;
+  }
 }
 
 async function df({ backend, query, version }: Context): Promise<ApiResponse> {

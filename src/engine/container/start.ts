@@ -1,3 +1,4 @@
+import { prepareMove } from "../../host/cgroup-move.ts";
 import { BerthError, messageOf } from "../../spec/errors.ts";
 import { type Container, isRunning, type Run, type WaitResult } from "../container.ts";
 import type { EngineContext } from "../context.ts";
@@ -49,6 +50,7 @@ export async function startLocked(ctx: EngineContext, container: Container, how:
   }
   if (ctx.closing.aborted) throw new BerthError("unavailable", "the daemon is shutting down");
   cancelRestart(container);
+  prepareMove();
   await container.cleaned;
   try {
     const run = await launchAndRun(ctx, container, how);

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { ExecCreateBody } from "../../api/backend.ts";
+import { prepareMove } from "../../host/cgroup-move.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { mergeEnv, processEnv } from "../container/config.ts";
 import { hostnameOf } from "../container/network-files.ts";
@@ -29,6 +30,7 @@ export function createExec(ctx: EngineContext, reference: string, body: ExecCrea
   if (body.DetachKeys && !parseDetachKeys(body.DetachKeys)) {
     throw new BerthError("invalid-argument", `Invalid escape keys (${body.DetachKeys}) provided`);
   }
+  prepareMove();
   const exec = execOf(ctx, container, { ...body, Cmd: body.Cmd });
   forgetOld(ctx, container);
   ctx.execs.set(exec.id, exec);
