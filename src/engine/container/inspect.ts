@@ -1,7 +1,7 @@
-import type { ContainerConfig, ContainerInspectResponse, ContainerState } from "../../spec/engine-api.ts";
+import type { ContainerConfig, ContainerInspectResponse, ContainerState, HostConfig } from "../../spec/engine-api.ts";
 import type { Container } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
-import { logConfigOf, logFiles } from "../logging/files.ts";
+import { logConfigOf, logPathOf } from "../logging/files.ts";
 import { renderHostConfig } from "./host-config.ts";
 import { filesOwner } from "./modes.ts";
 import { mountPoints } from "./mounts.ts";
@@ -30,7 +30,7 @@ export async function inspectContainer(
     ResolvConfPath: ran ? `${dir}/resolv.conf` : "",
     HostnamePath: ran ? `${dir}/hostname` : "",
     HostsPath: ran ? `${dir}/hosts` : "",
-    LogPath: (ran && logConfigOf(record.hostConfig).type === "json-file" && logFiles(ctx, record)?.path) || "",
+    LogPath: ran && logConfigOf(record.hostConfig).type === "json-file" ? logPathOf(ctx, record.id, "json-file") : "",
     Name: `/${record.name}`,
     RestartCount: record.state.restartCount,
     Driver: "overlay2",
@@ -39,13 +39,25 @@ export async function inspectContainer(
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: execIds(ctx, container),
-    HostConfig: renderHostConfig(record.hostConfig),
+    HostConfig: once(HOST_CONFIGS, record.hostConfig, renderHostConfig),
     GraphDriver: graphDriver(ctx, container),
     ...(options.size ? await sizesOf(ctx, record) : {}),
     Mounts: mountPoints(record.mounts),
-    Config: renderConfig(record.config),
+    Config: once(CONFIGS, record.config, renderConfig),
     NetworkSettings: networkSettings(ctx, record),
   };
+}
+
+/** What is shown of a record's members, which never change: a change makes a new one. */
+const HOST_CONFIGS = new WeakMap<HostConfig, HostConfig>();
+const CONFIGS = new WeakMap<ContainerConfig, ContainerConfig>();
+
+function once<K extends object, V>(known: WeakMap<K, V>, key: K, make: (key: K) => V): V {
+  const old = known.get(key);
+  if (old !== undefined) return old;
+  const made = make(key);
+  known.set(key, made);
+  return made;
 }
 
 function shownState(container: Container): ContainerState {

@@ -45,7 +45,7 @@ export function logFiles(ctx: EngineDeps, record: ContainerRecord): LogOptions |
 }
 
 /** `<dir>/<id>-json.log`, as Docker has it, or a name that does not promise Docker's bytes. */
-function logPathOf(ctx: EngineDeps, id: string, type: string): string {
+export function logPathOf(ctx: EngineDeps, id: string, type: string): string {
   const name = type === "json-file" ? `${id}-json.log` : type === "local" ? "local.log" : "cached.log";
   return `${containerDir(ctx, id)}/${name}`;
 }
