@@ -13,7 +13,7 @@ const STEPS = 10;
 const REST_MS = 2000;
 /** Work that never rests is stopped for it after so many requests, some fifty runs, and at most so often: it takes as long as hundreds of them. */
 const REST_REQUESTS = 250;
-const BURST_MS = 2000;
+const BURST_MS = 500;
 
 /**
  * `busy` is asked before leaving: work that no request stands for. `rest` is called after each burst of requests, when none has begun or ended for
