@@ -37,7 +37,7 @@ const FLAGS = {
   network: { since: 25, kind: "string", help: "Network of RUN", fallback: "default" },
   "no-cache": { kind: "bool", help: "Run every step anew" },
   platform: { since: 38, kind: "string", help: "Platform of the image" },
-  pull: { kind: "bool", help: "Has no effect" },
+  pull: { kind: "bool", help: "Ask the registry for newer base images first" },
   quiet: { kind: "bool", short: "q", help: "Print nothing but the image's id" },
   rm: { kind: "bool", help: "Taken for compatibility", fallback: true },
   "security-opt": { kind: "list", type: "strings", help: "Not supported" },
