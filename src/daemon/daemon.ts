@@ -16,6 +16,8 @@ import { VERSION } from "./version.ts";
 export interface Daemon {
   /** Resolves with the reason when it should leave by itself; never, unless it was started automatically. */
   idle: Promise<string>;
+  /** Takes over what may change while it runs; see `berth daemon --help`. */
+  reload(next: DaemonConfig): void;
   /** Closes sockets and records. Running containers go on. */
   stop(): Promise<void>;
 }
@@ -49,5 +51,6 @@ export async function startBerth(config: DaemonConfig, log: Logger): Promise<Dae
   log("info", `Berth ${VERSION.version} listens on ${config.hosts.join(", ")}`);
   void engine.resume();
   const kept = opened.move();
-  return { idle: activity.idle, stop: () => kept.disposeAsync() };
+  const reload = (next: DaemonConfig): void => engine.reload({ ...next, debug: next.logLevel === "debug" });
+  return { idle: activity.idle, reload, stop: () => kept.disposeAsync() };
 }

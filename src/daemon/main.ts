@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import { CommanderError } from "commander";
 import { preferMemory } from "../host/memory.ts";
 import { errnoOf, messageOf } from "../spec/errors.ts";
-import { loadConfig } from "./config.ts";
+import { type DaemonConfig, loadConfig } from "./config.ts";
 import { startBerth } from "./daemon.ts";
 import { stderrLogger } from "./log.ts";
 
@@ -10,17 +10,31 @@ import { stderrLogger } from "./log.ts";
 export async function runDaemon(argv: readonly string[]): Promise<number> {
   try {
     preferMemory();
-    const config = loadConfig(argv);
-    const log = stderrLogger(config.logLevel);
+    let config = loadConfig(argv);
+    const log = stderrLogger(() => config.logLevel);
     const ended = new Promise<string>((resolve) => {
       for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => resolve(signal));
     });
-    process.on("SIGHUP", () => log("info", "SIGHUP: settings are read at start only"));
+    // Before there is a daemon, the start reads what is in the file anyway.
+    let reload: (next: DaemonConfig) => void = () => undefined;
+    process.on("SIGHUP", () => {
+      try {
+        config = loadConfig(argv);
+        reload(config);
+        log(
+          "info",
+          "SIGHUP: labels, log level, mirrors and insecure registries are read again; the rest at the next start",
+        );
+      } catch (error) {
+        log("error", `SIGHUP: ${messageOf(error)}; the settings stay as they are`);
+      }
+    });
     process.on("SIGPIPE", () => undefined);
     process.on("unhandledRejection", (error) =>
       log("error", `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
     );
     const daemon = await startBerth(config, log);
+    reload = daemon.reload;
     if (process.env["BERTH_READY"] === "stdout") sayReady();
     const why = await Promise.race([ended, daemon.idle]);
     log("info", `leaving: ${why}; running containers go on`);

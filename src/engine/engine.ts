@@ -36,6 +36,7 @@ import { reconcile, startByPolicies } from "./reconcile.ts";
 import { registryBackend } from "./registry/registries.ts";
 import { diskUsage } from "./system/disk-usage.ts";
 import { systemInfo, systemVersion } from "./system/info.ts";
+import { type Reloadable, reloadSettings } from "./system/reload.ts";
 import { volumeBackend } from "./volume/volumes.ts";
 
 export type { EngineConfig, EngineDeps } from "./context.ts";
@@ -46,6 +47,8 @@ export interface Engine {
   backend: Backend;
   /** Starts what restart policies want started with the daemon; for when requests are served. Answers when all were tried; never rejects. */
   resume(): Promise<void>;
+  /** Takes over what may change while it runs. */
+  reload(next: Reloadable): void;
   /** Ends streams and timers and closes the connections to monitors. Running containers go on. */
   shutdown(): Promise<void>;
   /** True while a daemon has to stay: something is about to be restarted, or a container with a restart policy, a health check or names that the daemon answers runs. */
@@ -74,6 +77,7 @@ export async function openEngine(deps: EngineDeps): Promise<Engine> {
       resuming ??= startByPolicies(ctx).finally(() => (resuming = undefined));
       return resuming;
     },
+    reload: (next) => reloadSettings(ctx, next),
     busy: () => resuming !== undefined || ctx.network.serving() || isBusy(ctx),
     shutdown: async () => {
       closing.abort();

@@ -24,9 +24,12 @@ const RMDIR_TRIES = 50;
 /** How this host has its cgroups (cgroups(7)). Hybrid hosts, v1 controllers with a cgroup2 mount beside them, count as `v1`. */
 export type CgroupMode = "v1" | "v2";
 
-/** Reads the mode from what is mounted. */
+let mode: CgroupMode | undefined;
+
+/** The mode, from what is mounted when it is first asked for: it never changes while a host runs. */
 export function cgroupMode(): CgroupMode {
-  return existsSync(join(ROOT, "cgroup.controllers")) ? "v2" : "v1";
+  mode ??= existsSync(join(ROOT, "cgroup.controllers")) ? "v2" : "v1";
+  return mode;
 }
 
 /** The folders of a cgroup path such as `/berth/<id>` that exist: one on v2, one for each hierarchy on v1. */

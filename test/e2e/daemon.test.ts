@@ -42,6 +42,37 @@ async function refused(...flags: string[]): Promise<string> {
 }
 
 describe("daemon.json", () => {
+  test("SIGHUP reads it again; a broken one changes nothing", async () => {
+    const file = configFile({ labels: ["a=b"] });
+    await using daemon = await TestDaemon.start({ busybox: false, flags: ["--config-file", file] });
+    const shown = (): Promise<string> =>
+      daemon.ok("info", "-f", "{{.Labels}} {{.Debug}} {{.RegistryConfig.Mirrors}} {{.RegistryConfig.IndexConfigs}}");
+    expect(await shown()).toContain("[a=b] false");
+    const events = daemon.berth("events", "--since", "0", "--filter", "event=reload", "--format", "{{json .}}");
+    const told = async (words: string): Promise<void> => {
+      while (!daemon.log.includes(words)) await Bun.sleep(10);
+    };
+    writeFileSync(file, "{broken");
+    process.kill(daemon.pid, "SIGHUP");
+    await told("the settings stay as they are");
+    expect(await shown()).toContain("[a=b] false");
+    const mirrors = ["http://127.0.0.1:5999"];
+    const next = { labels: ["c=d"], debug: true, "registry-mirrors": mirrors, "insecure-registries": ["reg.example"] };
+    writeFileSync(file, JSON.stringify(next));
+    process.kill(daemon.pid, "SIGHUP");
+    await told("are read again");
+    const after = await shown();
+    for (const words of ["[c=d] true", "http://127.0.0.1:5999", "reg.example"]) expect(after).toContain(words);
+    await daemon.down();
+    const lines = (await events).stdout.trim().split("\n");
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({
+      Type: "daemon",
+      Action: "reload",
+      Actor: { Attributes: { labels: '["c=d"]', debug: "true", "registry-mirrors": JSON.stringify(mirrors) } },
+    });
+  });
+
   test("each key is seen to work", async () => {
     await using daemon = await configured({
       bip: "10.77.3.1/24",

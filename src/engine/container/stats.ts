@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
+import { totalmem } from "node:os";
 import { cgroupMode, cgroupProcesses, readCgroup } from "../../host/cgroup.ts";
 import type { ContainerStatsResponse } from "../../spec/engine-api.ts";
 import { type Container, isRunning } from "../container.ts";
@@ -11,6 +11,7 @@ import { NEVER } from "./status.ts";
 const INTERVAL_MS = 1000;
 const NANOS_PER_MICRO = 1000;
 const NANOS_PER_TICK = 10_000_000;
+const MACHINE_MS = 5;
 /** A limit of v1 that means none: 2^63 rounded down to a page. */
 const NO_LIMIT = 2 ** 62;
 
@@ -90,8 +91,7 @@ function sampleOf(ctx: EngineContext, container: Container): ContainerStatsRespo
 }
 
 function cpuStats(path: string): CpuStats {
-  const count = cpus().length;
-  const common = { system_cpu_usage: systemNanos(), online_cpus: count };
+  const common = machineCpu();
   if (cgroupMode() === "v2") {
     const stat = keyed(readCgroup("cpu", path, "cpu.stat"));
     const nanos = (key: string): number => (stat[key] ?? 0) * NANOS_PER_MICRO;
@@ -216,10 +216,27 @@ function networkStats(pid: number): NonNullable<ContainerStatsResponse["networks
   return networks;
 }
 
-/** CPU time of the whole machine in nanoseconds: user, nice, system, idle, iowait, irq, softirq of /proc/stat's first line. */
-function systemNanos(): number {
-  const fields = read("/proc/stat").split("\n")[0]?.split(/\s+/).slice(1, 8).map(Number) ?? [];
-  return fields.reduce((sum, n) => sum + n, 0) * NANOS_PER_TICK;
+let machine: { at: number; cpu: { system_cpu_usage: number; online_cpus: number } } | undefined;
+
+/**
+ * CPU time of the whole machine in nanoseconds: user, nice, system, idle, iowait, irq, softirq of /proc/stat's first line; and how many
+ * CPUs have a line there. Samples of one moment share a reading: it counts in ticks of 10 ms.
+ */
+function machineCpu(): { system_cpu_usage: number; online_cpus: number } {
+  const at = performance.now();
+  if (machine && at - machine.at < MACHINE_MS) return machine.cpu;
+  const text = read("/proc/stat");
+  const fields = text
+    .slice(0, Math.max(0, text.indexOf("\n")))
+    .split(/\s+/)
+    .slice(1, 8)
+    .map(Number);
+  const cpu = {
+    system_cpu_usage: fields.reduce((sum, n) => sum + n, 0) * NANOS_PER_TICK,
+    online_cpus: text.match(/^cpu\d+ /gm)?.length ?? 1,
+  };
+  machine = { at, cpu };
+  return cpu;
 }
 
 function read(path: string): string {

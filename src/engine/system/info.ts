@@ -178,7 +178,7 @@ async function runtimeComponents(
 }
 
 /** Random, made at the first question and kept. */
-function installationId(ctx: EngineContext): string {
+export function installationId(ctx: EngineContext): string {
   const meta = ctx.records.table<{ id: string }>("meta");
   const known = meta.get("installation")?.id;
   if (known) return known;
