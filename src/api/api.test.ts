@@ -157,6 +157,17 @@ describe("bodies", () => {
     expect(charset.status).toBe(201);
   });
 
+  test("before 1.44 a container is made on one network", async () => {
+    const { api } = setup();
+    const json = { Image: "a", NetworkingConfig: { EndpointsConfig: { one: {}, two: {} } } };
+    const old = await call(api, "POST", "/v1.43/containers/create", { json });
+    expect([old.status, old.text]).toEqual([
+      400,
+      expect.stringContaining("Container cannot be created with multiple network endpoints: one, two"),
+    ]);
+    expect((await call(api, "POST", "/v1.44/containers/create", { json })).status).toBe(201);
+  });
+
   test("up to 1.24 AutoRemove belongs to the client", async () => {
     const { api, backend } = setup();
     const json = { Image: "a", HostConfig: { AutoRemove: true } };

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { eventLine, imageDetails, imageRow, splitVersion } from "./versions.ts";
+import { containerDetails, eventLine, imageDetails, imageRow, splitVersion } from "./versions.ts";
 
 const ROW = {
   Id: "i",
@@ -55,5 +55,21 @@ test("events of containers and images carry status, id and from beside Action an
     Type: "network",
     Action: "connect",
     Actor: actor,
+  });
+});
+
+test("before 1.45 aliases on networks of one's own hold the short id and the host name", () => {
+  const Id = `${"a".repeat(12)}${"b".repeat(52)}`;
+  const Networks = { bridge: { Aliases: null }, own: { Aliases: ["al"] }, bare: {} };
+  const container = { Id, Config: { Hostname: "h" }, NetworkSettings: { Networks } } as never;
+  expect(containerDetails(container, 45)).toBe(container);
+  expect(containerDetails(container, 44)).toMatchObject({
+    NetworkSettings: {
+      Networks: {
+        bridge: { Aliases: null },
+        own: { Aliases: ["al", "aaaaaaaaaaaa", "h"] },
+        bare: { Aliases: ["aaaaaaaaaaaa", "h"] },
+      },
+    },
   });
 });

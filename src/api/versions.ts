@@ -1,5 +1,5 @@
 import { API_VERSION, MIN_API_VERSION } from "../spec/api-version.ts";
-import type { EventMessage, ImageInspect, ImageSummary } from "../spec/engine-api.ts";
+import type { ContainerInspectResponse, EventMessage, ImageInspect, ImageSummary } from "../spec/engine-api.ts";
 import { invalid } from "./errors.ts";
 
 const NEWEST = minorOf(API_VERSION);
@@ -61,6 +61,21 @@ export function imageDetails(image: ImageInspect, version: number): object {
     ...(version < 45 ? { Container: "", ContainerConfig: { ...unused, ...image.Config } } : {}),
   };
 }
+
+/** Before 1.45 the aliases on networks of one's own had the short id and the host name among them. */
+export function containerDetails(container: ContainerInspectResponse, version: number): object {
+  const { Id: id = "", Config: config, NetworkSettings: settings } = container;
+  if (version >= 45 || !settings?.Networks) return container;
+  const own = [id.slice(0, SHORT_ID), config?.Hostname ?? ""].filter((name) => name !== "");
+  const networks = Object.entries(settings.Networks).map(([name, endpoint]) => {
+    if (BUILT_IN.has(name)) return [name, endpoint];
+    return [name, { ...endpoint, Aliases: [...new Set([...(endpoint.Aliases ?? []), ...own])] }];
+  });
+  return { ...container, NetworkSettings: { ...settings, Networks: Object.fromEntries(networks) } };
+}
+
+const SHORT_ID = 12;
+const BUILT_IN = new Set(["bridge", "host", "none"]);
 
 /** `GET /system/df`, whose images had VirtualSize before 1.44. */
 export function diskUsage(usage: object, version: number): object {

@@ -10,6 +10,7 @@ import { SHAPES } from "../shapes.ts";
 import { jsonLines } from "../stream.ts";
 import type { ApiResponse, Context, Route } from "../types.ts";
 import type { Shape } from "../validate.ts";
+import { containerDetails } from "../versions.ts";
 import { attachRoutes } from "./attach.ts";
 import { wait } from "./wait.ts";
 
@@ -73,10 +74,18 @@ async function create({ backend, query, request, version }: Context): Promise<Ap
   const body = await jsonBody<CreateBody>(request, CREATE_BODY, { required: true });
   const config = Object.keys(body ?? {}).filter((k) => k !== "HostConfig" && k !== "NetworkingConfig");
   if (!body || config.length === 0) throw invalid("config cannot be empty in order to create a container");
+  refuseEndpoints(body, version);
   // Up to 1.24 the client removes the container itself.
   if (version < 25 && body.HostConfig) body.HostConfig.AutoRemove = false;
   const options = defined<{ platform?: string }>({ platform: text(query, "platform") });
   return json(await backend.container.create(text(query, "name"), body, options), 201);
+}
+
+/** Before 1.44 a container was made on one network and connected to others later. */
+function refuseEndpoints({ NetworkingConfig: config }: CreateBody, version: number): void {
+  const names = Object.keys(config?.EndpointsConfig ?? {});
+  if (version >= 44 || names.length < 2) return;
+  throw invalid(`Container cannot be created with multiple network endpoints: ${names.join(", ")}`);
 }
 
 async function prune({ backend, query }: Context): Promise<ApiResponse> {
@@ -84,7 +93,8 @@ async function prune({ backend, query }: Context): Promise<ApiResponse> {
 }
 
 async function inspect(context: Context): Promise<ApiResponse> {
-  return json(await context.backend.container.inspect(idOf(context), { size: bool(context.query, "size") }));
+  const container = await context.backend.container.inspect(idOf(context), { size: bool(context.query, "size") });
+  return json(containerDetails(container, context.version));
 }
 
 async function top(context: Context): Promise<ApiResponse> {
