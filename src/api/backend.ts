@@ -186,13 +186,15 @@ export interface RegistryBackend {
 
 /** Router `image`. */
 export interface ImageBackend {
-  list(options: { all: boolean; filters: Filters }): Promise<ImageSummary[]>;
-  inspect(name: string): Promise<ImageInspect>;
-  history(name: string): Promise<ImageHistoryResponseItem[]>;
+  /** `SharedSize` is -1 without `sharedSize`. */
+  list(options: { all: boolean; filters: Filters; sharedSize?: boolean; manifests?: boolean }): Promise<ImageSummary[]>;
+  /** `platform` here and below: `os/arch[/variant]`; throws `not-found` where the image is of another. */
+  inspect(name: string, options?: { platform?: string; manifests?: boolean }): Promise<ImageInspect>;
+  history(name: string, options?: { platform?: string }): Promise<ImageHistoryResponseItem[]>;
   tag(name: string, repo: string, tag: string): Promise<void>;
   remove(
     name: string,
-    options: { force: boolean; noprune: boolean },
+    options: { force: boolean; noprune: boolean; platform?: string },
   ): Promise<({ Untagged: string } | { Deleted: string })[]>;
   load(archive: AsyncIterable<Uint8Array>, options: { quiet: boolean; platform?: string }): AsyncIterable<Progress>;
   /** A tar of these images, names as people write them. Throws `not-found` before the first byte. */
@@ -207,7 +209,10 @@ export interface ImageBackend {
     options: { platform?: string; all: boolean; auth?: RegistryAuth; signal: AbortSignal },
   ): AsyncIterable<Progress>;
   /** Without a tag: all tags of the repository. */
-  push(name: string, options: { tag?: string; platform?: string; auth?: RegistryAuth }): AsyncIterable<Progress>;
+  push(
+    name: string,
+    options: { tag?: string; platform?: string; auth?: RegistryAuth; signal: AbortSignal },
+  ): AsyncIterable<Progress>;
   prune(
     filters: Filters,
   ): Promise<{ ImagesDeleted: ({ Untagged: string } | { Deleted: string })[]; SpaceReclaimed: number }>;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { containerDetails, eventLine, imageDetails, imageRow, splitVersion } from "./versions.ts";
+import { containerDetails, diskUsage, eventLine, imageDetails, imageRow, splitVersion } from "./versions.ts";
 
 const ROW = {
   Id: "i",
@@ -42,6 +42,15 @@ test("old versions have the members that they had", () => {
     Config: { Cmd: ["a"], Hostname: "", Tty: false },
   });
   expect(imageDetails({ Config: { Cmd: ["a"] } }, 51)).toEqual({ Config: { Cmd: ["a"] } });
+});
+
+test("the descriptor of an image came with 1.48", () => {
+  const Descriptor = { digest: "sha256:1" };
+  expect([47, 48].map((version) => "Descriptor" in imageRow({ ...ROW, Descriptor }, version))).toEqual([false, true]);
+  expect([47, 48].map((version) => "Descriptor" in imageDetails({ Descriptor }, version))).toEqual([false, true]);
+  const [row] = (diskUsage({ Images: [{ ...ROW, Descriptor }] }, 47) as { Images: object[] }).Images;
+  expect(row).not.toHaveProperty("Descriptor");
+  expect(imageDetails({ Id: "i" }, 51)).toEqual({ Id: "i" });
 });
 
 test("events of containers and images carry status, id and from beside Action and Actor", () => {

@@ -4,6 +4,7 @@ import { invalid } from "./errors.ts";
 
 const NEWEST = minorOf(API_VERSION);
 const OLDEST = minorOf(MIN_API_VERSION);
+const FIRST_WITH_DESCRIPTOR = 48;
 
 /**
  * Splits `/v1.NN/rest` into the minor version and `/rest`; without a prefix it is the newest. Throws `invalid-argument`, in
@@ -30,18 +31,19 @@ function minorOf(version: string): number {
   return Number(version.split(".")[1]);
 }
 
-/** Before 1.44 images had VirtualSize; before 1.43 one without any name was listed as `<none>:<none>`. */
-export function imageRow(row: ImageSummary, version: number): object {
+/** Before 1.48 there was no Descriptor; before 1.44 images had VirtualSize; before 1.43 one without any name was listed as `<none>:<none>`. */
+export function imageRow({ Descriptor, ...row }: ImageSummary, version: number): object {
   const nameless = version < 43 && row.RepoTags.length === 0 && row.RepoDigests.length === 0;
   return {
     ...row,
+    ...(Descriptor && version >= FIRST_WITH_DESCRIPTOR ? { Descriptor } : {}),
     ...(nameless ? { RepoTags: ["<none>:<none>"], RepoDigests: ["<none>@<none>"] } : {}),
     ...(version < 44 ? { VirtualSize: row.Size } : {}),
   };
 }
 
-/** Before 1.44 VirtualSize; before 1.50 the configuration held members that only containers use, always empty. */
-export function imageDetails(image: ImageInspect, version: number): object {
+/** Before 1.48 there was no Descriptor; before 1.44 VirtualSize; before 1.50 the configuration held members that only containers use, always empty. */
+export function imageDetails({ Descriptor, ...image }: ImageInspect, version: number): object {
   const unused = {
     Hostname: "",
     Domainname: "",
@@ -55,6 +57,7 @@ export function imageDetails(image: ImageInspect, version: number): object {
   };
   return {
     ...image,
+    ...(Descriptor && version >= FIRST_WITH_DESCRIPTOR ? { Descriptor } : {}),
     ...(version < 44 ? { VirtualSize: image.Size } : {}),
     ...(version < 50 && image.Config ? { Config: { ...unused, ...image.Config } } : {}),
     // Gone since 1.45; docker-compose 1.29 cannot make a service anew without it.
@@ -77,9 +80,9 @@ export function containerDetails(container: ContainerInspectResponse, version: n
 const SHORT_ID = 12;
 const BUILT_IN = new Set(["bridge", "host", "none"]);
 
-/** `GET /system/df`, whose images had VirtualSize before 1.44. */
+/** `GET /system/df`, whose images are rows of `GET /images/json`. */
 export function diskUsage(usage: object, version: number): object {
-  if (version >= 44 || !("Images" in usage) || !Array.isArray(usage.Images)) return usage;
+  if (!("Images" in usage) || !Array.isArray(usage.Images)) return usage;
   return { ...usage, Images: usage.Images.map((row: ImageSummary) => imageRow(row, version)) };
 }
 

@@ -4,7 +4,7 @@ import type {
   ImageInspect,
   ImageSummary,
 } from "../spec/engine-api.ts";
-import { parsePlatform } from "../spec/platform.ts";
+import { checkedPlatform } from "../spec/platform.ts";
 import { type Filters, filterQuery, segment } from "./containers.ts";
 import type { EngineCore } from "./core.ts";
 import { jsonLines } from "./json-stream.ts";
@@ -52,7 +52,12 @@ export class ImageApi {
     await this.core.done({ method: "POST", path: `/images/${segment(name)}/tag`, query });
   }
 
-  remove(name: string, query: { force?: boolean; noprune?: boolean }): Promise<ImageDeleteResponseItem[]> {
+  remove(
+    name: string,
+    options: { force?: boolean; noprune?: boolean; platforms?: readonly string[] },
+  ): Promise<ImageDeleteResponseItem[]> {
+    const { platforms = [], ...rest } = options;
+    const query = { ...rest, platforms: platforms.map(platformJson) };
     return this.core.json({ method: "DELETE", path: `/images/${segment(name)}`, query });
   }
 
@@ -83,22 +88,27 @@ export class ImageApi {
     return this.#progress("/images/create", { query, ...options });
   }
 
-  push(name: string, options: { tag?: string | undefined; auth?: string | undefined }): AsyncGenerator<ProgressLine> {
+  push(
+    name: string,
+    options: { tag?: string | undefined; platform?: string | undefined; auth?: string | undefined },
+  ): AsyncGenerator<ProgressLine> {
     const auth = options.auth ?? Buffer.from("{}").toString("base64url");
-    return this.#progress(`/images/${segment(name)}/push`, { query: { tag: options.tag }, auth });
+    const query = { tag: options.tag, ...platformQuery(options) };
+    return this.#progress(`/images/${segment(name)}/push`, { query, auth });
   }
 
   /** A tar of images (Engine API, ImageGetAll). */
   async save(names: string[], query: { platform?: string | undefined }): Promise<AsyncIterable<Uint8Array>> {
-    const platform = query.platform === undefined ? undefined : JSON.stringify(parsePlatform(query.platform));
-    const response = await this.core.stream({ method: "GET", path: "/images/get", query: { names, platform } });
+    const path = "/images/get";
+    const response = await this.core.stream({ method: "GET", path, query: { names, ...platformQuery(query) } });
     return response.body();
   }
 
   load(
     archive: AsyncIterable<Uint8Array>,
-    query: { quiet?: boolean; platform?: string | undefined },
+    { quiet, platform }: { quiet?: boolean; platform?: string | undefined },
   ): AsyncGenerator<ProgressLine> {
+    const query = { quiet, ...platformQuery({ platform }) };
     return this.#progress("/images/load", { query, body: archive, type: "application/x-tar" });
   }
 
@@ -149,5 +159,9 @@ export class ImageApi {
 
 /** A platform as the specification has it in queries: a JSON object. */
 function platformQuery({ platform }: { platform?: string | undefined }): { platform?: string } {
-  return platform === undefined ? {} : { platform: JSON.stringify(parsePlatform(platform)) };
+  return platform === undefined ? {} : { platform: platformJson(platform) };
+}
+
+function platformJson(platform: string): string {
+  return JSON.stringify(checkedPlatform(platform));
 }

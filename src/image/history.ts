@@ -2,14 +2,20 @@ import type { Digest } from "../spec/digest.ts";
 import type { ImageHistoryResponseItem } from "../spec/engine-api.ts";
 import type { Catalog, StoredImage } from "./catalog.ts";
 import { orNull, seconds } from "./docker-json.ts";
+import { refusePlatform } from "./platform.ts";
 import { resolveImage } from "./resolve.ts";
 
 /** What Docker shows for a step that is no image here. */
 const MISSING = "<missing>";
 
 /** The image's steps, newest first, as `GET /images/{name}/history` has them. A parent that is in the store gives its step its id and tags. */
-export function imageHistory(catalog: Catalog, name: string): ImageHistoryResponseItem[] {
+export function imageHistory(
+  catalog: Catalog,
+  name: string,
+  options: { platform?: string } = {},
+): ImageHistoryResponseItem[] {
   const image = resolveImage(catalog, name);
+  refusePlatform(image, name, options.platform);
   const steps = image.config.history ?? [];
   const owners = ownersOf(catalog, image);
   const sizes = layerSizes(catalog, image);

@@ -2,17 +2,29 @@ import type { DriverData, ImageConfig, ImageInspect } from "../spec/engine-api.t
 import type { ImageRunConfig } from "../spec/oci.ts";
 import type { Catalog, StoredImage } from "./catalog.ts";
 import { orNull } from "./docker-json.ts";
+import { descriptorOf, manifestSummaries } from "./manifests.ts";
+import { refusePlatform } from "./platform.ts";
 import { resolveImage } from "./resolve.ts";
+import type { ImageUser } from "./types.ts";
 
 /** Go's zero time, which Docker writes for "never". */
 const NEVER = "0001-01-01T00:00:00Z";
 
 /** The image as `GET /images/{name}/json` of API 1.51 has it. */
-export function inspectImage(catalog: Catalog, name: string): ImageInspect {
+export function inspectImage(
+  catalog: Catalog,
+  name: string,
+  { platform, users }: { platform?: string; users?: ImageUser[] } = {},
+): ImageInspect {
   const image = resolveImage(catalog, name);
+  refusePlatform(image, name, platform);
   const { config } = image;
+  const descriptor = descriptorOf(catalog, image);
+  const manifests = users && manifestSummaries(catalog, image, users);
   return {
     Id: image.id,
+    ...(descriptor ? { Descriptor: descriptor } : {}),
+    ...(manifests ? { Manifests: manifests } : {}),
     RepoTags: image.tags,
     RepoDigests: image.digests,
     Parent: image.parent ?? "",

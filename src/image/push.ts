@@ -6,12 +6,12 @@ import type { Credentials, RegistryClient, Repository } from "../registry/types.
 import { type Digest, shortId } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
 import { type Descriptor, type Manifest, MediaType } from "../spec/oci.ts";
-import { formatPlatform, parsePlatform, platformMatches } from "../spec/platform.ts";
 import { familiarName, type Reference } from "../spec/reference.ts";
 import type { Catalog, StoredImage } from "./catalog.ts";
 import { layerDescriptor } from "./create.ts";
 import { Intake } from "./intake.ts";
 import { MessageQueue } from "./message-queue.ts";
+import { refusePlatform } from "./platform.ts";
 import type { ImageProgress } from "./types.ts";
 
 /** Uploads at the same time, as dockerd's `max-concurrent-uploads`. */
@@ -81,16 +81,6 @@ function taggedImages(catalog: Catalog, ref: Reference): { image: StoredImage; t
     ref.tag
       ? `tag does not exist: ${familiarName(ref)}:${ref.tag}`
       : `An image does not exist locally with the tag: ${name.replace(/^docker\.io\/(library\/)?/, "")}`,
-  );
-}
-
-function refusePlatform({ config }: StoredImage, name: string, platform: string | undefined): void {
-  if (!platform) return;
-  const { os, architecture, variant } = config;
-  if (platformMatches({ os, architecture, ...(variant ? { variant } : {}) }, parsePlatform(platform))) return;
-  throw new BerthError(
-    "not-found",
-    `image with reference ${name} was found but does not provide the specified platform (${formatPlatform(parsePlatform(platform))})`,
   );
 }
 

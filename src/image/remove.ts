@@ -4,6 +4,7 @@ import { BerthError } from "../spec/errors.ts";
 import { familiarString, parseReference, type Reference, withDefaultTag } from "../spec/reference.ts";
 import type { Catalog } from "./catalog.ts";
 import { type Candidates, type Keep, sweep } from "./gc.ts";
+import { refusePlatform } from "./platform.ts";
 import { isIdOf, resolveImage } from "./resolve.ts";
 import type { ImageRecord, ImageUser, Removed, RemovedItem } from "./types.ts";
 
@@ -12,6 +13,7 @@ export interface RemoveOptions {
   force: boolean;
   prune: boolean;
   users: ImageUser[];
+  platform?: string;
   /** What else needs content, such as the build cache. */
   keep?: Keep;
 }
@@ -32,6 +34,7 @@ export async function removeImage(catalog: Catalog, name: string, options: Remov
   const removal: Removal = { catalog, options, items: [], freed: { chains: [], blobs: [] } };
   catalog.deps.records.transaction(() => {
     const image = resolveImage(catalog, name);
+    refusePlatform(image, name, options.platform);
     if (isIdOf(name, image.id)) removeById(removal, image.id);
     else removeByName(removal, image.id, name);
   });

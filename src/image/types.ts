@@ -50,6 +50,18 @@ export interface NewImage {
   platform?: { os: string; architecture: string; variant?: string };
 }
 
+/** What to list, and what to say of each. */
+export interface ListOptions {
+  all: boolean;
+  filters: Filters;
+  /** They fill in the count of containers; without them it is -1. */
+  users?: ImageUser[];
+  /** Say what the listed images share, which needs a look at all of their layers. */
+  sharedSize?: boolean;
+  /** Say which manifests each has, with their sizes. */
+  manifests?: boolean;
+}
+
 /** Filters of `list`, as in Docker: dangling, label, before, since, reference, until. */
 export type Filters = Record<string, string[]>;
 
@@ -67,10 +79,10 @@ export interface ImageStore {
   /** By id (`sha256:…`, 64 hex, a unique prefix), `name[:tag]`, `name@digest`. Throws `not-found` ("No such image: x:latest") or `invalid-argument` where a prefix is ambiguous. */
   resolve(name: string): Image;
   get(id: Digest): Image | undefined;
-  /** `users` fill in the count of containers; without them it is -1. */
-  list(options: { all: boolean; filters: Filters; users?: ImageUser[] }): ImageSummary[];
-  inspect(name: string): ImageInspect;
-  history(name: string): ImageHistoryResponseItem[];
+  list(options: ListOptions): ImageSummary[];
+  /** `platform`: throws `not-found` where the image is of another, as `history` and `remove` do. `users`: also the manifests, with the containers of each. */
+  inspect(name: string, options?: { platform?: string; users?: ImageUser[] }): ImageInspect;
+  history(name: string, options?: { platform?: string }): ImageHistoryResponseItem[];
   /** All names or none. */
   tag(source: string, ...targets: string[]): void;
   /** Docker's rules: untag first; delete when the last name goes; conflicts name the container. `users` are containers with the image ids they use; layers and blobs that `keep` names stay. */
@@ -80,6 +92,7 @@ export interface ImageStore {
       force: boolean;
       prune: boolean;
       users: ImageUser[];
+      platform?: string;
       keep?: { chains: Iterable<ChainId>; blobs: Iterable<Digest> };
     },
   ): Promise<Removed>;

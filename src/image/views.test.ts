@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Digest } from "../spec/digest.ts";
-import type { ImageSummary } from "../spec/engine-api.ts";
-import { digestOf, dockerArchive, openTestStore, type TestStore, tar } from "./fixture.ts";
-import type { Filters } from "./types.ts";
+import type { ImageSummary, OCIDescriptor } from "../spec/engine-api.ts";
+import { MediaType } from "../spec/oci.ts";
+import { chunked, digestOf, dockerArchive, openTestStore, type TestStore, tar } from "./fixture.ts";
+import type { Filters, ImageUser } from "./types.ts";
 
 let store: TestStore;
 beforeEach(() => {
@@ -40,10 +41,82 @@ test("a summary has Docker's shape, nulls included", async () => {
       RepoTags: ["shape:1"],
       SharedSize: -1,
       Size: 1,
+      Descriptor: descriptor("shape:1"),
     },
   ]);
   const users = [{ containerId: "c", image: id, running: false }];
   expect(store.images.list({ all: false, filters: {}, users })[0]?.Containers).toBe(1);
+});
+
+/** The manifest's descriptor, by what the blob store says of it. */
+function descriptor(name: string): OCIDescriptor {
+  const { manifest } = store.images.resolve(name);
+  return { mediaType: MediaType.manifest, digest: manifest, size: store.blobs.size(manifest) ?? -1 };
+}
+
+test("what listed images share is counted when asked for, among those that are listed", async () => {
+  const shared = layer(5);
+  await store.load(dockerArchive({ layers: [shared, layer(2)], tags: ["a:1"] }));
+  await store.load(dockerArchive({ layers: [shared, layer(3)], tags: ["b:1"] }));
+  await store.load(dockerArchive({ layers: [layer(4)], tags: ["c:1"] }));
+  const sizes = (filters: Filters, sharedSize: boolean): string[] =>
+    store.images
+      .list({ all: false, filters, sharedSize })
+      .map((row) => `${row.RepoTags[0]} ${row.SharedSize} of ${row.Size}`)
+      .sort();
+  expect(sizes({}, true)).toEqual(["a:1 5 of 7", "b:1 5 of 8", "c:1 0 of 4"]);
+  expect(sizes({ reference: ["a"] }, true)).toEqual(["a:1 0 of 7"]);
+  expect(sizes({ reference: ["c"] }, false)).toEqual(["c:1 -1 of 4"]);
+});
+
+test("manifests: sizes of the blobs and of the layers, containers, and whether all is there", async () => {
+  await store.load(dockerArchive({ layers: [layer(5), layer(2)], tags: ["full:1"] }));
+  const image = store.images.resolve("full:1");
+  const blobs = [image.manifest, image.id, digestOf(layer(5)), digestOf(layer(2))];
+  const content = blobs.reduce((sum, blob) => sum + (store.blobs.size(blob) ?? Number.NaN), 0);
+  const user = (containerId: string, used = image.id): ImageUser => ({ containerId, image: used, running: false });
+  const users = [user("c1"), user("c2", image.manifest), user("c1")];
+  const summary = {
+    ID: image.manifest,
+    Descriptor: descriptor("full:1"),
+    Available: true,
+    Size: { Content: content, Total: content + 7 },
+    Kind: "image" as const,
+    ImageData: { Platform: { architecture: "amd64", os: "linux" }, Containers: ["c1"], Size: { Unpacked: 7 } },
+  };
+  expect(store.images.inspect("full:1", { users }).Manifests).toEqual([summary]);
+  expect(store.images.inspect("full:1")).not.toHaveProperty("Manifests");
+  const [row] = store.images.list({ all: false, filters: {}, users, manifests: true });
+  expect(row?.Manifests).toEqual([summary]);
+  store.blobs.remove(digestOf(layer(2)));
+  const [damaged] = store.images.inspect("full:1", { users }).Manifests ?? [];
+  expect([damaged?.Available, damaged?.Size.Content]).toEqual([false, content - layer(2).length]);
+});
+
+test("an image that was made here, or whose manifest is lost, has neither descriptor nor manifests", async () => {
+  const base = await add("base:1", 1);
+  const top = await store.layers.applyStream(chunked(layer(3)), { parent: store.images.get(base)?.top ?? base });
+  await store.images.create({ top: top.chainId, run: {}, history: [], created: at(2) }, "made:1");
+  store.blobs.remove(store.images.resolve("base:1").manifest);
+  for (const name of ["made:1", "base:1"]) {
+    const inspected = store.images.inspect(name, { users: [] });
+    expect([inspected.Descriptor, inspected.Manifests]).toEqual([undefined, undefined]);
+  }
+});
+
+test("inspect, history and remove refuse another platform than the image's, and change nothing", async () => {
+  await add("app:1", 1);
+  const words =
+    "image with reference app:1 was found but its platform (linux/amd64) does not match the specified platform (linux/s390x)";
+  const before = store.snapshot();
+  expect(() => store.images.inspect("app:1", { platform: "linux/s390x" })).toThrow(words);
+  expect(() => store.images.history("app:1", { platform: "linux/s390x" })).toThrow(words);
+  const how = { force: true, prune: true, users: [] };
+  await expect(store.images.remove("app:1", { ...how, platform: "linux/s390x" })).rejects.toThrow(words);
+  expect(store.snapshot()).toEqual(before);
+  expect(store.images.inspect("app:1", { platform: "linux/amd64" }).Architecture).toBe("amd64");
+  const { items } = await store.images.remove("app:1", { ...how, platform: "linux/amd64" });
+  expect(items[0]).toEqual({ Untagged: "app:1" });
 });
 
 test("newest first; intermediate images only with all", async () => {
@@ -114,6 +187,7 @@ test("inspect has every field of dockerd 28.5 in its shape", async () => {
   const { Hostname: _, ...Config } = config.config;
   expect(store.images.inspect("full:1")).toEqual({
     Id: id,
+    Descriptor: descriptor("full:1"),
     RepoTags: ["full:1"],
     RepoDigests: [],
     Parent: "",

@@ -23,6 +23,7 @@ const SYSTEMS = new Set(
 const MACHINES = new Set(
   "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split(" "),
 );
+const SYSTEM = /^[a-z0-9_-]+$/;
 /** Other names of machines. */
 const SAME: Record<string, string> = {
   x86_64: "amd64",
@@ -38,6 +39,11 @@ export function checkedPlatform(text: string): Platform {
   const bad = (why: string): BerthError =>
     new BerthError("invalid-argument", `${JSON.stringify(text)}: ${why}: invalid argument`);
   if (parts.length > 3) throw bad("cannot parse platform specifier");
+  if (!SYSTEM.test(parts[0] ?? ""))
+    throw new BerthError(
+      "invalid-argument",
+      `${JSON.stringify(parts[0])} is an invalid OS component of ${JSON.stringify(text)}: OSAndVersion specifier component must match "^([A-Za-z0-9_-]+)(?:\\\\(([A-Za-z0-9_.-]*)\\\\))?$": invalid argument`,
+    );
   const strange = parts.find((part) => !/^[a-z0-9_.-]+$/.test(part));
   if (strange !== undefined)
     throw new BerthError(

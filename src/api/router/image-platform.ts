@@ -1,30 +1,37 @@
-import type { ImageInspect } from "../../spec/engine-api.ts";
-import { BerthError } from "../../spec/errors.ts";
 import type { Platform } from "../../spec/oci.ts";
-import { formatPlatform, platformMatches } from "../../spec/platform.ts";
+import { formatPlatform } from "../../spec/platform.ts";
 import { invalid } from "../errors.ts";
+import type { Context } from "../types.ts";
 
-/** Refuses an image of another platform than the JSON object `wanted` names, in Docker's words; undefined: any will do. */
-export function checkPlatform(image: ImageInspect, name: string, wanted: string | undefined): void {
-  if (wanted === undefined) return;
-  const platform = parsePlatformJson(wanted);
-  const variant = image.Variant ? { variant: image.Variant } : {};
-  const actual: Platform = { os: image.Os ?? "", architecture: image.Architecture ?? "", ...variant };
-  if (platformMatches(actual, platform)) return;
-  throw new BerthError(
-    "not-found",
-    `image with reference ${name} was found but its platform (${formatPlatform(actual)}) does not match the specified platform (${formatPlatform(platform)})`,
-  );
+/** How a platform parameter is called, and the minor version of the API that it came with; older requests are answered as if it were not there. */
+export interface PlatformParameter {
+  name: "platform" | "platforms";
+  since: number;
+  /** What is said to several of them; undefined: the first counts. */
+  several?: string;
+}
+
+/** The one platform that a request asks for by a JSON object, as `{platform: "os/arch[/variant]"}`; {} where it asks for none. Refuses the rest in Docker's words. */
+export function platformIn({ query, version }: Context, parameter: PlatformParameter): { platform?: string } {
+  if (version < parameter.since) return {};
+  const values = query.getAll(parameter.name);
+  const platforms = values.filter((value) => value !== "").map(parsePlatformJson);
+  if (platforms.length > 1 && parameter.several) throw invalid(parameter.several);
+  const [platform] = platforms;
+  return platform ? { platform: formatPlatform(platform) } : {};
 }
 
 function parsePlatformJson(text: string): Platform {
-  let parsed: Partial<Platform> | null;
+  let parsed: unknown;
   try {
-    parsed = JSON.parse(text) as Partial<Platform> | null;
+    parsed = JSON.parse(text);
   } catch {
     throw invalid(`failed to parse platform: invalid character '${text[0]}' looking for beginning of value`);
   }
-  const { os, architecture, variant } = parsed ?? {};
+  const kind = Array.isArray(parsed) ? "array" : typeof parsed;
+  if (kind !== "object")
+    throw invalid(`failed to parse platform: json: cannot unmarshal ${kind} into Go value of type v1.Platform`);
+  const { os, architecture, variant } = (parsed ?? {}) as Record<string, unknown>;
   if (typeof os !== "string" || typeof architecture !== "string" || os === "" || architecture === "")
     throw invalid("both OS and Architecture must be provided");
   return { os, architecture, ...(typeof variant === "string" && variant !== "" ? { variant } : {}) };

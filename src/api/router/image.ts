@@ -7,7 +7,7 @@ import { empty, json, stream } from "../responses.ts";
 import { begun, jsonLines, progress } from "../stream.ts";
 import type { ApiResponse, Context, Handler, Route } from "../types.ts";
 import { imageDetails, imageRow } from "../versions.ts";
-import { checkPlatform } from "./image-platform.ts";
+import { type PlatformParameter, platformIn } from "./image-platform.ts";
 
 /**
  * Routes of images (specification, tag "Image"). A name holds slashes, so everything below /images/ that is no fixed
@@ -34,6 +34,14 @@ export const imageRoutes: Route[] = [
 ];
 
 const LAST_WITH_CONTAINER_CONFIG = 44;
+/** The versions that brought the manifests of a listed and of an inspected image. */
+const LISTED_MANIFESTS = 47;
+const INSPECTED_MANIFESTS = 48;
+const ONE_OF_ARCHIVE: PlatformParameter = {
+  name: "platform",
+  since: 48,
+  several: "multiple platform parameters not supported",
+};
 
 function named(verbs: Record<string, Handler>): Handler {
   return async (context) => {
@@ -50,14 +58,22 @@ function nameOf({ params }: Context): string {
 }
 
 async function list({ backend, query, version }: Context): Promise<ApiResponse> {
-  const wanted = filters(query);
-  const rows = await backend.image.list({ all: bool(query, "all"), filters: wanted });
+  const rows = await backend.image.list({
+    all: bool(query, "all"),
+    filters: filters(query),
+    sharedSize: bool(query, "shared-size"),
+    manifests: version >= LISTED_MANIFESTS && bool(query, "manifests"),
+  });
   return json(rows.map((row) => imageRow(row, version)));
 }
 
 async function inspect(context: Context): Promise<ApiResponse> {
-  const image = await context.backend.image.inspect(nameOf(context));
-  checkPlatform(image, nameOf(context), text(context.query, "platform"));
+  const { backend, query, version } = context;
+  const manifests = version >= INSPECTED_MANIFESTS && bool(query, "manifests");
+  const wanted = platformIn(context, { name: "platform", since: 49 });
+  if (manifests && wanted.platform !== undefined)
+    throw invalid("conflicting options: manifests and platform options cannot both be set");
+  const image = await backend.image.inspect(nameOf(context), { ...wanted, manifests });
   return json(imageDetails(image, versionFor(context)));
 }
 
@@ -68,10 +84,8 @@ function versionFor({ request, version }: Context): number {
 }
 
 async function history(context: Context): Promise<ApiResponse> {
-  const wanted = text(context.query, "platform");
-  if (wanted !== undefined)
-    checkPlatform(await context.backend.image.inspect(nameOf(context)), nameOf(context), wanted);
-  return json(await context.backend.image.history(nameOf(context)));
+  const wanted = platformIn(context, { name: "platform", since: 48 });
+  return json(await context.backend.image.history(nameOf(context), wanted));
 }
 
 async function tag(context: Context): Promise<ApiResponse> {
@@ -83,39 +97,33 @@ async function tag(context: Context): Promise<ApiResponse> {
   return empty(201);
 }
 
-async function remove({ backend, params, query }: Context): Promise<ApiResponse> {
+async function remove(context: Context): Promise<ApiResponse> {
+  const { backend, params, query } = context;
   const name = params["*"] ?? "";
   if (name.trim() === "") throw invalid("image name cannot be blank");
-  return json(await backend.image.remove(name, { force: bool(query, "force"), noprune: bool(query, "noprune") }));
+  const wanted = platformIn(context, {
+    name: "platforms",
+    since: 50,
+    several: "multiple platforms are not supported",
+  });
+  const options = { force: bool(query, "force"), noprune: bool(query, "noprune"), ...wanted };
+  return json(await backend.image.remove(name, options));
 }
 
 async function prune({ backend, query }: Context): Promise<ApiResponse> {
   return json(await backend.image.prune(filters(query)));
 }
 
-async function load({ backend, query, request }: Context): Promise<ApiResponse> {
-  const options = {
-    quiet: bool(query, "quiet", true),
-    ...defined<{ platform?: string }>({ platform: platformOf(text(query, "platform")) }),
-  };
+async function load(context: Context): Promise<ApiResponse> {
+  const { backend, query, request } = context;
+  const options = { quiet: bool(query, "quiet", true), ...platformIn(context, ONE_OF_ARCHIVE) };
   // As with Docker, the status is sent before the archive is read: what is wrong with it is an error in the stream.
   return stream(jsonLines(backend.image.load(request.body, options), "\r\n"), "application/json");
 }
 
-async function save({ backend, query }: Context, names: string[]): Promise<ApiResponse> {
-  const options = defined<{ platform?: string }>({ platform: platformOf(text(query, "platform")) });
-  return stream(await begun(backend.image.save(names, options)), "application/x-tar");
-}
-
-/** A platform as clients of 1.48 and later send it, a JSON object, or as `os/arch/variant`. */
-function platformOf(value: string | undefined): string | undefined {
-  if (!value?.startsWith("{")) return value;
-  try {
-    const { os, architecture, variant } = JSON.parse(value) as { os?: string; architecture?: string; variant?: string };
-    return [os, architecture, variant].filter(Boolean).join("/");
-  } catch {
-    throw invalid(`invalid platform: ${value}`);
-  }
+async function save(context: Context, names: string[]): Promise<ApiResponse> {
+  const options = platformIn(context, ONE_OF_ARCHIVE);
+  return stream(await begun(context.backend.image.save(names, options)), "application/x-tar");
 }
 
 /** `POST /images/create` is two things: a pull (`fromImage`), or an import (`fromSrc`, "-" being the request's body). */
@@ -158,11 +166,13 @@ async function bootstrap({ backend, query, request }: Context): Promise<ApiRespo
 async function push(context: Context): Promise<ApiResponse> {
   const { backend, query, request } = context;
   const auth = registryAuth(request.headers["x-registry-auth"]);
-  const options = defined<{ tag?: string; platform?: string }>({
-    tag: text(query, "tag"),
-    platform: platformOf(text(query, "platform")),
-  });
-  return progress(backend.image.push(nameOf(context), { ...options, ...(auth ? { auth } : {}) }));
+  const options = {
+    ...defined<{ tag?: string }>({ tag: text(query, "tag") }),
+    ...platformIn(context, { name: "platform", since: 46 }),
+    ...(auth ? { auth } : {}),
+    signal: request.signal,
+  };
+  return progress(backend.image.push(nameOf(context), options));
 }
 
 /** A name alone, without the tag parameter, means all tags of the repository; one that has its tag in it means that. */

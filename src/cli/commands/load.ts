@@ -19,7 +19,7 @@ export default command({
     }
     const archive = openInput(ctx, flags.input || "-");
     const quiet = flags.quiet || !ctx.io.stdoutIsTerminal();
-    await showProgress(ctx, ctx.engine.images.load(archive, { quiet, platform: flags.platform[0] }));
+    await showProgress(ctx, ctx.engine.images.load(archive, { quiet, platform: flags.platform.at(-1) }));
     return 0;
   },
 });

@@ -3,6 +3,13 @@ import { command } from "../command.ts";
 import { registryAuth } from "../credentials/credentials.ts";
 import { showProgress } from "../progress.ts";
 
+const ONE_PLATFORM = `
+ Info -> Using --platform pushes only the specified platform manifest of a multi-platform image index.
+         Other components, like attestations, will not be included.
+         To push the complete multi-platform image, remove the --platform flag.
+         
+`;
+
 /** `berth push`. */
 export default command({
   usage: "[OPTIONS] NAME[:TAG]",
@@ -18,7 +25,10 @@ export default command({
     const ref = parseReference(name);
     const tag = flags["all-tags"] ? undefined : (ref.tag ?? "latest");
     if (!flags["all-tags"] && !ref.tag && !flags.quiet) ctx.io.out("Using default tag: latest\n");
-    const lines = ctx.engine.images.push(familiarName(ref), { tag, auth: await registryAuth(ctx, ref.domain) });
+    if (flags.platform !== "") ctx.io.err(ONE_PLATFORM);
+    const platform = flags.platform || undefined;
+    const auth = await registryAuth(ctx, ref.domain);
+    const lines = ctx.engine.images.push(familiarName(ref), { tag, platform, auth });
     await showProgress(ctx, lines, { quiet: flags.quiet });
     return 0;
   },

@@ -10,13 +10,23 @@ export default command({
   flags: {
     force: { kind: "bool", short: "f", help: "Remove it from under stopped containers too" },
     "no-prune": { kind: "bool", help: "Keep untagged parents" },
-    platform: { since: 50, kind: "list", type: "strings", help: "Taken for compatibility", hidden: true },
+    platform: {
+      since: 50,
+      kind: "list",
+      type: "strings",
+      help: "Remove it only if it is of this platform",
+      hidden: true,
+    },
   },
   async run(ctx, { flags, args }) {
     let failed = false;
     for (const name of args) {
       try {
-        const removed = await ctx.engine.images.remove(name, { force: flags.force, noprune: flags["no-prune"] });
+        const removed = await ctx.engine.images.remove(name, {
+          force: flags.force,
+          noprune: flags["no-prune"],
+          platforms: flags.platform,
+        });
         for (const item of removed)
           ctx.io.out(item.Deleted ? `Deleted: ${item.Deleted}\n` : `Untagged: ${item.Untagged}\n`);
       } catch (error) {

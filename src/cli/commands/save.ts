@@ -12,7 +12,7 @@ export default command({
   },
   async run(ctx, { flags, args }) {
     await writeOutput(ctx, { path: flags.output, task: "save image" }, () =>
-      ctx.engine.images.save(args, { platform: flags.platform[0] }),
+      ctx.engine.images.save(args, { platform: flags.platform.at(-1) }),
     );
     return 0;
   },

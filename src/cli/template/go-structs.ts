@@ -51,7 +51,7 @@ export const STRUCTS: Record<string, string> = {
     "IPAMConfig:*network.EndpointIPAMConfig Links:[]string Aliases:[]string MacAddress DriverOpts:map[string] GwPriority:int NetworkID EndpointID Gateway IPAddress IPPrefixLen:int IPv6Gateway GlobalIPv6Address GlobalIPv6PrefixLen:int DNSNames:[]string",
   "network.EndpointIPAMConfig": "IPv4Address? IPv6Address? LinkLocalIPs?:[]string",
   "v1.Descriptor":
-    "MediaType=mediaType Digest=digest Size=size:int URLs=urls:[]string Annotations=annotations:map[string] Data=data:any Platform=platform:*v1.Platform ArtifactType=artifactType",
+    "MediaType=mediaType Digest=digest Size=size:int URLs=urls:[]string Annotations=annotations:map[string] Data=data:[]byte Platform=platform:*v1.Platform ArtifactType=artifactType",
   "v1.Platform": "Architecture=architecture OS=os OSVersion=os.version OSFeatures=os.features:[]string Variant=variant",
   "image.InspectResponse":
     "ID=Id RepoTags:[]string RepoDigests:[]string Parent Comment Created Container? ContainerConfig?:*container.Config DockerVersion Author Config:*v1.DockerOCIImageConfig Architecture Variant? Os OsVersion? Size:int VirtualSize?:int GraphDriver:storage.DriverData RootFS:image.RootFS Metadata:image.Metadata Descriptor?:*v1.Descriptor Manifests?:[]any",

@@ -13,8 +13,12 @@ export function imageBackend(ctx: EngineContext): ImageBackend {
   const { images } = ctx;
   return {
     list: async (options) => images.list({ ...options, users: imageUsers(ctx) }),
-    inspect: async (name) => images.inspect(name),
-    history: async (name) => images.history(name),
+    inspect: async (name, { platform, manifests } = {}) =>
+      images.inspect(name, {
+        ...(platform ? { platform } : {}),
+        ...(manifests ? { users: imageUsers(ctx) } : {}),
+      }),
+    history: async (name, options) => images.history(name, options),
     tag: async (name, repo, tag) => {
       const target = tag ? `${repo}:${tag}` : repo;
       images.tag(name, target);
@@ -38,13 +42,13 @@ export function imageBackend(ctx: EngineContext): ImageBackend {
 async function removeImage(
   ctx: EngineContext,
   name: string,
-  options: { force: boolean; noprune: boolean },
+  { noprune, ...options }: { force: boolean; noprune: boolean; platform?: string },
 ): Promise<({ Untagged: string } | { Deleted: string })[]> {
   const { id, config } = ctx.images.resolve(name);
   const labels = config.config?.Labels;
   const { items, layers } = await ctx.images.remove(name, {
-    force: options.force,
-    prune: !options.noprune,
+    ...options,
+    prune: !noprune,
     users: imageUsers(ctx),
     keep: inUse(ctx),
   });

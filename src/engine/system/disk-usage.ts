@@ -1,5 +1,3 @@
-import type { ChainId, LayerRecord } from "../../layer/types.ts";
-import { isDigest } from "../../spec/digest.ts";
 import { listBuildCache } from "../build/prune.ts";
 import { listContainers } from "../container/list.ts";
 import { treeSize } from "../container/sizes.ts";
@@ -20,19 +18,7 @@ export async function diskUsage(ctx: EngineContext, types: string[]): Promise<ob
 }
 
 function images(ctx: EngineContext): object[] {
-  const all = ctx.images.list({ all: false, filters: {}, users: imageUsers(ctx) });
-  const stacks = new Map(all.map(({ Id }) => [Id, stackOf(ctx, Id)]));
-  const uses = new Map<ChainId, number>();
-  for (const layer of [...stacks.values()].flat()) uses.set(layer.chainId, (uses.get(layer.chainId) ?? 0) + 1);
-  return all.map((image) => {
-    const shared = (stacks.get(image.Id) ?? []).filter((layer) => (uses.get(layer.chainId) ?? 0) > 1);
-    return { ...image, SharedSize: shared.reduce((sum, layer) => sum + layer.size, 0) };
-  });
-}
-
-function stackOf(ctx: EngineContext, id: string): LayerRecord[] {
-  const top = isDigest(id) ? ctx.images.get(id)?.top : undefined;
-  return top ? ctx.layers.chain(top) : [];
+  return ctx.images.list({ all: false, filters: {}, users: imageUsers(ctx), sharedSize: true });
 }
 
 async function volumes(ctx: EngineContext): Promise<object[]> {

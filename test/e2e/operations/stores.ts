@@ -12,6 +12,7 @@ const saved = ({ text }: Answer): void => expect(text.slice(257, 262)).toBe("ust
 /** Images', builder's and registries' operations. */
 export const imageCases: Case[] = [
   { line: "GET /images/json?manifests=0", status: 200 },
+  { line: "GET /images/json?shared-size=1", status: 200 },
   { line: "GET /images/busybox/json", status: 200 },
   { line: "GET /images/nosuch/json", status: 404 },
   { line: "GET /images/busybox/history", status: 200 },
