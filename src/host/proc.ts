@@ -18,14 +18,19 @@ export function signalMasks(pid: number): SignalMasks | undefined {
   return { caught: mask("SigCgt"), ignored: mask("SigIgn"), blocked: mask("SigBlk") };
 }
 
+/** True where the process has ended or is about to: as pid 1 of a namespace it takes all others along. */
+export function isExiting(pid: number): boolean {
+  const PF_EXITING = 0x4;
+  const FLAGS_FIELD = 9;
+  const fields = statFields(pid);
+  return fields === undefined || (Number(fields[FLAGS_FIELD - 3]) & PF_EXITING) !== 0;
+}
+
 /** Clock ticks since boot at which the process started: with the pid, its identity. Undefined where it has ended. */
 export function startTime(pid: number): number | undefined {
-  const stat = readProc(pid, "stat");
-  if (stat === undefined) return undefined;
-  // The command's name, field 2, may hold spaces and parentheses; what follows its last ")" starts with field 3.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const START_TIME_FIELD = 22;
-  return Number(fields[START_TIME_FIELD - 3]);
+  const fields = statFields(pid);
+  return fields && Number(fields[START_TIME_FIELD - 3]);
 }
 
 /** Sends SIGKILL. False where the process has ended already. */
@@ -36,6 +41,12 @@ export function killHard(pid: number): boolean {
     if (errnoOf(error) === "ESRCH") return false;
     throw error;
   }
+}
+
+/** /proc/PID/stat from field 3 on: the command's name, field 2, may hold spaces and parentheses. */
+function statFields(pid: number): string[] | undefined {
+  const stat = readProc(pid, "stat");
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 function readProc(pid: number, file: string): string | undefined {

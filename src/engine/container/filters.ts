@@ -6,7 +6,7 @@ import type { EngineContext } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";
 import { withProtocol } from "./join.ts";
 import { endpoints } from "./networks-view.ts";
-import { shownStatus } from "./status.ts";
+import { shownHealth, shownStatus } from "./status.ts";
 
 type Test = (container: Container) => boolean;
 const STATES = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
@@ -43,7 +43,7 @@ function testFor(ctx: EngineContext, key: string, values: string[]): Test {
       return any((c, v) => shownStatus(c) === v);
     case "health":
       check(key, values, HEALTH);
-      return any((c, v) => ((c.health ?? c.record.health)?.status ?? "none") === v);
+      return any((c, v) => (shownHealth(c)?.status ?? "none") === v);
     case "exited":
       for (const v of values)
         if (!/^[-+]?\d+$/.test(v)) throw invalid(key, v, `strconv.Atoi: parsing "${v}": invalid syntax`);

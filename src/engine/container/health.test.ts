@@ -79,7 +79,7 @@ test("failures in the start period do not count, a success ends it", async () =>
   await remove(id);
 });
 
-test("the last five checks are kept, with times and at most 4096 characters", async () => {
+test("the last five checks are kept, with times and the first 4096 bytes", async () => {
   const { id } = await patient({ Test: ["CMD", "sh", "-c", "yes 0123456789 | head -n 1000"] });
   let last = "";
   for (let seen = 0; seen < 7; ) {
@@ -91,7 +91,8 @@ test("the last five checks are kept, with times and at most 4096 characters", as
   const log = ((await health(id))?.Log ?? []).flatMap((entry) => entry ?? []);
   expect(log).toHaveLength(5);
   for (const entry of log) {
-    expect(entry.Output).toHaveLength(4096);
+    expect(entry.Output).toEndWith("0123...");
+    expect(entry.Output).toHaveLength(4096 + "...".length);
     expect(Date.parse(entry.End ?? "")).toBeGreaterThanOrEqual(Date.parse(entry.Start ?? ""));
   }
   const starts = log.map((entry) => entry.Start ?? "");
@@ -102,7 +103,7 @@ test("the last five checks are kept, with times and at most 4096 characters", as
 test("a check that takes too long is killed and has failed", async () => {
   const { id } = await patient({ Test: ["CMD", "sleep", "1000"], Timeout: 50 * MS, Retries: 1 });
   const late = await until(id, (s) => s.Status === "unhealthy");
-  expect(late.Log?.[0]).toMatchObject({ ExitCode: -1, Output: expect.stringContaining("exceeded timeout (50ms)") });
+  expect(late.Log?.[0]).toMatchObject({ ExitCode: -1, Output: "Health check exceeded timeout (50ms)" });
   const { Processes: processes = [] } = await h.backend.container.top(id, "");
   expect(processes?.filter((row) => row.at(-1) === "sleep 1000").length).toBeLessThanOrEqual(2);
   await remove(id);
@@ -157,18 +158,64 @@ test("health filters: each status, and none", async () => {
   for (const id of [sick, plain]) await remove(id);
 });
 
-test("checks end with the run and begin anew with the next; what was found last stays to be seen", async () => {
+test("what a check said before it took too long is told", async () => {
+  const { id } = await patient({ Test: ["CMD-SHELL", "echo before; exec sleep 1000"], Timeout: 300 * MS, Retries: 1 });
+  const said = "Health check exceeded timeout (300ms): before\n";
+  await until(id, (s) => s.Log?.some((entry) => entry?.Output === said) === true);
+  await remove(id);
+});
+
+test("a paused container is not checked and unhealthy; it is so until its next good check", async () => {
   const { id, well } = await patient();
+  well();
+  await until(id, (s) => s.Status === "healthy");
+  await h.backend.container.pause(id);
+  const frozen = await health(id);
+  expect(frozen).toMatchObject({ Status: "unhealthy", FailingStreak: 0 });
+  expect(await status(id)).toMatch(/ \(Paused\)$/);
+  const filters = { health: ["unhealthy"], id: [id] };
+  expect(await h.backend.container.list({ all: false, size: false, filters })).toHaveLength(1);
+  await h.down();
+  await h.up();
+  expect(await health(id)).toEqual(frozen);
+  await h.backend.container.unpause(id);
+  await until(id, (s) => s.Status === "healthy" && s.Log?.at(-1)?.Start !== frozen?.Log?.at(-1)?.Start);
+  const told = (await h.events(id)).map((e) => e.Action ?? "").filter((a) => !a.startsWith("exec_"));
+  expect(told).toEqual(["unpause", "health_status: healthy"]);
+  await remove(id);
+});
+
+test.each(["kill", "exit"])("a check that ends with its container is none: %s", async (how) => {
+  const { id } = await patient({ Test: ["CMD-SHELL", "touch /state/begun; sleep 1000"], Retries: 1 });
+  const mounts = (await inspect(id)).Mounts ?? [];
+  while (!(await Bun.file(`${mounts[0]?.Source}/begun`).exists())) await Bun.sleep(5);
+  const ended = h.backend.container.wait(id, {
+    condition: "not-running",
+    signal: new AbortController().signal,
+    ready: () => undefined,
+  });
+  if (how === "kill") await h.backend.container.kill(id, {});
+  else process.kill((await inspect(id)).State?.Pid ?? 0, "SIGKILL");
+  await ended;
+  expect(await health(id)).toEqual({ Status: "unhealthy", FailingStreak: 0, Log: [] });
+  expect((await h.events(id)).filter((e) => e.Action?.startsWith("health_status"))).toEqual([]);
+  await remove(id);
+});
+
+test("checks end with the run and begin anew with the next; what was found last stays to be seen", async () => {
+  const { id, well } = await patient({ Interval: 200 * MS });
   well();
   await until(id, (s) => s.Status === "healthy");
   await h.backend.container.stop(id, { timeout: 0 });
   expect(h.engine.busy()).toBe(false);
   const ended = await health(id);
-  expect(ended?.Status).toBe("healthy");
+  expect(ended).toMatchObject({ Status: "unhealthy", FailingStreak: 0 });
   expect(await status(id)).toMatch(/^Exited \(137\) [^(]*$/);
   await h.backend.container.start(id, {});
-  expect(await health(id)).toMatchObject({ Status: expect.stringMatching(/starting|healthy/), FailingStreak: 0 });
-  await until(id, (s) => s.Status === "healthy" && s.Log?.[0]?.Start !== ended?.Log?.[0]?.Start);
+  const again = await health(id);
+  expect(again).toMatchObject({ Status: expect.stringMatching(/^(starting|healthy)$/), FailingStreak: 0 });
+  expect(again?.Log).toContainEqual(ended?.Log?.at(-1) as never);
+  await until(id, (s) => s.Status === "healthy" && s.Log?.at(-1)?.Start !== ended?.Log?.at(-1)?.Start);
   await remove(id);
 });
 
@@ -187,7 +234,7 @@ test("the next daemon goes on where the last one was: no false alarm, no lost on
   await h.backend.container.stop(id, { timeout: 0 });
   await h.down();
   await h.up();
-  expect((await health(id))?.Status).toBe("healthy");
+  expect((await health(id))?.Status).toBe("unhealthy");
   await remove(id);
 });
 

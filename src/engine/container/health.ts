@@ -1,3 +1,5 @@
+import { isExiting } from "../../host/proc.ts";
+import { durationText } from "../../spec/duration.ts";
 import type { HealthConfig } from "../../spec/engine-api.ts";
 import { messageOf } from "../../spec/errors.ts";
 import { StdDemux } from "../../spec/stdcopy.ts";
@@ -15,6 +17,8 @@ const DEFAULT_RETRIES = 3;
 const LOG_ENTRIES = 5;
 const OUTPUT_MAX = 4096;
 const SIGKILL = 9;
+/** How long a first process that is ending is given, before a failed check is believed after all. */
+const ENDING_MS = 2_000;
 
 interface Probe {
   argv: string[];
@@ -31,19 +35,29 @@ interface Outcome {
 }
 
 /**
- * Begins the health checks of a run, where the configuration has one; they end with the run. `known` is what a former daemon has found of the same run. Each
- * check's result is recorded (one transaction; none for AutoRemove), so a kill loses the check that is under way at most.
+ * Begins the health checks of a run, where the configuration has one; they end with the run, and with a pause. `known` is what was found of the same run before a
+ * pause, or by a former daemon. The log goes on over runs. Each check's result is recorded (one transaction; none for AutoRemove), so a kill loses the check that
+ * is under way at most.
  */
 export function startHealth(ctx: EngineContext, container: Container, run: Run, known?: HealthRecord): void {
   const probe = probeOf(container.record.config.Healthcheck, container.record.config.Shell);
   delete container.health;
   if (!probe) return;
   const end = new AbortController();
-  const { status, failingStreak, log }: HealthRecord = known ?? { status: "starting", failingStreak: 0, log: [] };
+  const log = container.record.health?.log ?? [];
+  const { status, failingStreak }: Omit<HealthRecord, "log"> = known ?? { status: "starting", failingStreak: 0 };
   const health: Health = { status, failingStreak, log: [...log], stop: () => end.abort() };
   container.health = health;
+  if (container.record.state.paused) return;
   void run.done.then(() => end.abort());
   void checkAgainAndAgain(ctx, container, { probe, health, end: end.signal });
+}
+
+/** A paused container is not checked; one that goes on is unhealthy until its next good check. */
+export function followPause(ctx: EngineContext, container: Container): void {
+  const { health, run, record } = container;
+  health?.stop();
+  if (health && run && !record.state.paused) startHealth(ctx, container, run, { ...health, status: "unhealthy" });
 }
 
 /** `Test` of a HealthConfig as a command; undefined for NONE and for none. Times in milliseconds. */
@@ -75,15 +89,14 @@ async function checkAgainAndAgain(
     const starting = health.status === "starting" && Date.now() - begun < probe.startPeriod;
     await pause(starting ? probe.startInterval : probe.interval, end);
     if (end.aborted) return;
-    if (container.record.state.paused) continue;
-    const start = new Date().toISOString();
+    const start = new Date();
     const { code, output } = await check(ctx, container, probe);
+    // All processes end with the first one: such a check says nothing.
+    if (code !== 0 && isExiting(container.record.state.pid)) await pause(ENDING_MS, end);
     if (end.aborted) return;
-    // It was frozen meanwhile: that says nothing.
-    if (container.record.state.paused) continue;
-    health.log.push({ Start: start, End: new Date().toISOString(), ExitCode: code, Output: output });
+    health.log.push({ Start: start.toISOString(), End: new Date().toISOString(), ExitCode: code, Output: output });
     if (health.log.length > LOG_ENTRIES) health.log.shift();
-    const inStartPeriod = Date.now() - begun < probe.startPeriod;
+    const inStartPeriod = start.getTime() - begun < probe.startPeriod;
     judge(ctx, container, { health, code, retries: probe.retries, inStartPeriod });
     record(ctx, container, health);
   }
@@ -122,7 +135,8 @@ async function check(ctx: EngineContext, container: Container, probe: Probe): Pr
     const timer = setTimeout(() => void handle.signal(SIGKILL), probe.timeout);
     const status = await handle.exited.finally(() => clearTimeout(timer));
     if (status.finishedAt - status.startedAt >= probe.timeout) {
-      return { code: -1, output: `Health check exceeded timeout (${probe.timeout}ms): ${await output}` };
+      const late = `Health check exceeded timeout (${durationText(probe.timeout * NANOS_PER_MS)})`;
+      return { code: -1, output: [late, await output].filter(Boolean).join(": ") };
     }
     return { code: status.code, output: await output };
   } catch (error) {
@@ -130,15 +144,18 @@ async function check(ctx: EngineContext, container: Container, probe: Probe): Pr
   }
 }
 
+/** The first bytes of both streams, and three dots where there was more. */
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<string> {
   const demux = new StdDemux();
-  const decoder = new TextDecoder();
-  let text = "";
+  const kept: Uint8Array[] = [];
+  let size = 0;
   for await (const chunk of stream) {
-    for (const { data } of demux.push(chunk))
-      if (text.length < OUTPUT_MAX) text += decoder.decode(data, { stream: true });
+    for (const { data } of demux.push(chunk)) {
+      if (size < OUTPUT_MAX) kept.push(data.slice(0, OUTPUT_MAX - size));
+      size += data.length;
+    }
   }
-  return text.slice(0, OUTPUT_MAX);
+  return Buffer.concat(kept).toString() + (size > OUTPUT_MAX ? "..." : "");
 }
 
 function pause(ms: number, end: AbortSignal): Promise<void> {

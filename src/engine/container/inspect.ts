@@ -7,7 +7,7 @@ import { filesOwner } from "./modes.ts";
 import { mountPoints } from "./mounts.ts";
 import { networkSettings } from "./networks-view.ts";
 import { sizesOf } from "./sizes.ts";
-import { formatTime, shownStatus } from "./status.ts";
+import { formatTime, shownHealth, shownStatus } from "./status.ts";
 
 /** `GET /containers/{id}/json` in Docker's exact shape. */
 export async function inspectContainer(
@@ -62,7 +62,7 @@ function once<K extends object, V>(known: WeakMap<K, V>, key: K, make: (key: K) 
 
 function shownState(container: Container): ContainerState {
   const { state } = container.record;
-  const health = container.health ?? container.record.health;
+  const health = shownHealth(container);
   const status = shownStatus(container);
   return {
     Status: status,

@@ -4,6 +4,7 @@ import { type Container, isRunning, refuseRestarting, runningOf } from "../conta
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { cgroupOf } from "./cgroup-path.ts";
+import { followPause } from "./health.ts";
 
 /** Freezes all processes of a running container. Throws `conflict` in Docker's words where it does not run or is paused. */
 export function pauseContainer(ctx: EngineContext, reference: string): Promise<void> {
@@ -38,5 +39,6 @@ export async function thawLocked(ctx: EngineContext, container: Container): Prom
 
 function setPaused(ctx: EngineContext, container: Container, paused: boolean): void {
   ctx.containers.saveRun(container, { state: { ...container.record.state, paused } });
+  followPause(ctx, container);
   emitContainer(ctx.events, container, paused ? "pause" : "unpause");
 }

@@ -1,6 +1,6 @@
 import { humanDuration } from "../../spec/duration.ts";
 import type { Container } from "../container.ts";
-import type { Status } from "../record.ts";
+import type { HealthRecord, Status } from "../record.ts";
 
 const MS = 1000;
 
@@ -36,6 +36,13 @@ export function statusText(container: Container, now = Date.now()): string {
     default:
       return "Created";
   }
+}
+
+/** What clients see: without checks, so at rest and paused, a container is unhealthy to Docker. */
+export function shownHealth({ health, record }: Container): HealthRecord | undefined {
+  const known = health ?? record.health;
+  const isChecked = record.state.status === "running" && !record.state.paused;
+  return known && !isChecked ? { ...known, status: "unhealthy" } : known;
 }
 
 function since(ms: number, now: number): string {
