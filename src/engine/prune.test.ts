@@ -191,8 +191,26 @@ test("an image that was removed by force stays on disk for its container, until 
   await h.backend.image.prune({});
   expect(existsSync(`${lower}/f`)).toBe(true);
   await h.backend.container.remove(id, { force: true, volumes: false, link: false });
-  await h.backend.image.prune({});
   expect(existsSync(lower)).toBe(false);
+  expect(await h.backend.image.prune({})).toEqual({ ImagesDeleted: [], SpaceReclaimed: 0 });
+});
+
+test("of two containers of such an image the last one takes its layers; those that another image has stay", async () => {
+  await load("base:1", "base");
+  await build("FROM base:1\nCOPY file /own\n", "both:1");
+  const base = (await df("image")).LayersSize;
+  const [one, two] = [await container({}, { Image: "both:1" }), await container({}, { Image: "both:1" })];
+  const mounts = [{ Type: "image", Source: "both:1", Target: "/image" }];
+  const mounting = await container({}, { HostConfig: { Mounts: mounts } });
+  await h.backend.image.remove("both:1", { force: true, noprune: false });
+  await h.backend.build.prune({ all: true, filters: {} });
+  const size = async (): Promise<number> => (await df("image")).LayersSize;
+  for (const id of [one, two, mounting]) {
+    expect(await size()).toBe(base);
+    await h.backend.container.remove(id, { force: true, volumes: false, link: false });
+  }
+  expect(await size()).toBe(base - "content".length);
+  expect(await tags()).toContain("base:1");
 });
 
 test("volumes: anonymous ones that no container has; with all=true named ones too", async () => {

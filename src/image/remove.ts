@@ -121,17 +121,27 @@ function untag(removal: Removal, ref: Reference): void {
 /** Notes what the image held, before its record goes. An image that cannot be read any more is removed all the same; GC finds its content. */
 function remember({ catalog, freed }: Removal, record: ImageRecord): void {
   freed.blobs.push(record.id, record.manifest);
-  for (let chain = record.top; chain; chain = catalog.deps.layers.get(chain)?.parent) {
-    freed.chains.push(chain);
-    const blob = catalog.deps.layers.get(chain)?.blob;
-    if (blob) freed.blobs.push(blob);
-  }
+  const { chains, blobs } = contentOf(catalog, record.top);
+  freed.chains.push(...chains);
+  freed.blobs.push(...blobs);
   try {
     freed.blobs.push(...catalog.manifest(record).layers.map((layer) => layer.digest));
   } catch (error) {
     // Its manifest is lost: that is a reason to remove the image, and none to refuse.
     if (!(error instanceof BerthError)) throw error;
   }
+}
+
+/** The layers of a stack, and the blobs that they came from. */
+function contentOf({ deps }: Catalog, top: ChainId | undefined): Removal["freed"] {
+  const layers = top && deps.layers.get(top) ? deps.layers.chain(top) : [];
+  return { chains: layers.map((layer) => layer.chainId), blobs: layers.flatMap((layer) => layer.blob ?? []) };
+}
+
+/** Frees what of these stacks nobody needs any more. A kill in the middle leaves the rest to the next GC. */
+export async function releaseStacks(catalog: Catalog, tops: Iterable<ChainId>, keep: Keep): Promise<void> {
+  const all = [...tops].map((top) => contentOf(catalog, top));
+  await sweep(catalog, { chains: all.flatMap(({ chains }) => chains), blobs: all.flatMap(({ blobs }) => blobs) }, keep);
 }
 
 /** Frees what only the removed images held. Where the stack of a container is not known, all layers wait for GC, which is told. */

@@ -8,7 +8,7 @@ import { listImages } from "./list.ts";
 import { loadImages } from "./load.ts";
 import { pullImage } from "./pull.ts";
 import { pushImages } from "./push.ts";
-import { removeImage } from "./remove.ts";
+import { releaseStacks, removeImage } from "./remove.ts";
 import { resolveImage } from "./resolve.ts";
 import { saveImages } from "./save.ts";
 import { tagImage } from "./tag.ts";
@@ -25,6 +25,7 @@ export function openImageStore(deps: ImageStoreDeps): ImageStore {
     history: (name, options) => imageHistory(catalog, name, options),
     tag: (source, ...targets) => tagImage(catalog, source, targets),
     remove: (name, options) => removeImage(catalog, name, options),
+    release: (tops, keep) => releaseStacks(catalog, tops, keep),
     load: (archive, options) => loadImages(catalog, archive, options),
     pull: (registry, ref, options) => pullImage(catalog, registry, ref, options),
     push: (registry, ref, options) => pushImages(catalog, registry, ref, options),

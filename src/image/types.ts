@@ -96,6 +96,8 @@ export interface ImageStore {
       keep?: { chains: Iterable<ChainId>; blobs: Iterable<Digest> };
     },
   ): Promise<Removed>;
+  /** Frees what of these stacks nobody needs any more, blobs included: for the last user of an image that was removed from under it. */
+  release(tops: Iterable<ChainId>, keep: { chains: Iterable<ChainId>; blobs: Iterable<Digest> }): Promise<void>;
   /** docker-archive or OCI layout, uncompressed or gzip, bzip2, xz or zstd (detected). Yields progress; the last messages are `Loaded image: x`. */
   load(
     archive: AsyncIterable<Uint8Array>,

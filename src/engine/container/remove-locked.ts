@@ -5,6 +5,8 @@ import { errnoOf, messageOf } from "../../spec/errors.ts";
 import type { Container } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
+import { inUse } from "../image/prune.ts";
+import { layersOf } from "../record.ts";
 import { cancelRestart } from "./schedule.ts";
 import { removeAnonymousVolumes } from "./volumes.ts";
 
@@ -37,7 +39,17 @@ export async function removeLocked(
   container.stopped.resolve(result);
   container.nextExit.resolve(result);
   emitContainer(ctx.events, container, "destroy");
+  await releaseLayers(ctx, container);
   container.removed.resolve(result);
+}
+
+/** Layers whose image was removed by force, from under this container, go with it. A kill before that leaves them to the next prune. */
+async function releaseLayers(ctx: EngineContext, { record }: Container): Promise<void> {
+  const images = [record.image, ...record.mounts.flatMap((mount) => mount.image ?? [])];
+  if (images.every((image) => ctx.images.get(image))) return;
+  await ctx.images.release(layersOf(record), inUse(ctx)).catch((error: unknown) => {
+    ctx.log("warn", `layers of container ${record.id}: ${messageOf(error)}; 'prune' removes them`);
+  });
 }
 
 /** A removal that a kill cuts off is finished with its volumes, or without. AutoRemove says so itself. */
