@@ -306,13 +306,13 @@ export interface VolumeBackend {
 export interface SystemBackend {
   info(): Promise<SystemInfo>;
   version(): Promise<SystemVersion>;
-  /** Past events since `since`, then live ones until `until` or the signal. Times in milliseconds since 1970. */
+  /** Past events since `since`, then live ones, those of one moment together, until `until` or the signal. Times in milliseconds since 1970. */
   events(options: {
     since?: number;
     until?: number;
     filters: Filters;
     signal: AbortSignal;
-  }): AsyncIterable<EventMessage>;
+  }): AsyncIterable<EventMessage[]>;
   diskUsage(types: string[]): Promise<object>;
 }
 

@@ -11,6 +11,7 @@ import type { Container, ContainerIndex } from "./container.ts";
 import type { EventBus } from "./events.ts";
 import type { Exec } from "./exec/state.ts";
 import type { LogSender } from "./logging/sender.ts";
+import type { AccountsCache } from "./user.ts";
 
 /** What a person configures for all containers, in daemon.json's terms. */
 export interface EngineConfig {
@@ -64,6 +65,7 @@ export interface EngineContext extends EngineDeps {
   containers: ContainerIndex;
   events: EventBus;
   execs: Map<string, Exec>;
+  accounts: AccountsCache;
   /** By container: who sends its log away. */
   logSenders: Map<string, LogSender>;
   /** Aborted when the daemon ends: nothing is started any more, streams end. */

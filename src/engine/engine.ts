@@ -37,6 +37,7 @@ import { registryBackend } from "./registry/registries.ts";
 import { diskUsage } from "./system/disk-usage.ts";
 import { systemInfo, systemVersion } from "./system/info.ts";
 import { type Reloadable, reloadSettings } from "./system/reload.ts";
+import { AccountsCache } from "./user.ts";
 import { volumeBackend } from "./volume/volumes.ts";
 
 export type { EngineConfig, EngineDeps } from "./context.ts";
@@ -63,6 +64,7 @@ export async function openEngine(deps: EngineDeps): Promise<Engine> {
     containers: new ContainerIndex(deps.records),
     events: new EventBus(),
     execs: new Map(),
+    accounts: new AccountsCache(deps.layers),
     logSenders: new Map(),
     closing: closing.signal,
     startByPolicy: (container) => startLocked(ctx, container, { byPolicy: true }),

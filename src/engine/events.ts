@@ -44,21 +44,20 @@ export class EventBus {
     for (const listener of this.#listeners) listener(event);
   }
 
-  /** Events from `since` on (milliseconds since 1970; undefined: from now on), until `until` or the signal. */
+  /** Events from `since` on (milliseconds since 1970; undefined: from now on), until `until` or the signal. Those of one turn of the event loop come together. */
   async *stream(options: {
     since?: number;
     until?: number;
     filters: Filters;
     signal: AbortSignal;
-  }): AsyncGenerator<Event> {
+  }): AsyncGenerator<Event[]> {
     const { since, until = Number.POSITIVE_INFINITY, filters, signal } = options;
-    const queue: Event[] = since === undefined ? [] : this.#past.filter((e) => millis(e) >= since);
+    let queue: Event[] = since === undefined ? [] : this.#past.filter((e) => millis(e) >= since);
     let wake: () => void = () => undefined;
     let overrun = false;
     const listener = (event: Event): void => {
       if (queue.length >= QUEUE_MAX) overrun = true;
-      else queue.push(event);
-      wake();
+      else if (queue.push(event) === 1) setImmediate(() => wake());
     };
     this.#listeners.add(listener);
     const stop = (): void => wake();
@@ -68,10 +67,12 @@ export class EventBus {
     const timer = left < 2 ** 31 ? setTimeout(stop, Math.max(0, left)) : undefined;
     try {
       for (;;) {
-        for (let event = queue.shift(); event; event = queue.shift()) {
-          if (millis(event) > until) return;
-          if (matchesEvent(event, filters)) yield event;
-        }
+        const [batch, late] = split(queue, until);
+        queue = [];
+        const wanted = batch.filter((event) => matchesEvent(event, filters));
+        if (wanted.length > 0) yield wanted;
+        if (late) return;
+        if (queue.length > 0) continue;
         if (signal.aborted || overrun || Date.now() >= until) return;
         await new Promise<void>((resolve) => {
           wake = resolve;
@@ -104,6 +105,12 @@ function legacyFields(
   if (type === "image") return { status: action, id: actor.id };
   if (type !== "container") return {};
   return { status: action, id: actor.id, from: actor.attributes?.["image"] ?? "" };
+}
+
+/** The events up to `until`, and whether there are later ones. */
+function split(events: Event[], until: number): [batch: Event[], late: boolean] {
+  const end = events.findIndex((event) => millis(event) > until);
+  return end < 0 ? [events, false] : [events.slice(0, end), true];
 }
 
 function millis(event: Event): number {

@@ -1,10 +1,9 @@
 import { expect, test } from "bun:test";
-import type { RootView } from "../layer/types.ts";
 import { mergeConfig, processEnv } from "./container/config.ts";
 import { probeOf } from "./container/health.ts";
 import { hostsText } from "./container/network-files.ts";
 import { parsePs } from "./container/top.ts";
-import { EventBus } from "./events.ts";
+import { type Event, EventBus } from "./events.ts";
 import { Lock } from "./lock.ts";
 import { generateName } from "./names.ts";
 import { freshState } from "./record.ts";
@@ -12,7 +11,7 @@ import { restartDelay, shouldRestart, startsWithDaemon } from "./restart-policy.
 import { parseSize } from "./size.ts";
 import { detachScanner, parseDetachKeys } from "./splice.ts";
 import { execFailure, runtimeFailure } from "./start-error.ts";
-import { resolveUser } from "./user.ts";
+import { type Accounts, readAccounts, resolveUser } from "./user.ts";
 
 const image = { Cmd: ["c"], Entrypoint: ["e"], Env: ["A=1", "B=2"], Labels: { x: "1" }, User: "u", WorkingDir: "/w" };
 
@@ -40,30 +39,32 @@ test("the rest of a configuration: by key, or the container's own", () => {
   expect(env).toEqual([expect.stringMatching(/^PATH=/), "HOSTNAME=h", "TERM=xterm", "HOME=/h"]);
 });
 
-function viewOf(files: Record<string, string>): RootView {
-  return {
+function accountsIn(files: Record<string, string>): Accounts {
+  return readAccounts({
     lstat: () => undefined,
     resolve: (path) => path,
     readdir: () => [],
     readFile: (path) => (files[path] === undefined ? undefined : Buffer.from(files[path])),
-  };
+  });
 }
 
 test("users by name and number, with their groups", () => {
-  const view = viewOf({
+  const accounts = accountsIn({
     "/etc/passwd": "root:x:0:0::/root:/bin/sh\napp:x:10:20::/app:/bin/sh\n",
     "/etc/group": "root:x:0:\nstaff:x:50:app,other\nweb:x:60:app\n",
   });
-  expect(resolveUser(view, "")).toEqual({ uid: 0, gid: 0, additionalGids: [0], home: "/root" });
-  expect(resolveUser(view, "app")).toEqual({ uid: 10, gid: 20, additionalGids: [20, 50, 60], home: "/app" });
-  expect(resolveUser(view, "10")).toMatchObject({ uid: 10, gid: 20, additionalGids: [20, 50, 60] });
-  expect(resolveUser(view, "app:staff", ["web"])).toMatchObject({ uid: 10, gid: 50, additionalGids: [50, 60] });
-  expect(resolveUser(view, "4711:12")).toEqual({ uid: 4711, gid: 12, additionalGids: [12], home: "/" });
-  expect(() => resolveUser(view, "ghost")).toThrow("unable to find user ghost: no matching entries in passwd file");
-  expect(() => resolveUser(view, "app:ghost")).toThrow("unable to find group ghost: no matching entries in group file");
+  expect(resolveUser(accounts, "")).toEqual({ uid: 0, gid: 0, additionalGids: [0], home: "/root" });
+  expect(resolveUser(accounts, "app")).toEqual({ uid: 10, gid: 20, additionalGids: [20, 50, 60], home: "/app" });
+  expect(resolveUser(accounts, "10")).toMatchObject({ uid: 10, gid: 20, additionalGids: [20, 50, 60] });
+  expect(resolveUser(accounts, "app:staff", ["web"])).toMatchObject({ uid: 10, gid: 50, additionalGids: [50, 60] });
+  expect(resolveUser(accounts, "4711:12")).toEqual({ uid: 4711, gid: 12, additionalGids: [12], home: "/" });
+  expect(() => resolveUser(accounts, "ghost")).toThrow("unable to find user ghost: no matching entries in passwd file");
+  expect(() => resolveUser(accounts, "app:ghost")).toThrow(
+    "unable to find group ghost: no matching entries in group file",
+  );
   for (const user of ["99999999999", "-1", "0:-1"])
-    expect(() => resolveUser(view, user)).toThrow("uids and gids must be in range");
-  expect(resolveUser(viewOf({}), "0")).toMatchObject({ uid: 0, gid: 0 });
+    expect(() => resolveUser(accounts, user)).toThrow("uids and gids must be in range");
+  expect(resolveUser(accountsIn({}), "0")).toMatchObject({ uid: 0, gid: 0 });
 });
 
 test("detach keys are found over chunks, and what only looks like them passes", () => {
@@ -180,7 +181,7 @@ test("events: past ones by filter, then live ones until the signal; times never 
   bus.emit("image", "tag", { id: "sha256:i", attributes: { name: "img:1" } });
   const past = async (filters: Record<string, string[]>): Promise<unknown[]> => {
     const options = { since: 0, until: Date.now() + 1, filters, signal: new AbortController().signal };
-    return (await Array.fromAsync(bus.stream(options))).map((e) => e.Action);
+    return (await Array.fromAsync(bus.stream(options))).flat().map((e) => e.Action);
   };
   expect(await past({})).toEqual(["start", "tag"]);
   expect(await past({ container: ["one"] })).toEqual(["start"]);
@@ -191,9 +192,14 @@ test("events: past ones by filter, then live ones until the signal; times never 
   const live = bus.stream({ filters: {}, signal: abort.signal });
   const next = live.next();
   for (let i = 0; i < 100; i++) bus.emit("volume", "create", { id: `v${i}` });
-  expect((await next).value).toMatchObject({ Type: "volume", scope: "local", Actor: { ID: "v0" } });
+  const batch: Event[] = (await next).value ?? [];
+  expect(batch).toHaveLength(100);
+  expect(batch[0]).toMatchObject({ Type: "volume", scope: "local", Actor: { ID: "v0" } });
+  bus.emit("volume", "create", { id: "later" });
+  expect((await live.next()).value).toMatchObject([{ Actor: { ID: "later" } }]);
   abort.abort();
-  const times = (await Array.fromAsync(live)).map((e) => e.timeNano ?? 0);
+  expect(await live.next()).toEqual({ done: true, value: undefined });
+  const times = batch.map((event) => event.timeNano ?? 0);
   expect(times).toEqual([...times].sort((a, b) => a - b));
   expect(bus.listeners).toBe(0);
 });

@@ -1,4 +1,4 @@
-import type { RootView } from "../layer/types.ts";
+import type { ChainId, LayerStore, RootView } from "../layer/types.ts";
 import type { ResolvedUser } from "../runtime/types.ts";
 import { BerthError } from "../spec/errors.ts";
 
@@ -17,14 +17,59 @@ interface Group {
   members: string[];
 }
 
+/** What passwd(5) and group(5) of one root file system say. */
+export interface Accounts {
+  accounts: Account[];
+  groups: Group[];
+}
+
+const ETC = "/etc";
+const PASSWD = "/etc/passwd";
+const GROUP = "/etc/group";
+const FILES = [PASSWD, GROUP];
+const KEPT = 32;
+
+/** The accounts of a root file system; without the files there are none. */
+export function readAccounts(view: RootView): Accounts {
+  const text = (file: string): string => view.readFile(file)?.toString() ?? "";
+  return { accounts: parsePasswd(text(PASSWD)), groups: parseGroup(text(GROUP)) };
+}
+
+/** The accounts of images, kept: layers never change, and most containers leave the two files alone. */
+export class AccountsCache {
+  readonly #images = new Map<ChainId | undefined, Accounts & { links: boolean }>();
+
+  constructor(private readonly layers: LayerStore) {}
+
+  /** The accounts of the stack `top`, or of `upper` over it. */
+  of(top: ChainId | undefined, upper?: string): Accounts {
+    const image = this.#images.get(top) ?? this.#read(top);
+    const own = upper !== undefined && (image.links || this.#changed(upper));
+    return own ? readAccounts(this.layers.view(top, upper)) : image;
+  }
+
+  #changed(upper: string): boolean {
+    // Most containers have no /etc of their own: one look then.
+    const touched = (path: string): boolean => this.layers.touched(upper, path);
+    return touched(ETC) && FILES.some(touched);
+  }
+
+  #read(top: ChainId | undefined): Accounts & { links: boolean } {
+    const view = this.layers.view(top);
+    const image = { ...readAccounts(view), links: FILES.some((file) => view.resolve(file) !== file) };
+    const [oldest] = this.#images.keys();
+    if (this.#images.size >= KEPT) this.#images.delete(oldest);
+    this.#images.set(top, image);
+    return image;
+  }
+}
+
 /**
  * `user[:group]`, each a name or a number, against the container's own passwd(5) and group(5). An unknown number is fine, an
  * unknown name throws `invalid-argument` in Docker's words. `extra` are further groups (`--group-add`).
  */
-export function resolveUser(view: RootView, text: string, extra: readonly string[] = []): ResolvedUser {
+export function resolveUser({ accounts, groups }: Accounts, text: string, extra: readonly string[] = []): ResolvedUser {
   const [userText = "", groupText] = text.split(":");
-  const accounts = parsePasswd(view.readFile("/etc/passwd")?.toString() ?? "");
-  const groups = parseGroup(view.readFile("/etc/group")?.toString() ?? "");
   const wanted = userText || "0";
   const number = idOf(wanted);
   const account = accounts.find((a) => a.name === wanted) ?? accounts.find((a) => a.uid === number);

@@ -15,7 +15,7 @@ import { packTree } from "./pack.ts";
 import { Slots } from "./slots.ts";
 import type { ApplyOptions, ChainId, LayerRecord, LayerStore, RootView } from "./types.ts";
 import { unpackInProcess } from "./unpack-process.ts";
-import { openView } from "./view.ts";
+import { isTouched, openView } from "./view.ts";
 
 const SHORT = 8;
 /** Folders of the root that are no layers. */
@@ -131,6 +131,10 @@ class Layers implements LayerStore {
 
   view(top: ChainId | undefined, upper?: string): RootView {
     return openView(top === undefined ? [] : this.chain(top).map((r) => this.#dir(r)), upper);
+  }
+
+  touched(upper: string, path: string): boolean {
+    return isTouched(upper, path);
   }
 
   diff(chainId: ChainId): AsyncIterable<Uint8Array> {

@@ -77,6 +77,8 @@ export interface LayerStore {
   mount(top: ChainId | undefined, rw?: { upper: string; work: string }): OverlayMount;
   /** `upper` (a container's or build step's) over the stack. */
   view(top: ChainId | undefined, upper?: string): RootView;
+  /** Whether an upper folder, in use or not, may change what is at `path` (absolute) in the stack below: it has the entry, or its way there is hidden or no folder. */
+  touched(upper: string, path: string): boolean;
   /** The layer's tar, uncompressed, byte-identical to its diff id where it was committed here; whiteouts in OCI form, names sorted. */
   diff(chainId: ChainId): AsyncIterable<Uint8Array>;
   /** Removes one layer that nothing references; callers hold no mount of it. */

@@ -36,7 +36,8 @@ const GONE = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EXDEV"]);
 
 /** The entry itself, or undefined. `rel` is clean, and its parents are known to be folders of this layer, not links. */
 export function statIn(layer: ViewLayer, rel: string): LayerStat | undefined {
-  if (!layer.live) return lstatSync(hostName(layer, rel), { throwIfNoEntry: false });
+  // Of a name in the layer's root no parent can become a link meanwhile.
+  if (!layer.live || !rel.includes("/")) return lstatSync(hostName(layer, rel), { throwIfNoEntry: false });
   return withFd(layer, rel, { flags: O_PATH | constants.O_NOFOLLOW }, (fd) => {
     const s = fstatat(fd, "", AT.EMPTY_PATH);
     return { ...s, mtimeMs: s.mtimeSec * 1000 + s.mtimeNsec / 1e6 };

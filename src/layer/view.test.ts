@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { BerthError } from "../spec/errors.ts";
 import { script, sh, tempDir } from "../testing/tar-kit.ts";
 import type { RootView } from "./types.ts";
-import { openView } from "./view.ts";
+import { isTouched, openView } from "./view.ts";
 
 /** Every path of the view with type, mode, size and link, as `find -printf '%P %y %m %s %l\n'` prints it. */
 function listing(view: RootView, dir = ""): string[] {
@@ -43,6 +43,16 @@ describe("a view of three layers", () => {
       const ours = listing(view).map((line) => line.replace("\udcfd", "\xfd"));
       expect(ours.sort()).toEqual(real.slice(0, -1).split("\n").sort());
     }
+  });
+
+  test("an upper folder touches what it has, hides or leads elsewhere, and nothing else", () => {
+    using dir = tempDir();
+    script(STACK, dir.path);
+    const upper = join(dir.path, "up");
+    const touched = ["/etc/passwd", "/etc", "/gone/old", "/link/below", "/gone/new"];
+    const untouched = ["/etc/group", "/etc/ssh/keys", "/usr/lib/libc", "/usr"];
+    expect([...touched, ...untouched].filter((path) => isTouched(upper, path))).toEqual(touched);
+    expect(isTouched(join(dir.path, "l2"), "/gone/y")).toBe(true);
   });
 
   test("links resolve inside the root", () => {

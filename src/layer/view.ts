@@ -53,6 +53,19 @@ export function openView(layers: readonly string[], upper?: string): RootView {
   };
 }
 
+/** Whether `upper` may change what is at `path` in the layers below: it has the entry itself, or something on the way that is not merely merged. */
+export function isTouched(upper: string, path: string): boolean {
+  const layer: ViewLayer = { root: upper, live: true };
+  let rel = "";
+  for (const name of parts(path)) {
+    rel = rel === "" ? name : `${rel}/${name}`;
+    const stat = statIn(layer, rel);
+    if (!stat) return false;
+    if ((stat.mode & S_IF.MT) !== S_IF.DIR || isOpaqueIn(layer, rel)) return true;
+  }
+  return true;
+}
+
 function isType(node: Node, type: number): boolean {
   return (node.stat.mode & S_IF.MT) === type;
 }

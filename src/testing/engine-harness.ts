@@ -127,7 +127,7 @@ export class EngineHarness implements AsyncDisposable {
   /** What has happened to a container so far. */
   async events(id: string): Promise<EventMessage[]> {
     const options = { since: 0, until: Date.now() + 1, filters: { container: [id] }, signal: never() };
-    return drain(this.backend.system.events(options));
+    return (await drain(this.backend.system.events(options))).flat();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

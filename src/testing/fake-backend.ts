@@ -312,7 +312,7 @@ function fakeSystem(state: FakeState): Backend["system"] {
       let next = since === undefined ? state.events.length : 0;
       const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
       while (!signal.aborted) {
-        for (; next < state.events.length; next++) yield state.events[next] ?? {};
+        for (; next < state.events.length; next++) yield [state.events[next] ?? {}];
         if (until !== undefined && until <= Date.now()) return;
         await Promise.race([state.changed.promise, aborted]);
       }

@@ -33,24 +33,26 @@ async function events({ backend, query, request }: Context): Promise<ApiResponse
   if (since !== undefined && until !== undefined && since > until) {
     throw invalid(`\`since\` time (${query.get("since")}) cannot be after \`until\` time (${query.get("until")})`);
   }
-  const messages = backend.system.events({
+  const batches = backend.system.events({
     ...defined<{ since?: number; until?: number }>({ since, until }),
     filters: filters(query),
     signal: request.signal,
   });
-  return stream(eventLines(messages), "application/json");
+  return stream(eventLines(batches), "application/json");
 }
 
 /** An event's bytes, made once however many listen. */
 const LINES = new WeakMap<EventMessage, Buffer>();
 
-async function* eventLines(messages: AsyncIterable<EventMessage>): AsyncGenerator<Uint8Array> {
-  for await (const message of messages) {
-    const known = LINES.get(message);
-    const line = known ?? Buffer.from(`${JSON.stringify(eventLine(message))}\n`);
-    if (!known) LINES.set(message, line);
-    yield line;
-  }
+async function* eventLines(batches: AsyncIterable<EventMessage[]>): AsyncGenerator<Uint8Array> {
+  for await (const batch of batches) yield Buffer.concat(batch.map(bytesOf));
+}
+
+function bytesOf(message: EventMessage): Buffer {
+  const known = LINES.get(message);
+  const line = known ?? Buffer.from(`${JSON.stringify(eventLine(message))}\n`);
+  if (!known) LINES.set(message, line);
+  return line;
 }
 
 async function df({ backend, query, version }: Context): Promise<ApiResponse> {

@@ -15,7 +15,8 @@ export async function respond(
   if (answer.body.kind === "hijacked") return;
   const whole = wholeBody(answer.body);
   if (whole !== undefined) {
-    const length = whole.byteLength > 0 || hasLength(answer.status) ? { "Content-Length": whole.byteLength } : {};
+    const bytes = Buffer.byteLength(whole);
+    const length = bytes > 0 || hasLength(answer.status) ? { "Content-Length": bytes } : {};
     response.writeHead(answer.status, { ...answer.headers, ...length });
     response.end(whole);
     return;
@@ -34,10 +35,10 @@ export async function respond(
 export async function respondBare(socket: Duplex, answer: ApiResponse): Promise<void> {
   if (answer.body.kind === "hijacked") return;
   const whole = wholeBody(answer.body);
-  const length = whole && hasLength(answer.status) ? { "Content-Length": String(whole.byteLength) } : {};
+  const length = whole !== undefined && hasLength(answer.status) ? { "Content-Length": String(Buffer.byteLength(whole)) } : {};
   const headers = { ...answer.headers, ...length, Connection: "close" };
   socket.write(headBytes(answer.status, STATUS_CODES[answer.status] ?? "", headers));
-  if (whole) socket.write(whole);
+  if (whole !== undefined) socket.write(whole);
   else await pour(answer.body, socket);
   socket.end();
 }
@@ -52,10 +53,10 @@ function hasLength(status: number): boolean {
   return status !== 204 && status !== 304;
 }
 
-function wholeBody(body: ApiBody): Buffer | undefined {
-  if (body.kind === "json") return Buffer.from(`${JSON.stringify(body.value)}\n`);
-  if (body.kind === "text") return Buffer.from(body.text);
-  return body.kind === "empty" ? Buffer.alloc(0) : undefined;
+function wholeBody(body: ApiBody): string | undefined {
+  if (body.kind === "json") return `${JSON.stringify(body.value)}\n`;
+  if (body.kind === "text") return body.text;
+  return body.kind === "empty" ? "" : undefined;
 }
 
 /** Writes each chunk when it comes, waits while the client is slow, stops (closing the source) when the client goes. */

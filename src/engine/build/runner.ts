@@ -69,7 +69,7 @@ async function launch(ctx: EngineContext, step: RunStep, own: { id: string; dir:
   const { id, dir } = own;
   const mode = !step.network || step.network === "default" ? defaultNetwork(ctx) : step.network;
   const hostname = id.slice(0, SHORT_ID);
-  const user = resolveUser(ctx.layers.view(step.top), step.run.User ?? "");
+  const user = resolveUser(ctx.accounts.of(step.top), step.run.User ?? "");
   const attachment = await ctx.network.attach({
     containerId: id,
     name: `build-${hostname}`,

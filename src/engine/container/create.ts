@@ -117,7 +117,7 @@ function imageFor(ctx: EngineContext, body: CreateBody, platform: string | undef
 /** Docker refuses an unknown user at start; the text alone can be wrong only here. */
 function checkUser(ctx: EngineContext, image: Image, config: ContainerConfig): void {
   const user = config.User ?? "";
-  if (/^\d*(:\d*)?$/.test(user)) resolveUser(ctx.layers.view(image.top), user);
+  if (/^\d*(:\d*)?$/.test(user)) resolveUser(ctx.accounts.of(image.top), user);
 }
 
 /** Newer clients give the MAC address with the network. */

@@ -1,4 +1,5 @@
 import type { ContainerConfig, ContainerInspectResponse, ContainerState, HostConfig } from "../../spec/engine-api.ts";
+import { once } from "../../spec/once.ts";
 import type { Container } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
 import { logConfigOf, logPathOf } from "../logging/files.ts";
@@ -51,14 +52,6 @@ export async function inspectContainer(
 /** What is shown of a record's members, which never change: a change makes a new one. */
 const HOST_CONFIGS = new WeakMap<HostConfig, HostConfig>();
 const CONFIGS = new WeakMap<ContainerConfig, ContainerConfig>();
-
-function once<K extends object, V>(known: WeakMap<K, V>, key: K, make: (key: K) => V): V {
-  const old = known.get(key);
-  if (old !== undefined) return old;
-  const made = make(key);
-  known.set(key, made);
-  return made;
-}
 
 function shownState(container: Container): ContainerState {
   const { state } = container.record;

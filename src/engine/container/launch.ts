@@ -44,7 +44,7 @@ function requestOf(ctx: EngineContext, record: ContainerRecord, joined: Joined):
   const dir = containerDir(ctx, id);
   const upper = `${dir}/upper`;
   const view = ctx.layers.view(record.top, upper);
-  const user = resolveUser(view, config.User ?? "", hostConfig.GroupAdd ?? []);
+  const user = resolveUser(ctx.accounts.of(record.top, upper), config.User ?? "", hostConfig.GroupAdd ?? []);
   const hostname = hostnameOf(record);
   const init = initOf(ctx, record);
   const log = logFiles(ctx, record);

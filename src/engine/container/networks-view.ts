@@ -2,11 +2,18 @@ import { createHash } from "node:crypto";
 import { endpointsOf } from "../../network/networks.ts";
 import type { Attachment, Endpoint } from "../../network/types.ts";
 import type { EndpointSettings, NetworkSettings, Port, PortMap } from "../../spec/engine-api.ts";
+import { once } from "../../spec/once.ts";
 import type { EngineContext } from "../context.ts";
 import type { ContainerRecord, EndpointWanted } from "../record.ts";
 import { dnsNames, isUserDefined, networksOf } from "./endpoints.ts";
 import { withProtocol } from "./join.ts";
 import { sharedWith } from "./modes.ts";
+
+const SANDBOXES = new WeakMap<Attachment, string>();
+
+function sandboxOf({ netns }: Attachment): string {
+  return netns ? createHash("sha256").update(netns).digest("hex") : "";
+}
 
 /** `NetworkSettings` of inspect, with every key that Docker shows. The addresses at its top are those on the default bridge. */
 export function networkSettings(ctx: EngineContext, record: ContainerRecord): NetworkSettings {
@@ -14,7 +21,7 @@ export function networkSettings(ctx: EngineContext, record: ContainerRecord): Ne
   const onBridge = attachment && endpointsOf(attachment).find((e) => e.network === "bridge");
   return {
     Bridge: "",
-    SandboxID: attachment?.netns ? createHash("sha256").update(attachment.netns).digest("hex") : "",
+    SandboxID: attachment ? once(SANDBOXES, attachment, sandboxOf) : "",
     SandboxKey: attachment?.netns ?? "",
     Ports: shownPorts(record, attachment),
     HairpinMode: false,

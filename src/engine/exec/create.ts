@@ -14,6 +14,8 @@ import type { Exec } from "./state.ts";
 
 const ID_BYTES = 32;
 const KEPT = 50;
+/** So many more are made before the old ones are looked for. */
+const SLACK = 16;
 
 /** Makes an exec in a running container; nothing runs yet. Throws `conflict` where the container does not run. */
 export function createExec(ctx: EngineContext, reference: string, body: ExecCreateBody): Exec {
@@ -46,8 +48,9 @@ export function refuseUnready(container: Container, reference: string): void {
     throw new BerthError("conflict", `Container ${reference} is paused, unpause the container before exec`);
 }
 
-/** Ended execs can be inspected for a while: the last fifty of a container. */
+/** Ended execs can be inspected for a while: at least the last fifty of a container. */
 function forgetOld(ctx: EngineContext, container: Container): void {
+  if (container.execs.size < KEPT + SLACK) return;
   const ended = [...container.execs].filter((id) => ctx.execs.get(id)?.state !== "running");
   for (const id of ended.slice(0, Math.max(0, ended.length - KEPT))) {
     ctx.execs.delete(id);
@@ -58,9 +61,9 @@ function forgetOld(ctx: EngineContext, container: Container): void {
 /** The exec with everything resolved against its container. Throws in Docker's words for an unknown user. */
 export function execOf(ctx: EngineContext, container: Container, body: ExecCreateBody & { Cmd: string[] }): Exec {
   const { record } = container;
-  const view = ctx.layers.view(record.top, `${containerDir(ctx, record.id)}/upper`);
+  const accounts = ctx.accounts.of(record.top, `${containerDir(ctx, record.id)}/upper`);
   const userText = body.User || record.config.User || "";
-  const user = resolveUser(view, userText, record.hostConfig.GroupAdd ?? []);
+  const user = resolveUser(accounts, userText, record.hostConfig.GroupAdd ?? []);
   const tty = body.Tty === true;
   const config = { ...record.config, Env: mergeEnv(record.config.Env ?? [], body.Env ?? []) };
   const [rows = 0, cols = 0] = body.ConsoleSize ?? [];

@@ -77,6 +77,22 @@ test("refused in Docker's words: unknown user, no command, unknown exec, stopped
   await expect(h.backend.exec.create(stopped, { Cmd: ["ls"] })).rejects.toThrow(`container ${stopped} is not running`);
 });
 
+test("a user that the container itself made, changed or hid is found as it is now", async () => {
+  const user = async (): Promise<string> => (await exec(["id", "-u"], { User: "late" })).out;
+  await expect(user()).rejects.toThrow("unable to find user late");
+  const write = async (script: string): Promise<void> => {
+    expect(await exec(["sh", "-c", script])).toEqual({ out: "", err: "", code: 0 });
+  };
+  await write("echo late:x:77:77::/:/bin/sh >> /etc/passwd");
+  expect(await user()).toBe("77\n");
+  await write("sed -i s/77/78/ /etc/passwd");
+  expect(await user()).toBe("78\n");
+  await write("mv /etc/passwd /etc/kept");
+  await expect(user()).rejects.toThrow("unable to find user late");
+  await write("mkdir /new; mv /etc/kept /new/passwd; ln -s /new/passwd /etc/passwd; sed -i s/78/79/ /new/passwd");
+  expect(await user()).toBe("79\n");
+});
+
 test("events carry the exec's id and exit code", async () => {
   await exec(["sh", "-c", "exit 2"]);
   const events = (await h.events(id)).slice(-3);
@@ -94,7 +110,8 @@ test("a health check turns healthy and unhealthy", async () => {
   });
   const status = async (wanted: string): Promise<void> => {
     const options = { since: 0, filters: { container: [sick] }, signal: AbortSignal.timeout(10_000) };
-    for await (const e of h.backend.system.events(options)) if (e.Action === `health_status: ${wanted}`) return;
+    for await (const batch of h.backend.system.events(options))
+      if (batch.some((e) => e.Action === `health_status: ${wanted}`)) return;
     throw new Error(`never ${wanted}`);
   };
   await status("unhealthy");

@@ -107,7 +107,7 @@ function notThere(error: unknown, path: string, reference: string): never {
 function ownerOf(ctx: EngineContext, container: Container): { uid: number; gid: number } | undefined {
   const { config, top, id } = container.record;
   if (!config.User) return undefined;
-  const { uid, gid } = resolveUser(ctx.layers.view(top, `${containerDir(ctx, id)}/upper`), config.User);
+  const { uid, gid } = resolveUser(ctx.accounts.of(top, `${containerDir(ctx, id)}/upper`), config.User);
   return { uid, gid };
 }
 
