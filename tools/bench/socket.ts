@@ -1,26 +1,27 @@
 import { Agent, type IncomingMessage, request } from "node:http";
 import type { Duplex } from "node:stream";
+import { type Answer, Connection } from "./connection.ts";
 
 /** The Engine API on a unix socket, connections kept: the same client for both engines. */
 export class Socket {
+  readonly #idle: Connection[] = [];
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
   constructor(readonly path: string) {}
 
   /** Sends one request and reads the answer to its end. Throws on a status of 400 and above. */
-  async call(line: string, json?: unknown): Promise<{ status: number; text: string }> {
+  async call(line: string, json?: unknown): Promise<Answer> {
     const [method = "GET", path = "/"] = line.split(" ");
-    // The leanest client that there is here: what it costs is in both engines' times.
-    const options = {
-      method,
-      unix: this.path,
-      timeout: false,
-      ...(json === undefined ? {} : { body: JSON.stringify(json), headers: { "Content-Type": "application/json" } }),
-    };
-    const response = await fetch(`http://bench/v1.47${path}`, options as RequestInit);
-    const text = await response.text();
-    if (response.status >= 400) throw new Error(`${line}: ${response.status} ${text}`);
-    return { status: response.status, text };
+    const connection = this.#idle.pop() ?? new Connection(this.path);
+    const body = json === undefined ? "" : JSON.stringify(json);
+    const about =
+      json === undefined && method === "GET"
+        ? ""
+        : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
+    const answer = await connection.send(`${method} /v1.47${path} HTTP/1.1\r\nHost: bench\r\n${about}\r\n${body}`);
+    this.#idle.push(connection);
+    if (answer.status >= 400) throw new Error(`${line}: ${answer.status} ${answer.text}`);
+    return answer;
   }
 
   /** As `call`, for a JSON object. */
@@ -51,6 +52,7 @@ export class Socket {
   }
 
   close(): void {
+    for (const connection of this.#idle.splice(0)) connection.close();
     this.#agent.destroy();
   }
 

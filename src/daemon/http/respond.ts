@@ -35,7 +35,8 @@ export async function respond(
 export async function respondBare(socket: Duplex, answer: ApiResponse): Promise<void> {
   if (answer.body.kind === "hijacked") return;
   const whole = wholeBody(answer.body);
-  const length = whole !== undefined && hasLength(answer.status) ? { "Content-Length": String(Buffer.byteLength(whole)) } : {};
+  const length =
+    whole !== undefined && hasLength(answer.status) ? { "Content-Length": String(Buffer.byteLength(whole)) } : {};
   const headers = { ...answer.headers, ...length, Connection: "close" };
   socket.write(headBytes(answer.status, STATUS_CODES[answer.status] ?? "", headers));
   if (whole !== undefined) socket.write(whole);
