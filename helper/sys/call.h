@@ -54,6 +54,6 @@ struct binding {
 	napi_callback fn;
 };
 /* Each group's table ends with a NULL name. */
-extern const struct binding fs_bindings[], xattr_bindings[], kernel_bindings[];
+extern const struct binding fs_bindings[], xattr_bindings[], kernel_bindings[], quota_bindings[];
 
 #endif

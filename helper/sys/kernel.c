@@ -135,7 +135,7 @@ const struct binding kernel_bindings[] = {
 
 NAPI_MODULE_INIT()
 {
-	const struct binding *groups[] = { fs_bindings, xattr_bindings, kernel_bindings };
+	const struct binding *groups[] = { fs_bindings, xattr_bindings, kernel_bindings, quota_bindings };
 	for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
 		for (const struct binding *b = groups[g]; b->name; b++) {
 			napi_value fn;

@@ -10,6 +10,7 @@ import { startHealth } from "./container/health.ts";
 import { removeLocked } from "./container/remove-locked.ts";
 import { scheduleRestart } from "./container/schedule.ts";
 import { holdVolumes } from "./container/volumes.ts";
+import { releaseWritableLayer } from "./container/writable-layer.ts";
 import type { Container, Run, WaitResult } from "./container.ts";
 import { containerDir, type EngineContext } from "./context.ts";
 import { signal } from "./lock.ts";
@@ -175,5 +176,9 @@ async function removeUnsettledVolumes(ctx: EngineContext): Promise<void> {
 /** A folder without a record: the creation had not got so far. */
 function removeOrphanFolders(ctx: EngineContext): void {
   const root = `${ctx.dataRoot}/containers`;
-  for (const id of listIfThere(root)) if (!ctx.containers.get(id)) removeTree(`${root}/${id}`);
+  for (const id of listIfThere(root)) {
+    if (ctx.containers.get(id)) continue;
+    releaseWritableLayer(`${root}/${id}`);
+    removeTree(`${root}/${id}`);
+  }
 }

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
+import { parseSize } from "../spec/size.ts";
 import { hostsText } from "./container/network-files.ts";
 import { afterExit, afterFailedStart, afterStart, awaitingRestart, freshState, type StateRecord } from "./record.ts";
 import { restartDelay, shouldRestart, startsWithDaemon } from "./restart-policy.ts";
-import { parseSize } from "./size.ts";
 import { detachScanner, parseDetachKeys } from "./splice.ts";
 
 // The pure parts of a container's life: states, policies, and what people write.

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { parseSize } from "../spec/size.ts";
 import { mergeConfig, processEnv } from "./container/config.ts";
 import { probeOf } from "./container/health.ts";
 import { hostsText } from "./container/network-files.ts";
@@ -8,7 +9,6 @@ import { Lock } from "./lock.ts";
 import { generateName } from "./names.ts";
 import { freshState } from "./record.ts";
 import { restartDelay, shouldRestart, startsWithDaemon } from "./restart-policy.ts";
-import { parseSize } from "./size.ts";
 import { detachScanner, parseDetachKeys } from "./splice.ts";
 import { execFailure, runtimeFailure } from "./start-error.ts";
 import { type Accounts, readAccounts, resolveUser } from "./user.ts";

@@ -76,4 +76,9 @@ export interface NativeKernel {
   pidfdSendSignal(pidfd: number, signal: number): number;
   dropCode(): number;
   connectDatagram(path: PathLike): number;
+  projectId(fd: number): number;
+  setProject(fd: number, id: number): number;
+  projectsLimited(fd: number): number;
+  limitProject(fd: number, id: number, bytes: number): number;
+  projectUsage(fd: number, id: number): number;
 }

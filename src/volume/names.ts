@@ -1,4 +1,5 @@
-import { BerthError } from "../spec/errors.ts";
+import { BerthError, messageOf } from "../spec/errors.ts";
+import { parseSize } from "../spec/size.ts";
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 const RULE = "[a-zA-Z0-9][a-zA-Z0-9_.-]";
@@ -39,8 +40,14 @@ export function checkOptions(name: string, options: Record<string, string>): voi
   if (strange !== undefined) throw bad(`invalid option: "${strange}"`);
   const missing = keys.flatMap((key) => REQUIRED[key] ?? []).find((key) => !keys.includes(key));
   if (missing !== undefined) throw bad(`missing required option: "${missing}"`);
-  const size = options["size"];
-  if (size === undefined) return;
-  if (!/^\d+(\.\d+)?\s*([kmgtp]?i?b?)$/i.test(size)) throw bad(`invalid size: '${size}'`);
-  throw bad("quota size requested but no quota support");
+  if (options["size"] !== undefined) sizeOf(name, options["size"]);
+}
+
+/** Bytes of the option `size`. Throws `invalid-argument` in Docker's words. */
+export function sizeOf(name: string, text: string): number {
+  try {
+    return parseSize(text);
+  } catch (error) {
+    throw new BerthError("invalid-argument", `create ${name}: ${messageOf(error)}`);
+  }
 }

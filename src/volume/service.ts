@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ensureDir, fsyncPath } from "../host/files.ts";
+import { limitTrees, releaseTree } from "../host/quota.ts";
 import { runOk } from "../host/spawn.ts";
 import type { Filters } from "../image/types.ts";
 import type { Volume } from "../spec/engine-api.ts";
@@ -9,7 +10,7 @@ import { BerthError, fromErrno } from "../spec/errors.ts";
 import type { Records, Table } from "../store/types.ts";
 import { volumeFilter } from "./filters.ts";
 import { type DriverOptions, Mounting } from "./mounting.ts";
-import { checkDriver, checkOptions, checkVolumeName } from "./names.ts";
+import { checkDriver, checkOptions, checkVolumeName, sizeOf } from "./names.ts";
 import type { VolumeService } from "./types.ts";
 
 /** How to open the volume service. */
@@ -72,6 +73,7 @@ class Service implements VolumeService {
     const anonymous = generated || options.anonymous === true;
     const labels = { ...options.labels, ...(anonymous ? { [ANONYMOUS_LABEL]: "" } : {}) };
     this.#makeFolder(name);
+    this.#limit(name, options.options ?? {});
     const own = {
       ...(options.options ? { options: options.options } : {}),
       ...(options.unsettled ? { unsettled: true as const } : {}),
@@ -118,6 +120,7 @@ class Service implements VolumeService {
       throw new BerthError("conflict", `remove ${name}: volume is in use - [${options.usedBy.join(", ")}]`);
     }
     if (record.options) await this.release(record.name, "");
+    if (record.options?.["size"] !== undefined) releaseTree(this.#folder(record.name));
     const grave = join(this.#root, REMOVING, randomBytes(8).toString("hex"));
     ensureDir(grave, 0o700);
     if (existsSync(join(this.#root, record.name))) renameSync(join(this.#root, record.name), join(grave, record.name));
@@ -152,6 +155,14 @@ class Service implements VolumeService {
 
   #folder(name: string): string {
     return join(this.#root, name, "_data");
+  }
+
+  /** Holds a new volume to its option `size`. Before its record: a failure leaves an empty folder, which goes here. */
+  #limit(name: string, { size, device }: Record<string, string>): void {
+    if (size === undefined || device !== undefined) return;
+    if (limitTrees([this.#folder(name)], sizeOf(name, size), this.#folder(name))) return;
+    rmSync(join(this.#root, name), { recursive: true });
+    throw new BerthError("invalid-argument", `create ${name}: quota size requested but no quota support`);
   }
 
   #makeFolder(name: string): void {

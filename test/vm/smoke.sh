@@ -27,9 +27,9 @@ until_true() { # until_true COMMAND…: polls; 1 where it stays false
   echo "still false: $*" >&2
   return 1
 }
-start_daemon() {
+start_daemon() { # start_daemon FLAG…
   : >/tmp/ready
-  BERTH_READY=stdout /usr/local/bin/berth daemon >/tmp/ready 2>>/tmp/daemon.log &
+  BERTH_READY=stdout /usr/local/bin/berth daemon "$@" >/tmp/ready 2>>/tmp/daemon.log &
   daemon=$!
   # Asking by the command line would start a second one.
   until_true grep -q ready /tmp/ready && return
@@ -145,6 +145,35 @@ DOCKERFILE
   check "build again takes the same layers" "$(berth inspect -f '{{.Id}}' built)" "$(berth build -q /tmp/ctx)"
 }
 
+limits_left() { repquota -P -n "$1" | grep -c '^#[1-9][0-9]\{6\}'; }
+quota() { # quota FILE_SYSTEM: --storage-opt size and the size of a volume, on a file system with project quotas
+  mkdir -p /mnt/$1
+  mount -o loop,prjquota /tmp/$1.img /mnt/$1
+  start_daemon --data-root /mnt/$1/data
+  check "$1: bootstrap busybox" 0 "$(code berth bootstrap busybox)"
+  fill='dd if=/dev/zero of=FILE bs=1M count=30 2>/dev/null; echo $? $(($(stat -c %s FILE) > 15000000)) $(($(stat -c %s FILE) < 21000000))'
+  layer=$(echo "$fill" | sed s,FILE,/f,g)
+  volume=$(echo "$fill" | sed s,FILE,/v/f,g)
+  check "$1: a container's layer is limited" "1 1 1" "$(berth run --name lim --storage-opt size=20m busybox sh -c "$layer")"
+  check "$1: its df shows the limit" 20480 "$(berth run --rm --storage-opt size=20m busybox df -k / | awk 'END{print $2}')"
+  check "$1: others are not" "0 1 0" "$(berth run --rm busybox sh -c "$layer")"
+  crash_daemon
+  start_daemon --data-root /mnt/$1/data
+  check "$1: and still, after a crash of the daemon" "1 1 1" "$(berth start -a lim)"
+  berth volume create -o size=20m lim >/dev/null
+  check "$1: a volume is limited" "1 1 1" "$(berth run --rm -v lim:/v busybox sh -c "$volume")"
+  check "$1: the container beside it is not" "0 1 0" "$(berth run --rm -v lim:/v busybox sh -c "$layer")"
+  check "$1: an AutoRemove container that is restarted stays limited" "1 1 1" "$(
+    berth run -d --rm --name again --storage-opt size=20m busybox sleep 1000000 >/dev/null
+    berth restart -t 0 again >/dev/null; berth exec again sh -c "$layer"; berth rm -f again >/dev/null)"
+  check "$1: removed" "0 0" "$(code berth rm lim) $(code berth volume rm lim)"
+
+  check "$1: no limit is left" 0 "$(limits_left /mnt/$1)"
+  kill $daemon
+  check "$1: daemon leaves" 0 "$(until_true daemon_ended; echo $?)"
+  umount /mnt/$1
+}
+
 for name in crun runc; do mkdir -p /tmp/gate-$name; done
 head -c 15728640 /dev/urandom | base64 -w 4000 >/tmp/big
 : >/tmp/daemon.log
@@ -173,4 +202,8 @@ check "daemon leaves" 0 "$(until_true daemon_ended; echo $?)"
 check "no namespace left" 0 "$(ls /run/netns 2>/dev/null | wc -l)"
 check "no link left" 0 "$(ip -o link | grep -c -E 'veth|berth')"
 check "no table left" 0 "$(nft list tables | grep -c berth)"
+truncate -s 400M /tmp/ext4.img /tmp/xfs.img
+mkfs.ext4 -q -O project,quota -E quotatype=prjquota /tmp/ext4.img
+mkfs.xfs -q /tmp/xfs.img
+for fs in ext4 xfs; do quota $fs; done
 exit $failed

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { CreateBody } from "../../api/backend.ts";
-import { ensureDir, removeTree } from "../../host/files.ts";
+import { removeTree } from "../../host/files.ts";
 import type { Image } from "../../image/types.ts";
 import type { ContainerConfig, HostConfig } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
@@ -20,6 +20,7 @@ import { planMounts } from "./mounts.ts";
 import { checkConfig, checkHostConfig, checkName } from "./validate.ts";
 import { checkIsolation } from "./validate-isolation.ts";
 import { type MadeVolumes, makeVolumes } from "./volumes.ts";
+import { makeWritableLayer, releaseWritableLayer } from "./writable-layer.ts";
 
 const ID_BYTES = 32;
 const SHORT_ID = 12;
@@ -54,8 +55,12 @@ export async function createContainer(
   checkUser(ctx, image, config);
   const volumes = await makeVolumes(ctx, plans);
   undo.defer(volumes.undo);
-  undo.defer(() => removeTree(containerDir(ctx, id)));
-  for (const part of ["upper", "work"]) ensureDir(`${containerDir(ctx, id)}/${part}`);
+  const dir = containerDir(ctx, id);
+  undo.defer(() => {
+    releaseWritableLayer(dir);
+    removeTree(dir);
+  });
+  makeWritableLayer(dir, hostConfig);
   await fillVolumes(ctx, image.top, volumes.fill);
   // The image may have been removed meanwhile; from the record on it is protected.
   if (!ctx.images.get(image.id)) throw new BerthError("not-found", `No such image: ${body.Image}`);

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { ensureDir, removeTree } from "../../host/files.ts";
+import { ensureDir } from "../../host/files.ts";
 import type { MonitorHandle, OverlayMount } from "../../host/monitor-types.ts";
 import type { LaunchRequest } from "../../runtime/types.ts";
 import { BerthError, fromErrno } from "../../spec/errors.ts";
@@ -18,6 +18,7 @@ import { hostnameOf, writeNetworkFiles } from "./network-files.ts";
 import { checkPropagation } from "./propagation.ts";
 import { mountsOf } from "./stages.ts";
 import { emitVolumes, holdVolumes, releaseVolumes } from "./volumes.ts";
+import { renewWork } from "./writable-layer.ts";
 
 const INIT_TARGET = "/sbin/docker-init";
 
@@ -75,15 +76,12 @@ function requestOf(ctx: EngineContext, record: ContainerRecord, joined: Joined):
   };
 }
 
-/** AutoRemove containers are mounted `volatile`, which leaves a mark in the work folder that forbids the next mount (overlayfs.rst, "Volatile mount"). */
+/** Nobody keeps what an AutoRemove container writes: it is mounted `volatile`. */
 function rootfsOf(ctx: EngineContext, record: ContainerRecord, upper: string): OverlayMount {
   const work = `${containerDir(ctx, record.id)}/work`;
   const mount = withInitLayer(ctx, ctx.layers.mount(record.top, { upper, work }));
   if (!record.hostConfig.AutoRemove) return mount;
-  if (record.state.startedAt > 0) {
-    removeTree(work);
-    ensureDir(work);
-  }
+  if (record.state.startedAt > 0) renewWork(work);
   return { ...mount, volatile: true };
 }
 

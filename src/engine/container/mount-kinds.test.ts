@@ -42,10 +42,13 @@ const mountsOf = (text: string): string[] =>
     .split("\n")
     .filter((line) => line.includes(text));
 
+/** What a container prints. It is gone after, with what it held. */
 async function said(cmd: string, body: CreateBody = {}): Promise<string> {
   const id = await h.start(["sh", "-c", `{ ${cmd}; } 2>&1`], body);
   await h.wait(id);
-  return (await h.logs(id)).trim();
+  const text = (await h.logs(id)).trim();
+  await h.backend.container.remove(id, { force: true, volumes: false, link: false });
+  return text;
 }
 
 describe("an image as a mount", () => {

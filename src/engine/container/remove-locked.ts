@@ -9,6 +9,7 @@ import { inUse } from "../image/prune.ts";
 import { layersOf } from "../record.ts";
 import { cancelRestart } from "./schedule.ts";
 import { removeAnonymousVolumes } from "./volumes.ts";
+import { releaseWritableLayer } from "./writable-layer.ts";
 
 /**
  * Removes a container that does not run, its lock held: one transaction. The folder is renamed into `tmp` before the record goes, and deleted
@@ -19,14 +20,14 @@ export async function removeLocked(
   container: Container,
   options: { volumes: boolean },
 ): Promise<void> {
-  const { id, mounts } = container.record;
+  const { id, mounts, hostConfig } = container.record;
   container.removing = true;
   cancelRestart(container);
   await container.cleaned;
   await ctx.logSenders.get(id)?.drain();
   try {
     tellIntent(ctx, container, options.volumes);
-    moveAway(ctx, id);
+    moveAway(ctx, id, hostConfig.StorageOpt !== undefined);
     if (options.volumes) await removeAnonymousVolumes(ctx, mounts, id);
     for (const exec of container.execs) ctx.execs.delete(exec);
     ctx.containers.delete(container);
@@ -60,10 +61,11 @@ function tellIntent(ctx: EngineContext, container: Container, volumes: boolean):
   ctx.records.unsynced(() => ctx.containers.save(container, { removeVolumes: volumes }));
 }
 
-function moveAway(ctx: EngineContext, id: string): void {
+function moveAway(ctx: EngineContext, id: string, limited: boolean): void {
   const trash = `${ctx.dataRoot}/tmp/removed-${id}`;
   ensureDir(`${ctx.dataRoot}/tmp`);
   try {
+    if (limited) releaseWritableLayer(containerDir(ctx, id));
     renameSync(containerDir(ctx, id), trash);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return; // A former daemon got this far.

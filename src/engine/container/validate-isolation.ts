@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { deviceNumbers } from "../../runtime/devices.ts";
 import type { HostConfig } from "../../spec/engine-api.ts";
 import { BerthError, messageOf } from "../../spec/errors.ts";
+import { parseSize } from "../../spec/size.ts";
 import type { EngineContext } from "../context.ts";
 
 /** Security options that stand without a value, and those that take one. What has no meaning on this host is taken without effect, as Docker does. */
@@ -22,8 +23,8 @@ export function checkIsolation(ctx: EngineContext, host: HostConfig): void {
   checkNames(ctx, host);
   const strange = Object.keys(host.StorageOpt ?? {}).find((key) => key !== "size");
   if (strange !== undefined) throw bad(`Unknown option ${strange}`);
-  if (host.StorageOpt?.["size"] !== undefined)
-    throw bad("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
+  const size = host.StorageOpt?.["size"];
+  if (size !== undefined && parseSize(size) <= 0) throw bad(`invalid size: '${size}'`);
 }
 
 function checkSecurityOption(option: string): void {

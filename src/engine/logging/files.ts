@@ -1,8 +1,8 @@
 import type { LogOptions } from "../../host/monitor-types.ts";
 import type { HostConfig } from "../../spec/engine-api.ts";
+import { parseSize } from "../../spec/size.ts";
 import { containerDir, type EngineDeps } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";
-import { parseSize } from "../size.ts";
 import { fileAttributes } from "./attributes.ts";
 import { booleanOption } from "./options.ts";
 import type { LogConfig } from "./types.ts";

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { parseDuration } from "../../spec/duration.ts";
-import { parseSize } from "../size.ts";
+import { parseSize } from "../../spec/size.ts";
 import { extraAttributes } from "./attributes.ts";
 import { dialStream, type StreamAddress } from "./dial.ts";
 import { pack } from "./msgpack.ts";

@@ -1,5 +1,5 @@
 import { BerthError } from "../../spec/errors.ts";
-import { parseSize } from "../size.ts";
+import { parseSize } from "../../spec/size.ts";
 import { checkTag } from "./tag.ts";
 import type { LogConfig } from "./types.ts";
 
