@@ -9,6 +9,7 @@ export interface CliIo {
   err(text: string | Uint8Array): void;
   stdinIsTerminal(): boolean;
   stdoutIsTerminal(): boolean;
+  stderrIsTerminal(): boolean;
   /** Standard input from where it stands; the first use starts reading. */
   stdin(): NodeJS.ReadStream;
   /** Standard output and error as streams, for what needs back-pressure and the terminal's size. */
@@ -26,6 +27,7 @@ export function processIo(): CliIo {
     err: (text) => writeAll(2, text),
     stdinIsTerminal: () => process.stdin.isTTY === true,
     stdoutIsTerminal: () => process.stdout.isTTY === true,
+    stderrIsTerminal: () => process.stderr.isTTY === true,
     stdin: () => process.stdin,
     stdout: () => process.stdout,
     stderr: () => process.stderr,

@@ -1,6 +1,7 @@
 import type { ProgressLine } from "../client/images.ts";
 import { BerthError } from "../spec/errors.ts";
 import type { Context } from "./context.ts";
+import { humanSize } from "./format/units.ts";
 
 /** Where progress goes, and what becomes of the engine's last words. */
 export interface ProgressOptions {
@@ -25,8 +26,8 @@ export async function showProgress(
 ): Promise<void> {
   const toErr = options.to === "err";
   const write = (text: string): void => (toErr ? ctx.io.err(text) : ctx.io.out(text));
-  const terminal = ctx.io.stdoutIsTerminal() && !toErr;
-  const rows: string[] = [];
+  const terminal = toErr ? ctx.io.stderrIsTerminal() : ctx.io.stdoutIsTerminal();
+  const rows = new Rows(write, () => (toErr ? ctx.io.stderr() : ctx.io.stdout()).columns);
   const said = new Map<string, string>();
   for await (const line of lines) {
     if (line.error !== undefined || line.errorDetail) {
@@ -38,7 +39,7 @@ export async function showProgress(
     if (line.stream !== undefined) options.onText?.(line.stream);
     if (options.quiet) continue;
     if (line.stream !== undefined) write(line.stream);
-    else if (line.status !== undefined && line.id && terminal) redraw(write, rows, line);
+    else if (line.status !== undefined && line.id && terminal) rows.draw(line);
     else if (line.status !== undefined && changed(said, line))
       write(`${line.id ? `${line.id}: ` : ""}${line.status}\n`);
   }
@@ -52,24 +53,38 @@ function changed(said: Map<string, string>, line: ProgressLine): boolean {
   return true;
 }
 
-function redraw(write: (text: string) => void, rows: string[], line: ProgressLine): void {
-  const id = line.id ?? "";
-  const text = `${id}: ${line.status ?? ""} ${line.progress ?? bar(line)}`.trimEnd();
-  const known = rows.indexOf(id);
-  if (known < 0) {
-    rows.push(id);
-    write(`${text}\n`);
-    return;
+/** One line for each layer, drawn again in its place. */
+class Rows {
+  readonly #ids: string[] = [];
+
+  constructor(
+    private readonly write: (text: string) => void,
+    private readonly columns: () => number | undefined,
+  ) {}
+
+  draw(line: ProgressLine): void {
+    const id = line.id ?? "";
+    const whole = `${id}: ${line.status ?? ""} ${line.progress ?? bar(line)}`.trimEnd();
+    // A line that wraps would count as two.
+    const text = whole.slice(0, (this.columns() ?? MAX_COLUMNS) - 1);
+    const known = this.#ids.indexOf(id);
+    if (known < 0) {
+      this.#ids.push(id);
+      this.write(`${text}\n`);
+      return;
+    }
+    const up = this.#ids.length - known;
+    this.write(`\x1b[${up}A\x1b[2K\r${text}\r\x1b[${up}B`);
   }
-  const up = rows.length - known;
-  write(`\x1b[${up}A\x1b[2K\r${text}\r\x1b[${up}B`);
 }
 
+const MAX_COLUMNS = 200;
 const BAR_WIDTH = 30;
 
 function bar(line: ProgressLine): string {
   const { current, total } = line.progressDetail ?? {};
-  if (current === undefined || !total) return "";
+  if (current === undefined) return "";
+  if (!total) return humanSize(current);
   const full = Math.min(BAR_WIDTH, Math.round((BAR_WIDTH * current) / total));
-  return `[${"=".repeat(full)}${" ".repeat(BAR_WIDTH - full)}] ${Math.round((100 * current) / total)}%`;
+  return `[${"=".repeat(full)}${" ".repeat(BAR_WIDTH - full)}] ${humanSize(current)}/${humanSize(total)}`;
 }

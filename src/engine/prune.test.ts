@@ -324,6 +324,10 @@ test("df: what images share is counted once, with the containers of each; volume
   expect(child?.SharedSize).toBe(base?.Size ?? 0);
   expect(base?.SharedSize).toBe(base?.Size ?? 0);
   expect(layers).toBe(child?.Size ?? 0);
+  const listed = (sharedSize: boolean): Promise<{ SharedSize: number }[]> =>
+    h.backend.image.list({ all: false, filters: { reference: ["child:1"] }, sharedSize });
+  expect(await listed(false)).toMatchObject([{ SharedSize: -1 }]);
+  expect(await listed(true)).toMatchObject([{ SharedSize: 0 }]);
   expect((await df("volume")).Volumes).toMatchObject([{ Name: "df-volume", UsageData: { Size: 7, RefCount: 1 } }]);
   expect((await df("container")).Containers.map((c) => c.Id)).toEqual([id]);
   expect(await h.backend.system.diskUsage(["container"])).toMatchObject({

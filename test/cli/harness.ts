@@ -36,6 +36,7 @@ export async function berth(argv: string[], options: RunOptions = {}): Promise<C
     err: (text) => void (kept.err += typeof text === "string" ? text : Buffer.from(text).toString()),
     stdinIsTerminal: () => false,
     stdoutIsTerminal: () => false,
+    stderrIsTerminal: () => false,
     stdin: () => stdin as unknown as NodeJS.ReadStream,
     stdout: () => stdout,
     stderr: () => stderr,

@@ -268,6 +268,10 @@ export const READING = {
     image remove nosuch
     rmi --no-prune nosuch
     rmi --platform linux/arm64 nosuch
+    rmi --platform linux/arm64 other/name:v1
+    rmi --platform linux/arm64,linux/amd64 other/name:v1
+    push --platform linux/arm64 localhost:5000/x/y:z
+    push -q --platform linux/arm64 localhost:5000/x/y
     container inspect up
     container logs quick
     container port up
