@@ -10,6 +10,14 @@ const ONE_PLATFORM = `
          
 `;
 
+/** What docker's command line says of `--platform`. */
+const NOTE = `
+ Info -> Using --platform pushes only the specified platform manifest of a multi-platform image index.
+         Other components, like attestations, will not be included.
+         To push the complete multi-platform image, remove the --platform flag.
+         
+`;
+
 /** `berth push`. */
 export default command({
   usage: "[OPTIONS] NAME[:TAG]",
@@ -24,6 +32,7 @@ export default command({
   async run(ctx, { flags, args: [name = ""] }) {
     const ref = parseReference(name);
     const tag = flags["all-tags"] ? undefined : (ref.tag ?? "latest");
+    if (flags.platform) ctx.io.out(NOTE);
     if (!flags["all-tags"] && !ref.tag && !flags.quiet) ctx.io.out("Using default tag: latest\n");
     if (flags.platform !== "") ctx.io.err(ONE_PLATFORM);
     const platform = flags.platform || undefined;
