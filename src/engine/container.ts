@@ -43,10 +43,8 @@ export interface Container {
   restarting: boolean;
   readonly waiting: Set<WaitingClient>;
   readonly execs: Set<string>;
-  /** The next exit, whatever happens after it. Renewed at each exit. */
+  /** The next exit, whatever happens after it; also a failed start, and a restart that is given up. Renewed at each: see `tellExit`. */
   nextExit: Signal<WaitResult>;
-  /** Settles when it is neither running nor about to be restarted. Renewed at each start. */
-  stopped: Signal<WaitResult>;
   readonly removed: Signal<WaitResult>;
   restartTimer?: NodeJS.Timeout;
   /** The delay of the last restart, in milliseconds. */
@@ -170,7 +168,6 @@ export class ContainerIndex {
       waiting: new Set(),
       execs: new Set(),
       nextExit: signal(),
-      stopped: signal(),
       removed: signal(),
       restartDelay: 0,
     };
@@ -179,6 +176,13 @@ export class ContainerIndex {
     this.#sequence = Math.max(this.#sequence, record.sequence);
     return container;
   }
+}
+
+/** Ends the waits for the container's end. */
+export function tellExit(container: Container, result: WaitResult): void {
+  const { nextExit } = container;
+  container.nextExit = signal();
+  nextExit.resolve(result);
 }
 
 /** True where a process of it runs now. */

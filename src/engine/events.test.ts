@@ -230,7 +230,7 @@ test("the log of a container that restarts tells of each run in order", async ()
     HostConfig: { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 3 } },
   });
   await h.backend.container.start(id, {});
-  await h.wait(id);
+  await h.rest(id);
   const actions = (await h.events(id)).map((e) => e.Action);
   expect(actions).toEqual(["create", ...Array.from({ length: 4 }, () => ["start", "die"]).flat()]);
   const { stream } = await h.backend.container.logs(id, {

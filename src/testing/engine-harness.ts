@@ -117,6 +117,15 @@ export class EngineHarness implements AsyncDisposable {
     return StatusCode;
   }
 
+  /** Its exit code, when it neither runs nor is about to be restarted. */
+  async rest(id: string): Promise<number> {
+    for (;;) {
+      const { State: state } = await this.backend.container.inspect(id, { size: false });
+      if (!state?.Running) return state?.ExitCode ?? -1;
+      await new Promise((done) => setTimeout(done, 5));
+    }
+  }
+
   /** All of its log, as text without frames. */
   async logs(id: string, options: { tail?: number; follow?: boolean; since?: string } = {}): Promise<string> {
     const wanted = { stdout: true, stderr: true, follow: false, timestamps: false, signal: never(), ...options };

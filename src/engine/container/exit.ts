@@ -1,9 +1,8 @@
 import type { ExitStatus } from "../../host/monitor-types.ts";
 import { messageOf } from "../../spec/errors.ts";
-import type { Container, Run, WaitResult } from "../container.ts";
+import { type Container, type Run, tellExit, type WaitResult } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
-import { signal } from "../lock.ts";
 import { afterExit, awaitingRestart } from "../record.ts";
 import { restartDelay, shouldRestart } from "../restart-policy.ts";
 import { leaveNetwork } from "./join.ts";
@@ -54,7 +53,7 @@ async function handleExit(
   run.ended?.();
   announceExit(ctx, container, status);
   of.done(result);
-  settle(container, result, again);
+  tellExit(container, result);
   if (again) {
     container.restartDelay = restartDelay(container.restartDelay, status.finishedAt - status.startedAt);
     scheduleRestart(ctx, container);
@@ -86,11 +85,4 @@ export function announceExit(ctx: EngineContext, container: Container, status: E
   if (status.oomKilled) emitContainer(ctx.events, container, "oom");
   const seconds = Math.max(0, Math.floor((status.finishedAt - status.startedAt) / MS_PER_SECOND));
   emitContainer(ctx.events, container, "die", { exitCode: String(status.code), execDuration: String(seconds) });
-}
-
-function settle(container: Container, result: WaitResult, again: boolean): void {
-  const { nextExit } = container;
-  container.nextExit = signal();
-  nextExit.resolve(result);
-  if (!again) container.stopped.resolve(result);
 }

@@ -169,7 +169,7 @@ test("remove: a running one is refused in Docker's words, unless forced", async 
 test("restart policy on-failure: started again n times, with growing delays, then left", async () => {
   const id = await h.create(["false"], { HostConfig: { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 2 } } });
   await h.backend.container.start(id, {});
-  expect(await h.wait(id)).toBe(1);
+  expect(await h.rest(id)).toBe(1);
   expect((await h.backend.container.inspect(id, { size: false })).RestartCount).toBe(2);
   const actions = (await h.events(id)).map((e) => e.Action);
   expect(actions).toEqual(["create", "start", "die", "start", "die", "start", "die"]);

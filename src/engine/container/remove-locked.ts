@@ -2,7 +2,7 @@ import { renameSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { ensureDir } from "../../host/files.ts";
 import { errnoOf, messageOf } from "../../spec/errors.ts";
-import type { Container } from "../container.ts";
+import { type Container, tellExit } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { inUse } from "../image/prune.ts";
@@ -37,8 +37,7 @@ export async function removeLocked(
   }
   for (const client of container.waiting) client.abandon();
   const result = { code: container.record.state.exitCode };
-  container.stopped.resolve(result);
-  container.nextExit.resolve(result);
+  tellExit(container, result);
   emitContainer(ctx.events, container, "destroy");
   await releaseLayers(ctx, container);
   container.removed.resolve(result);

@@ -1,10 +1,11 @@
 import { isRunning } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
+import { endRestarting } from "./schedule.ts";
 import { startLocked } from "./start.ts";
 import { stopRun } from "./stop.ts";
 
-/** Stops it where it runs, and starts it. A kill in between leaves it stopped; one with AutoRemove is removed by the next daemon. */
+/** Stops it where it runs or waits for its restart, and starts it. A kill in between leaves it stopped; one with AutoRemove is removed by the next daemon. */
 export async function restartContainer(
   ctx: EngineContext,
   reference: string,
@@ -13,7 +14,8 @@ export async function restartContainer(
   const container = ctx.containers.find(reference);
   container.restarting = true;
   try {
-    if (isRunning(container)) await stopRun(ctx, container, options);
+    if (await container.lock.run(() => endRestarting(ctx, container))) emitContainer(ctx.events, container, "stop");
+    else if (isRunning(container)) await stopRun(ctx, container, options);
   } finally {
     container.restarting = false;
   }

@@ -1,5 +1,5 @@
 import { messageOf } from "../../spec/errors.ts";
-import type { Container } from "../container.ts";
+import { type Container, tellExit } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { awaitingRestart } from "../record.ts";
 import { restartDelay, shouldRestart } from "../restart-policy.ts";
@@ -27,7 +27,7 @@ export async function endRestarting(ctx: EngineContext, container: Container): P
   if (container.record.state.status !== "restarting") return false;
   cancelRestart(container);
   ctx.containers.saveRun(container, { state: { ...container.record.state, status: "exited", manualStop: true } });
-  container.stopped.resolve({ code: container.record.state.exitCode });
+  tellExit(container, { code: container.record.state.exitCode });
   return true;
 }
 

@@ -1,6 +1,6 @@
 import { prepareMove } from "../../host/cgroup-move.ts";
 import { BerthError, messageOf } from "../../spec/errors.ts";
-import { type Container, isRunning, type Run, type WaitResult } from "../container.ts";
+import { type Container, isRunning, type Run, tellExit, type WaitResult } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { signal } from "../lock.ts";
@@ -80,7 +80,6 @@ async function launchAndRun(ctx: EngineContext, container: Container, how: { byP
     const done = signal<WaitResult>();
     const run: Run = { handle, done: done.promise };
     container.run = run;
-    if (!how.byPolicy) container.stopped = signal();
     ctx.containers.saveRun(container, {
       state: afterStart(record.state, { pid, startedAt, byPolicy: how.byPolicy }),
     });
@@ -118,10 +117,7 @@ async function recordFailure(
   } catch (error) {
     ctx.log("error", `container ${container.record.id}: the failed start could not be recorded: ${messageOf(error)}`);
   }
-  const { nextExit } = container;
-  container.nextExit = signal();
   // A wait that came before the start ends with the start's failure.
-  nextExit.resolve({ code: failure.code });
-  container.stopped.resolve({ code: failure.code });
+  tellExit(container, { code: failure.code });
   if (container.record.hostConfig.AutoRemove) await removeLocked(ctx, container, { volumes: true });
 }

@@ -92,16 +92,45 @@ test("a client that leaves ends its wait; ready comes before anything can be mis
   await remove(id);
 });
 
-test("not-running outlasts restarts by policy, next-exit does not", async () => {
-  const id = await h.create(["sh", "-c", "exit 2"], {
-    HostConfig: { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 2 } },
-  });
-  const next = h.wait(id, "next-exit");
+test("not-running ends with the next exit also where a policy restarts it, as next-exit does", async () => {
+  const { id, go } = await gated(2, { HostConfig: { RestartPolicy: { Name: "always" } } });
   await h.backend.container.start(id, {});
-  const end = h.wait(id);
-  expect(await next).toBe(2);
-  expect(await end).toBe(2);
-  expect((await h.backend.container.inspect(id, { size: false })).RestartCount).toBe(2);
+  const waits = [h.wait(id), h.wait(id, "next-exit")];
+  go();
+  expect(await Promise.all(waits)).toEqual([2, 2]);
+  expect(await state(id)).toMatchObject({ Running: true });
+  await remove(id);
+});
+
+test.each(["stop", "kill", "remove"] as const)("%s ends the waits of one that waits for its restart", async (how) => {
+  const { id, go } = await gated(3, { HostConfig: { RestartPolicy: { Name: "always" } } });
+  await h.backend.container.start(id, {});
+  // Each wait for a restart is twice as long as the last.
+  for (let times = 0; times < 3; times++) {
+    const end = h.wait(id);
+    go();
+    await end;
+  }
+  const waits = [h.wait(id), h.wait(id, "next-exit"), ...(how === "remove" ? [h.wait(id, "removed")] : [])];
+  if (how === "remove") await remove(id);
+  else await h.backend.container[how](id, {});
+  for (const code of await Promise.all(waits)) expect([3, 137]).toContain(code);
+  if (how === "remove") return;
+  expect(await state(id)).toMatchObject({ Status: "exited", Running: false, Restarting: false });
+  await remove(id);
+});
+
+test("a restart by hand of one that waits for its restart is a stop and a start, and counts anew", async () => {
+  const script = "test -e /again && exec sleep 1000; touch /again; exit 1";
+  const id = await h.create(["sh", "-c", script], { HostConfig: { RestartPolicy: { Name: "always" } } });
+  const first = h.wait(id, "next-exit");
+  await h.backend.container.start(id, {});
+  await first;
+  await h.backend.container.restart(id, { timeout: 0 });
+  expect(await state(id)).toMatchObject({ Status: "running" });
+  expect((await h.backend.container.inspect(id, { size: false })).RestartCount).toBe(0);
+  const actions = (await h.events(id)).map((e) => e.Action);
+  expect(actions.slice(-3)).toEqual(["stop", "start", "restart"]);
   await remove(id);
 });
 
@@ -179,7 +208,7 @@ test("a count of restarts ends with a start by hand", async () => {
   const id = await h.create(["false"], { HostConfig: { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 1 } } });
   for (let i = 0; i < 2; i++) {
     await h.backend.container.start(id, {});
-    await h.wait(id);
+    await h.rest(id);
     expect((await h.backend.container.inspect(id, { size: false })).RestartCount).toBe(1);
   }
   await remove(id);

@@ -3,7 +3,7 @@ import type { WaitResult } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { untilAborted } from "../lock.ts";
 
-/** Which end a wait is for. */
+/** Which end a wait is for. `not-running` does not wait where it is at rest, and else ends with the next exit, as in Docker: also where a policy restarts it. */
 export type WaitCondition = "not-running" | "next-exit" | "removed";
 
 /**
@@ -24,8 +24,8 @@ export async function waitContainer(
   const { state } = container.record;
   let end: Promise<WaitResult>;
   if (options.condition === "removed") end = container.removed.promise;
-  else if (options.condition === "next-exit") end = container.nextExit.promise;
-  else if (state.status === "running" || state.status === "restarting") end = container.stopped.promise;
+  else if (options.condition === "next-exit" || state.status === "running" || state.status === "restarting")
+    end = container.nextExit.promise;
   else end = Promise.resolve({ code: state.exitCode });
   options.ready();
   const result = await untilAborted(end, options.signal, () => new BerthError("unavailable", "the wait was cancelled"));
