@@ -3,15 +3,8 @@ import { command } from "../command.ts";
 import { registryAuth } from "../credentials/credentials.ts";
 import { showProgress } from "../progress.ts";
 
-const ONE_PLATFORM = `
- Info -> Using --platform pushes only the specified platform manifest of a multi-platform image index.
-         Other components, like attestations, will not be included.
-         To push the complete multi-platform image, remove the --platform flag.
-         
-`;
-
 /** What docker's command line says of `--platform`. */
-const NOTE = `
+const ONE_PLATFORM = `
  Info -> Using --platform pushes only the specified platform manifest of a multi-platform image index.
          Other components, like attestations, will not be included.
          To push the complete multi-platform image, remove the --platform flag.
@@ -32,9 +25,8 @@ export default command({
   async run(ctx, { flags, args: [name = ""] }) {
     const ref = parseReference(name);
     const tag = flags["all-tags"] ? undefined : (ref.tag ?? "latest");
-    if (flags.platform) ctx.io.out(NOTE);
+    if (flags.platform) ctx.io.out(ONE_PLATFORM);
     if (!flags["all-tags"] && !ref.tag && !flags.quiet) ctx.io.out("Using default tag: latest\n");
-    if (flags.platform !== "") ctx.io.err(ONE_PLATFORM);
     const platform = flags.platform || undefined;
     const auth = await registryAuth(ctx, ref.domain);
     const lines = ctx.engine.images.push(familiarName(ref), { tag, platform, auth });
