@@ -6,6 +6,7 @@ import { createContainer } from "./container/create.ts";
 import { exportContainer, readPath, statPath, writePath } from "./container/files/archive.ts";
 import { containerChanges } from "./container/files/changes.ts";
 import { commitContainer } from "./container/files/commit.ts";
+import { endFreeze } from "./container/files/freeze.ts";
 import { inspectContainer } from "./container/inspect.ts";
 import { killContainer } from "./container/kill.ts";
 import { listContainers } from "./container/list.ts";
@@ -88,7 +89,7 @@ export async function openEngine(deps: EngineDeps): Promise<Engine> {
         container.health?.stop();
         for (const client of container.waiting) client.abandon();
         // Transitions that are under way end first: they may wait for their monitor.
-        await container.lock.run(async () => undefined);
+        await container.lock.run(() => endFreeze(ctx, container));
         container.run?.handle.disconnect();
       }
       await Promise.all([...ctx.logSenders.values()].map((sender) => sender.stop()));

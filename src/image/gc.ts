@@ -42,14 +42,15 @@ export async function sweep(catalog: Catalog, candidates: Candidates, keep: Keep
   const { blobs, layers } = catalog.deps;
   const swept: Swept = { chains: [], bytes: 0 };
   const chains = topDown(layers, candidates.chains);
+  let needed = mark(catalog, keep);
   for (const chain of chains) {
     const layer = layers.get(chain);
-    if (!layer || mark(catalog, keep).has(chain)) continue;
+    if (!layer || needed.has(chain)) continue;
     await layers.remove(chain);
     swept.chains.push(chain);
     swept.bytes += layer.size;
+    needed = mark(catalog, keep);
   }
-  const needed = mark(catalog, keep);
   for (const digest of candidates.blobs) {
     const size = blobs.size(digest);
     if (size === undefined || needed.has(digest)) continue;

@@ -214,13 +214,14 @@ describe("killed", () => {
     expect(store.view(kept.chainId).readdir("/bin")).toEqual(["sh"]);
   });
 
-  test("a worker ends when its daemon does", async () => {
+  test.each(["tar", "tree"])("a worker ends when its daemon does (%s)", async (kind) => {
     using b = bench();
     const code = `process.exit(await (await import(${JSON.stringify(join(import.meta.dir, "worker.ts"))})).runUnpackWorker());`;
     const endless = encodeHeader(tarHeader({ path: "huge", size: 2 ** 33 - 1024 }));
-    script(`mkdir t; truncate -s 8G ${b.write("huge.tar", endless)}`, b.path);
+    script(`mkdir t huge; truncate -s 8G ${b.write("huge.tar", endless)} huge/file`, b.path);
+    const source = kind === "tar" ? { tar: join(b.path, "huge.tar") } : { tree: join(b.path, "huge") };
     const worker = Bun.spawn([process.execPath, "-e", code], { stdin: "pipe", stdout: "pipe", cwd: b.path });
-    worker.stdin.write(`${JSON.stringify({ path: join(b.path, "huge.tar"), target: join(b.path, "t") })}\n`);
+    worker.stdin.write(`${JSON.stringify({ source, target: join(b.path, "t") })}\n`);
     await worker.stdin.end();
     expect(await worker.exited).toBe(1);
     expect(await worker.stdout.text()).not.toMatch(/done":\{|error/);

@@ -65,7 +65,7 @@ class Layers implements LayerStore {
 
   applyFile(path: string, options: ApplyOptions): Promise<LayerRecord> {
     return this.#once(options, (target) =>
-      this.#workers.run(() => unpackInProcess({ path, target }, options.progress)),
+      this.#workers.run(() => unpackInProcess({ source: { tar: path }, target }, options.progress)),
     );
   }
 
@@ -82,7 +82,9 @@ class Layers implements LayerStore {
     options: Pick<ApplyOptions, "parent" | "hold"> & { move: boolean },
   ): Promise<LayerRecord> {
     const { move, ...own } = options;
-    if (!move) return this.applyStream(packTree(upper, { whiteouts: "overlay" }), own);
+    if (!move) {
+      return this.#once(own, (target) => this.#workers.run(() => unpackInProcess({ source: { tree: upper }, target })));
+    }
     const { diffId, size } = await digestTree(upper);
     const record = await this.#once({ ...own, diffId }, async (target) => {
       await syncTree(upper);

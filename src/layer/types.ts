@@ -65,7 +65,7 @@ export interface LayerStore {
   applyFile(path: string, options: ApplyOptions): Promise<LayerRecord>;
   /** The same from a stream of tar bytes (uncompressed), in this process: for small layers (COPY, init). */
   applyStream(tar: AsyncIterable<Uint8Array>, options: ApplyOptions): Promise<LayerRecord>;
-  /** Takes an overlay upper folder as a new layer on `parent`: moves it where `move` is true and the file system allows, else copies. The diff id is that of `diff`'s tar. */
+  /** Takes an overlay upper folder as a new layer on `parent`: moves it where `move` is true and the file system allows, else copies it, in a worker process. The diff id is that of `diff`'s tar. */
   commit(upper: string, options: Pick<ApplyOptions, "parent" | "hold"> & { move: boolean }): Promise<LayerRecord>;
   /** Remembers a compressed blob of the layer: its source from now on. Nothing where the layer is gone. */
   keepBlob(chainId: ChainId, blob: Digest): void;

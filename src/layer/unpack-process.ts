@@ -7,7 +7,7 @@ import type { LayerProgress } from "./types.ts";
 import type { UnpackJob, UnpackMessage } from "./worker.ts";
 
 /**
- * Unpacks one layer in a process of its own, so that neither its work nor its memory is the daemon's. Resolves when the tree is on disk. Rejects
+ * Unpacks or copies one layer in a process of its own, so that neither its work nor its memory is the daemon's. Resolves when the tree is on disk. Rejects
  * with the worker's own error, or `internal` where the worker was killed; what it left in the target is the caller's to remove.
  */
 export function unpackInProcess(job: UnpackJob, progress?: LayerProgress): Promise<Unpacked> {
@@ -32,8 +32,15 @@ export function unpackInProcess(job: UnpackJob, progress?: LayerProgress): Promi
       else if (answer?.type === "error") reject(new BerthError(answer.kind, answer.message));
       else
         reject(
-          new BerthError("internal", `unpacking ${job.path}: the worker ended early, by ${signal ?? `code ${code}`}`),
+          new BerthError(
+            "internal",
+            `unpacking ${nameOf(job)}: the worker ended early, by ${signal ?? `code ${code}`}`,
+          ),
         );
     });
   });
+}
+
+function nameOf({ source }: UnpackJob): string {
+  return "tar" in source ? source.tar : source.tree;
 }

@@ -4,11 +4,12 @@ import { syncfs } from "../host/sys.ts";
 import { BerthError, type ErrorKind, fromErrno, messageOf } from "../spec/errors.ts";
 import { decompress } from "./compression.ts";
 import { type Unpacked, unpackDigested } from "./digested.ts";
+import { packTree } from "./pack.ts";
 
 /** What an unpack worker is told: one line of JSON on stdin. Stdin stays open as long as somebody wants the result. */
 export interface UnpackJob {
-  /** A tar, compressed or not. */
-  path: string;
+  /** A tar, compressed or not; or an overlay upper folder, which is copied as the layer that it makes. */
+  source: { tar: string } | { tree: string };
   /** An existing folder to unpack into. */
   target: string;
 }
@@ -23,14 +24,16 @@ const CHUNK = 256 * 1024;
 const PROGRESS_EVERY = 8;
 
 /**
- * `berth worker unpack`: unpacks one layer and syncs it to disk. Returns the exit code: 0 with a `done` message, 1 with an `error` message.
+ * `berth worker unpack`: unpacks or copies one layer and syncs it to disk. Returns the exit code: 0 with a `done` message, 1 with an `error` message.
  * Ends at once when stdin does, since then its daemon is gone.
  */
 export async function runUnpackWorker(): Promise<number> {
   try {
     const job = JSON.parse(await firstLine()) as UnpackJob;
-    const result = await unpackDigested(decompress(readFile(job.path)), job.target);
-    syncTree(job.target);
+    const { source, target } = job;
+    const tar = "tar" in source ? decompress(readFile(source.tar)) : packTree(source.tree, { whiteouts: "overlay" });
+    const result = await unpackDigested(tar, target);
+    syncTree(target);
     say({ type: "done", result });
     return 0;
   } catch (e) {

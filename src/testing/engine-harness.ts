@@ -7,6 +7,7 @@ import { removeCgroup } from "../host/cgroup.ts";
 import { helperPath } from "../host/embedded.ts";
 import { openImageStore } from "../image/store.ts";
 import { openLayerStore } from "../layer/store.ts";
+import type { LayerStore } from "../layer/types.ts";
 import { openNetworkService } from "../network/service.ts";
 import { openRegistryClient } from "../registry/client.ts";
 import { findRuntimes } from "../runtime/binaries.ts";
@@ -21,6 +22,8 @@ import { openVolumeService } from "../volume/service.ts";
 export class EngineHarness implements AsyncDisposable {
   readonly root = mkdtempSync("/var/tmp/berth-engine.");
   readonly cgroup = `be${this.root.slice(-6).toLowerCase()}`;
+  /** The layers of the open engine, for tests that hold up what is done with them. */
+  layers!: LayerStore;
   #engine: Engine | undefined;
   #close: () => Promise<void> = async () => undefined;
 
@@ -51,6 +54,7 @@ export class EngineHarness implements AsyncDisposable {
     const blobs = openBlobStore(at("content"));
     const leases = openLeases(records);
     const layers = openLayerStore({ root: at("layers"), records });
+    this.layers = layers;
     const images = openImageStore({ records, blobs, layers, leases, warn: (line) => this.log.push(line) });
     const network = openNetworkService({ records, execRoot, bridge: "none", poolSize: 0, log: () => undefined });
     const volumes = openVolumeService({ root: at("volumes"), records });

@@ -15,9 +15,14 @@ export function pauseContainer(ctx: EngineContext, reference: string): Promise<v
     // On cgroup v1 a frozen process does not die: one that was killed is left to its end.
     if (runningOf(container).killed) throw new BerthError("conflict", `container ${id} is not running`);
     if (state.paused) throw new BerthError("conflict", `Container ${id} is already paused`);
-    await freezeCgroup(cgroupOf(container.record), true);
-    setPaused(ctx, container, true);
+    await pauseLocked(ctx, container);
   });
+}
+
+/** Freezes a container that runs and is not paused, its lock held. */
+export async function pauseLocked(ctx: EngineContext, container: Container): Promise<void> {
+  await freezeCgroup(cgroupOf(container.record), true);
+  setPaused(ctx, container, true);
 }
 
 /** Thaws a paused container. Throws `internal`, as Docker does, where it is not paused. */

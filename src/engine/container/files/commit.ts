@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import type { CommitOptions } from "../../../api/backend.ts";
 import { applyChanges } from "../../../build/changes.ts";
+import type { ChainId, LayerRecord } from "../../../layer/types.ts";
 import type { ContainerConfig } from "../../../spec/engine-api.ts";
 import { BerthError, fromErrno } from "../../../spec/errors.ts";
 import type { ImageRunConfig } from "../../../spec/oci.ts";
@@ -7,6 +9,7 @@ import { familiarString, parseReference, withDefaultTag } from "../../../spec/re
 import type { Container } from "../../container.ts";
 import { containerDir, type EngineContext } from "../../context.ts";
 import { emitContainer } from "../../events.ts";
+import { inUse } from "../../image/prune.ts";
 import { emitImage } from "../../image/users.ts";
 import { mergeConfig } from "../config.ts";
 import { whileFrozen } from "./freeze.ts";
@@ -15,8 +18,9 @@ import { whileFrozen } from "./freeze.ts";
 const EMPTY_DIFF = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 
 /**
- * Makes an image of what a container has written, on top of its own image. The layer is copied, so the container goes on with its own. A kill in
- * the middle leaves the container as it is, and a layer that the next collection removes.
+ * Makes an image of what a container has written, on top of its own image. The layer is copied by a worker, so the container goes on with its own; its lock is
+ * free meanwhile. Image and name are recorded in one transaction. A kill before it leaves the container as it is, and at most a layer without an image, which
+ * the next start-up removes.
  */
 export async function commitContainer(
   ctx: EngineContext,
@@ -43,19 +47,19 @@ async function committed(
   options: CommitOptions & { run: ImageRunConfig; name?: string },
 ): Promise<string> {
   const { record } = container;
-  await using lease = ctx.leases.acquire();
+  const held: ChainId[] = [];
+  await using undo = new AsyncDisposableStack();
+  // After the lease: what no image came to need.
+  undo.defer(() => ctx.images.release(held, inUse(ctx)));
+  const lease = undo.use(ctx.leases.acquire());
+  const hold = (chain: ChainId): void => {
+    lease.add(chain);
+    held.push(chain);
+  };
   if (record.top) lease.add(record.top);
   const base = ctx.images.get(record.image);
-  const layer = await ctx.layers
-    .commit(`${containerDir(ctx, record.id)}/upper`, {
-      ...(record.top ? { parent: record.top } : {}),
-      hold: (chain) => lease.add(chain),
-      move: false,
-    })
-    .catch((error: unknown) => {
-      throw fromErrno(error, `committing container ${record.id}`);
-    });
-  // Docker keeps no layer of a container that has changed nothing; ours goes with the lease.
+  const layer = await copiedLayer(ctx, container, hold);
+  // Docker keeps no layer of a container that has changed nothing.
   const top = layer.diffId === EMPTY_DIFF && record.top ? record.top : layer.chainId;
   const { author, comment } = options;
   const created = new Date().toISOString();
@@ -81,6 +85,29 @@ async function committed(
     options.name,
   );
   return image.id;
+}
+
+/** What the container has written, as a layer. Throws `conflict` where the container was removed meanwhile: its folder went while it was read. */
+async function copiedLayer(
+  ctx: EngineContext,
+  container: Container,
+  hold: (chain: ChainId) => void,
+): Promise<LayerRecord> {
+  const { id, top } = container.record;
+  const folder = containerDir(ctx, id);
+  // A removal moves it away before it deletes anything.
+  const isThere = (): boolean => existsSync(folder);
+  const layer = await ctx.layers
+    .commit(`${folder}/upper`, { ...(top ? { parent: top } : {}), hold, move: false })
+    .catch((error: unknown) => {
+      throw isThere() ? fromErrno(error, `committing container ${id}`) : removedMeanwhile(id);
+    });
+  if (!isThere()) throw removedMeanwhile(id);
+  return layer;
+}
+
+function removedMeanwhile(id: string): BerthError {
+  return new BerthError("conflict", `container ${id} was removed while it was committed`);
 }
 
 function platformOf(config: { os: string; architecture: string; variant?: string }): {
