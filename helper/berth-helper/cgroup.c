@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -114,13 +116,79 @@ static long counter(const char *folder, const char *file, const char *name)
 	return value;
 }
 
+static const struct folder *memory_folder(void)
+{
+	for (size_t i = 0; i < count; i++) {
+		char path[4200];
+		snprintf(path, sizeof path, "%s/%s", folders[i].path, folders[i].v2 ? "memory.events" : "memory.oom_control");
+		/* On hybrid hosts the v2 folder has no memory controller. */
+		if (folders[i].memory && access(path, R_OK) == 0)
+			return &folders[i];
+	}
+	return NULL;
+}
+
+static long oom_kills(const struct folder *f)
+{
+	return f ? counter(f->path, f->v2 ? "memory.events" : "memory.oom_control", "oom_kill") : 0;
+}
+
 bool cgroup_oom_killed(void)
 {
-	for (size_t i = 0; i < count; i++)
-		if (folders[i].memory &&
-		    counter(folders[i].path, folders[i].v2 ? "memory.events" : "memory.oom_control", "oom_kill") > 0)
-			return true;
-	return false;
+	return oom_kills(memory_folder()) > 0;
+}
+
+/* v1: an eventfd that the kernel counts up (memory.rst, "OOM Control"). */
+static int watch_v1(const char *folder)
+{
+	char path[4200], text[32];
+	snprintf(path, sizeof path, "%s/memory.oom_control", folder);
+	int control = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof path, "%s/cgroup.event_control", folder);
+	int events = open(path, O_WRONLY | O_CLOEXEC), fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int n = snprintf(text, sizeof text, "%d %d", fd, control);
+	bool ok = control >= 0 && events >= 0 && fd >= 0 && write(events, text, n) == n;
+	if (control >= 0)
+		close(control);
+	if (events >= 0)
+		close(events);
+	if (!ok && fd >= 0)
+		close(fd);
+	return ok ? fd : -1;
+}
+
+/* v2: memory.events is modified, at most every 10 ms, also by pressure that kills nobody. */
+static int watch_v2(const char *folder)
+{
+	char path[4200];
+	snprintf(path, sizeof path, "%s/memory.events", folder);
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (fd >= 0 && inotify_add_watch(fd, path, IN_MODIFY) >= 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+int cgroup_oom_watch(void)
+{
+	const struct folder *f = memory_folder();
+	return !f ? -1 : f->v2 ? watch_v2(f->path) : watch_v1(f->path);
+}
+
+bool cgroup_oom_news(int fd)
+{
+	static long known;
+	const struct folder *f = memory_folder();
+	char events[4096];
+	bool any = false;
+	while (read(fd, events, sizeof events) > 0)
+		any = true;
+	if (!any || !f || !f->v2)
+		return any;
+	long before = known;
+	known = oom_kills(f);
+	return known > before;
 }
 
 /* On v2 one write kills the whole subtree, also what forks meanwhile (cgroup-v2.rst, cgroup.kill; Linux 5.14). */

@@ -28,7 +28,9 @@
 struct helper h;
 
 static void signals_ready(struct source *s, uint32_t events);
+static void oom_ready(struct source *s, uint32_t events);
 static struct source signals = { -1, 0, signals_ready };
+static struct source oom = { -1, 0, oom_ready };
 static int64_t unclaimed_since, teardown_until;
 static bool quitting;
 
@@ -104,15 +106,43 @@ static void teardown(void)
 	}
 }
 
+/* Told while the container runs; an end that comes with it is told after it. */
+static void oom_ready(struct source *s, uint32_t events)
+{
+	(void)events;
+	if (h.state != RUNNING || !cgroup_oom_news(s->fd))
+		return;
+	h.oom = true;
+	server_tell("oom");
+}
+
+static void oom_watch(void)
+{
+	oom.fd = cgroup_oom_watch();
+	if (oom.fd >= 0)
+		loop_want(&oom, EPOLLIN);
+}
+
+static void oom_unwatch(void)
+{
+	if (oom.fd < 0)
+		return;
+	oom_ready(&oom, 0);
+	loop_want(&oom, 0);
+	close(oom.fd);
+	oom.fd = -1;
+}
+
 static void end(int code, int sig)
 {
+	oom_unwatch();
 	h.code = code;
 	h.signal = sig;
 	h.finished = now_ms();
 	if (!h.error)
 		stdio_finish();
 	h.state = EXITED;
-	h.oom = !h.conf.exec && cgroup_oom_killed();
+	h.oom = h.oom || (!h.conf.exec && cgroup_oom_killed());
 	server_tell(line("exited %d %d %d %lld %lld %s", h.code, h.signal, h.oom, (long long)h.started, (long long)h.finished,
 			 h.error ? h.error : ""));
 	server_end_output();
@@ -144,8 +174,10 @@ static void runtime_ended(int status)
 	snprintf(text, sizeof text, "%d %llu\n", (int)h.init, start_time(h.init));
 	write_atomic("pid", text);
 	server_tell(line("running %d %lld", (int)h.init, (long long)h.started));
-	if (!h.conf.exec)
+	if (!h.conf.exec) {
 		cgroup_find(h.init, h.conf.cgroup);
+		oom_watch();
+	}
 	stdio_running();
 	/* The runtime was done before the signal came. */
 	if (quitting)

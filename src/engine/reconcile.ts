@@ -149,7 +149,8 @@ async function settle(ctx: EngineContext, container: Container): Promise<void> {
     };
     const ended = afterExit(state, status);
     ctx.containers.saveRun(container, { state: ended });
-    announceExit(ctx, container, status);
+    const isTold = state.status === "running" && state.oomKilled;
+    announceExit(ctx, container, { ...status, oomKilled: status.oomKilled && !isTold });
   }
   if (ctx.runtime.known().includes(id)) await ctx.runtime.cleanup(id);
   // What was not sent before it ended, or before its server went away.

@@ -84,6 +84,7 @@ class Connection implements MonitorHandle {
   monitorPid = 0;
   pid = 0;
   startedAt = 0;
+  oom?: () => void;
   readonly exited: Promise<ExitStatus>;
   readonly gone: Promise<void>;
   /** False where the connection ended before it told its state. */
@@ -189,6 +190,7 @@ class Connection implements MonitorHandle {
     if (word === "monitor") this.monitorPid = numbers[0] ?? 0;
     else if (word === "running") this.running(numbers[0] ?? 0, numbers[1] ?? 0);
     else if (word === "exited") this.settle.exited(parseExit(rest));
+    else if (word === "oom") this.oom?.();
     else if (word === "start") this.failed(rest.slice(1).join(" "));
     else this.replies.get(word)?.shift()?.(rest.join(" "));
     if (["created", "starting", "running", "exited"].includes(word)) this.settle.ready(true);

@@ -128,6 +128,8 @@ export interface MonitorHandle {
   signal(signal: number): Promise<boolean>;
   resize(rows: number, cols: number): Promise<void>;
   readonly exited: Promise<ExitStatus>;
+  /** Called each time that the memory of the running container runs out. */
+  oom?: () => void;
   /** The helper has removed the runtime's state, the cgroup and its mounts, and ended. */
   readonly gone: Promise<void>;
   /** Ends a helper whose container has not started; one whose OCI runtime is at work kills that. False where it has started. Resolves after `gone`. */

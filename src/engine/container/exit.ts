@@ -12,12 +12,13 @@ import { emitVolumes, releaseVolumes } from "./volumes.ts";
 
 const MS_PER_SECOND = 1000;
 
-/** Handles the end of a run, once, whenever it comes. */
+/** Handles the end of a run, once, whenever it comes, and that its memory runs out before. */
 export function followExit(
   ctx: EngineContext,
   container: Container,
   of: { run: Run; done: (result: WaitResult) => void },
 ): void {
+  of.run.handle.oom = () => void container.lock.run(async () => tellOom(ctx, container, of.run));
   void of.run.handle.exited
     .then((status) => container.lock.run(() => handleExit(ctx, container, { ...of, status })))
     .catch((error: unknown) => ctx.log("error", `container ${container.record.id}: exit: ${messageOf(error)}`));
@@ -51,7 +52,7 @@ async function handleExit(
   ctx.containers.saveRun(container, { state: next });
   delete container.run;
   run.ended?.();
-  announceExit(ctx, container, status);
+  announceExit(ctx, container, { ...status, oomKilled: status.oomKilled && !record.state.oomKilled });
   of.done(result);
   tellExit(container, result);
   if (again) {
@@ -79,7 +80,14 @@ async function finishRun(
   }
 }
 
-/** The events of a run's end. */
+function tellOom(ctx: EngineContext, container: Container, run: Run): void {
+  if (container.run !== run) return;
+  const { state } = container.record;
+  if (!state.oomKilled) ctx.containers.saveRun(container, { state: { ...state, oomKilled: true } });
+  emitContainer(ctx.events, container, "oom");
+}
+
+/** The events of a run's end; `oomKilled`: also of what was not told while it ran. */
 export function announceExit(ctx: EngineContext, container: Container, status: ExitStatus): void {
   emitVolumes(ctx, "unmount", container.record);
   if (status.oomKilled) emitContainer(ctx.events, container, "oom");

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { runOk } from "../../host/spawn.ts";
 import { EngineHarness, testClient, textOf } from "../../testing/engine-harness.ts";
 
 let h: EngineHarness;
@@ -202,6 +204,34 @@ test("memory beyond the limit: OOMKilled, 137 and an event", async () => {
   expect((await h.events(id)).map((e) => e.Action)).toContain("oom");
   await remove(id);
 });
+
+test.each([false, true])(
+  "memory that runs out in a child is told at once, by the next daemon too: %p",
+  async (restarted) => {
+    const script = "read go </gate/go; tail /dev/zero; sleep 1000";
+    const dir = `${h.root}/oom-${restarted}`;
+    mkdirSync(dir);
+    await runOk(["mkfifo", `${dir}/go`]);
+    const id = await h.start(["sh", "-c", script], {
+      HostConfig: { Memory: 8 * 1024 * 1024, Binds: [`${dir}:/gate`] },
+    });
+    if (restarted) {
+      await h.down();
+      await h.up();
+    }
+    await writeFile(`${dir}/go`, "now\n");
+    while (!(await state(id))?.OOMKilled) await Bun.sleep(5);
+    expect((await state(id))?.Status).toBe("running");
+    expect((await h.events(id)).at(-1)?.Action).toBe("oom");
+    await h.backend.container.stop(id, { timeout: 0 });
+    expect(await state(id)).toMatchObject({ OOMKilled: true, ExitCode: 137 });
+    const actions = (await h.events(id)).map((e) => e.Action).filter((action) => action === "oom" || action === "die");
+    expect(actions).toEqual(["oom", "die"]);
+    await h.backend.container.start(id, {});
+    expect((await state(id))?.OOMKilled).toBe(false);
+    await remove(id);
+  },
+);
 
 async function firstLine(id: string): Promise<void> {
   const abort = new AbortController();
