@@ -31,6 +31,7 @@ import { createExec } from "./exec/create.ts";
 import { inspectExec, resizeExec } from "./exec/inspect.ts";
 import { startExec } from "./exec/start.ts";
 import { imageBackend } from "./image/images.ts";
+import { sweepLeftovers } from "./image/prune.ts";
 import { makeInitLayer } from "./init-layer.ts";
 import { networkBackend } from "./network/networks.ts";
 import { reconcile, startByPolicies } from "./reconcile.ts";
@@ -77,7 +78,9 @@ export async function openEngine(deps: EngineDeps): Promise<Engine> {
   return {
     backend: backendOf(ctx),
     resume: () => {
-      resuming ??= startByPolicies(ctx).finally(() => (resuming = undefined));
+      resuming ??= Promise.all([startByPolicies(ctx), sweepLeftovers(ctx)])
+        .then(() => undefined)
+        .finally(() => (resuming = undefined));
       return resuming;
     },
     reload: (next) => reloadSettings(ctx, next),

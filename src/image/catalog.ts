@@ -8,6 +8,7 @@ import type { BlobStore, Leases, Records, Table } from "../store/types.ts";
 import { MAX_JSON, parseConfig, type StoredConfig } from "./config.ts";
 import { parseManifest } from "./manifest.ts";
 import type { Image, ImageRecord } from "./types.ts";
+import { UnfinishedPulls } from "./unfinished.ts";
 
 /** What images are kept in. */
 export interface ImageStoreDeps {
@@ -45,8 +46,10 @@ export class Catalog {
   readonly #manifests = new Map<Digest, Manifest>();
 
   readonly #warned = new Set<Digest>();
+  readonly unfinished: UnfinishedPulls;
 
   constructor(readonly deps: ImageStoreDeps) {
+    this.unfinished = new UnfinishedPulls(deps.records);
     this.#images = deps.records.table<ImageRecord>("images");
     this.#names = deps.records.table<NameRecord>("tags");
   }

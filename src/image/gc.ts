@@ -25,8 +25,14 @@ export interface Swept {
 
 const NOTHING: Keep = { chains: [], blobs: [] };
 
-/** Sweeps the whole store. Returns the bytes freed. */
+/** Sweeps the whole store, what unfinished pulls have brought included. Returns the bytes freed. */
 export async function collectGarbage(catalog: Catalog, keep: Keep): Promise<number> {
+  catalog.unfinished.forgetAll();
+  return sweepAll(catalog, keep);
+}
+
+/** Sweeps the whole store but for what unfinished pulls have brought: what kills left. */
+export async function sweepAll(catalog: Catalog, keep: Keep): Promise<number> {
   const { blobs, layers } = catalog.deps;
   const chains = layers.list().map((layer) => layer.chainId);
   const all = { chains, blobs: blobs.list() };
@@ -34,7 +40,7 @@ export async function collectGarbage(catalog: Catalog, keep: Keep): Promise<numb
 }
 
 /**
- * Removes those candidates that no image, lease or `keep` needs, upper layers before those below. What is needed is looked up again before each removal, without
+ * Removes those candidates that no image, lease, unfinished pull or `keep` needs, upper layers before those below. What is needed is looked up again before each removal, without
  * giving way in between, so that work going on at the same time only has to take its lease first. A kill anywhere leaves whole blobs and layers, which
  * the next sweep takes.
  */
@@ -60,7 +66,7 @@ export async function sweep(catalog: Catalog, candidates: Candidates, keep: Keep
   return swept;
 }
 
-/** Every digest, of blob or stack, that has to stay. */
+/** Every digest, of blob or stack, that has to stay: for images, leases, pulls to be gone on with, and `keep`. */
 function mark(catalog: Catalog, keep: Keep): Set<Digest> {
   const { records, layers } = catalog.deps;
   const leased = leasedIds(records);
@@ -72,7 +78,10 @@ function mark(catalog: Catalog, keep: Keep): Set<Digest> {
     for (const digest of layerBlobs(catalog, record)) needed.add(digest);
     markChain(layers, record.top, needed);
   }
-  for (const chain of [...keep.chains, ...leased]) markChain(layers, chain, needed);
+  const unfinished = catalog.unfinished.all();
+  for (const digest of unfinished.flatMap((pull) => pull.blobs)) needed.add(digest);
+  const kept = unfinished.flatMap((pull) => pull.chains);
+  for (const chain of [...keep.chains, ...leased, ...kept]) markChain(layers, chain, needed);
   return needed;
 }
 

@@ -2,16 +2,18 @@ import { chainIdOf } from "../layer/chain.ts";
 import type { ChainId } from "../layer/types.ts";
 import type { Credentials, FetchedManifest, RegistryClient, Repository } from "../registry/types.ts";
 import { type Digest, shortId } from "../spec/digest.ts";
-import { BerthError, fromErrno } from "../spec/errors.ts";
+import { BerthError, fromErrno, isKind } from "../spec/errors.ts";
 import { type Descriptor, type Manifest, MediaType } from "../spec/oci.ts";
 import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../spec/platform.ts";
 import { familiarName, type Reference } from "../spec/reference.ts";
 import type { Catalog } from "./catalog.ts";
 import { MAX_JSON, parseConfig, type StoredConfig } from "./config.ts";
+import { type Keep, sweep } from "./gc.ts";
 import { Intake } from "./intake.ts";
 import { parseIndex, parseManifest } from "./manifest.ts";
 import { MessageQueue } from "./message-queue.ts";
 import type { ImageProgress, ImageRecord } from "./types.ts";
+import type { PullContent } from "./unfinished.ts";
 
 /** Downloads at the same time, as dockerd's `max-concurrent-downloads`. */
 const AT_ONCE = 3;
@@ -27,11 +29,12 @@ const LAYERS: string[] = [
 ];
 const PROGRESS_STEP = 256 * 1024;
 
-/** What to pull, with whose rights. `ref` has a tag or a digest. */
+/** What to pull, with whose rights. `ref` has a tag or a digest. `keep` is what a sweep of older unfinished pulls has to leave. */
 export interface PullOptions {
   platform?: string;
   credentials?: Credentials;
   signal?: AbortSignal;
+  keep?: Keep;
 }
 
 /** One image of the registry, all of it known but the layers' bytes. */
@@ -44,8 +47,8 @@ interface Remote {
 
 /**
  * registry → store. At most three layers are downloaded at once, each verified while it comes; each is unpacked as soon as it is there, while others still
- * come. The image and its name are recorded at the end, in one transaction: a failure, a kill or a reader that leaves changes nothing that is seen. Yields
- * Docker's messages.
+ * come. The image and its name are recorded at the end, in one transaction: a failure, a kill or a reader that leaves changes nothing that is seen, and the
+ * layers that had come are there for the next pull, unless the registry sent what is wrong. Yields Docker's messages.
  */
 export async function* pullImage(
   catalog: Catalog,
@@ -53,25 +56,49 @@ export async function* pullImage(
   ref: Reference,
   options: PullOptions,
 ): AsyncGenerator<ImageProgress> {
-  const repository = registry.repository(ref, options.credentials ? { credentials: options.credentials } : {});
+  const { credentials, signal, keep } = options;
+  const access = { ...(credentials ? { credentials } : {}), ...(signal ? { signal } : {}) };
+  const repository = registry.repository(ref, access);
   const target = ref.digest ?? ref.tag ?? "latest";
+  // Behind the intake, which holds a lease on all that it has seen.
+  await using atEnd = new AsyncDisposableStack();
   await using intake = new Intake(catalog);
   const top = await repository.manifest(target);
   yield { status: `Pulling from ${ref.path}`, id: target };
   const remote = await resolveManifest(repository, intake, top, options);
   const chains = chainIds(remote.config.rootfs.diff_ids);
   const queue = new MessageQueue<ImageProgress>();
-  const layers = new LayerPull({
-    catalog,
-    repository,
-    intake,
-    queue,
-    ...(options.signal ? { signal: options.signal } : {}),
-  });
-  yield* queue.until(layers.all(remote, chains));
+  const layers = new LayerPull({ catalog, repository, intake, queue, ...(signal ? { signal } : {}) });
+  const content = contentOf(remote, chains);
+  await sweepOf(catalog, catalog.unfinished.begin(content), keep);
+  try {
+    yield* queue.until(layers.all(remote, chains));
+  } catch (error) {
+    if (isKind(error, "invalid-argument") || !hasLayer(catalog, remote)) {
+      catalog.unfinished.forget(content.manifest);
+      atEnd.defer(() => sweepOf(catalog, [content], keep));
+    }
+    throw error;
+  }
   const fresh = record(catalog, ref, remote, chains);
   yield { status: `Digest: ${remote.digest}` };
   yield { status: `Status: ${fresh ? "Downloaded newer image for" : "Image is up to date for"} ${shownName(ref)}` };
+}
+
+function contentOf({ manifest }: Remote, chains: ChainId[]): PullContent {
+  const { config, layers } = manifest.parsed;
+  return { manifest: manifest.digest, blobs: [manifest.digest, config.digest, ...layers.map((l) => l.digest)], chains };
+}
+
+/** Sweeps what pulls have brought that are not to be gone on with. What is still under way is leased. */
+async function sweepOf(catalog: Catalog, pulls: readonly PullContent[], keep?: Keep): Promise<void> {
+  const candidates = { chains: pulls.flatMap((pull) => pull.chains), blobs: pulls.flatMap((pull) => pull.blobs) };
+  if (pulls.length > 0) await sweep(catalog, candidates, keep);
+}
+
+/** True where a layer has come whole: there is something to go on from. */
+function hasLayer({ deps }: Catalog, { manifest }: Remote): boolean {
+  return manifest.parsed.layers.some((layer) => deps.blobs.has(layer.digest));
 }
 
 /** Follows an index to the one manifest for the platform, and takes in manifest and config. */
@@ -175,6 +202,7 @@ function record(catalog: Catalog, ref: Reference, remote: Remote, chains: ChainI
     if (!catalog.record(id)) catalog.put(image);
     if (ref.tag && !ref.digest) catalog.putName(ref, id);
     catalog.putName({ ...bare, digest: remote.digest }, id);
+    catalog.unfinished.forget(remote.manifest.digest);
   });
   return before !== id;
 }

@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import type { LayerRecord } from "../layer/types.ts";
 import type { Credentials, RegistryClient, Repository } from "../registry/types.ts";
@@ -31,6 +31,7 @@ export interface PushProgress extends ImageProgress {
 export interface PushOptions {
   platform?: string;
   credentials?: Credentials;
+  signal?: AbortSignal;
 }
 
 /**
@@ -47,14 +48,14 @@ export async function* pushImages(
   const tagged = taggedImages(catalog, ref);
   for (const { image, tag } of tagged) refusePlatform(image, `${familiarName(ref)}:${tag}`, options.platform);
   yield { status: `The push refers to repository [${ref.domain}/${ref.path}]` };
-  const repository = registry.repository(ref, {
-    push: true,
-    ...(options.credentials ? { credentials: options.credentials } : {}),
-  });
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const { credentials } = options;
+  const repository = registry.repository(ref, { push: true, signal, ...(credentials ? { credentials } : {}) });
   for (const { image, tag } of tagged) {
     await using intake = new Intake(catalog);
     const queue = new MessageQueue<PushProgress>();
-    const push = new LayerPush({ catalog, repository, intake, queue });
+    const push = new LayerPush({ catalog, repository, intake, queue, stop, signal });
     const layers = yield* queue.until(push.all(image));
     const manifest = await manifestOf(catalog, image, layers);
     await uploadSmall(repository, image.id, await catalog.deps.blobs.read(image.id));
@@ -145,15 +146,18 @@ interface LayerPushDeps {
   repository: Repository;
   intake: Intake;
   queue: MessageQueue<PushProgress>;
+  /** Ends all that is under way. */
+  stop: AbortController;
+  signal: AbortSignal;
 }
 
 /** The layers of one push. */
 class LayerPush {
   constructor(private readonly deps: LayerPushDeps) {}
 
-  /** Uploads what the registry lacks; the descriptors are in the image's order. */
+  /** Uploads what the registry lacks; the descriptors are in the image's order. Ends when the last layer has, also where one fails; the first failure stops the others. */
   async all(image: StoredImage): Promise<Descriptor[]> {
-    const { catalog, intake } = this.deps;
+    const { catalog, intake, stop } = this.deps;
     const stack = image.top ? catalog.deps.layers.chain(image.top).reverse() : [];
     for (const { chainId } of stack) intake.expectChain(chainId);
     for (const layer of [...stack].reverse()) this.#say(layer, "Preparing", {});
@@ -165,7 +169,13 @@ class LayerPush {
         if (layer) done[i] = await this.#one(layer);
       }
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    let failure: unknown;
+    const stopping = (error: unknown): void => {
+      failure ??= error;
+      stop.abort();
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, () => worker().catch(stopping)));
+    if (failure !== undefined) throw failure;
     return done;
   }
 
@@ -201,7 +211,7 @@ class LayerPush {
       return kept;
     }
     const plain = blobs.has(kept.digest) ? createReadStream(blobs.path(kept.digest)) : layers.diff(layer.chainId);
-    const { digest, size } = await intake.stream(gzipped(plain));
+    const { digest, size } = await intake.stream(gzipped(plain, this.deps.signal));
     layers.keepBlob(layer.chainId, digest);
     return { mediaType: MediaType.layerGzip, digest, size };
   }
@@ -219,8 +229,9 @@ class LayerPush {
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-async function* gzipped(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* gzipped(source: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const gzip = createGzip({ chunkSize: 256 * 1024 });
-  pipeline(source, gzip, () => undefined);
+  // What fails is thrown by `gzip`.
+  void pipeline(source, gzip, { signal }).catch(() => undefined);
   yield* gzip;
 }

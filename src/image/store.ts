@@ -1,6 +1,6 @@
 import { Catalog, type ImageStoreDeps } from "./catalog.ts";
 import { createImage } from "./create.ts";
-import { collectGarbage } from "./gc.ts";
+import { collectGarbage, sweepAll } from "./gc.ts";
 import { imageHistory } from "./history.ts";
 import { importImage } from "./import.ts";
 import { inspectImage } from "./inspect.ts";
@@ -33,5 +33,6 @@ export function openImageStore(deps: ImageStoreDeps): ImageStore {
     importTar: (tar, options) => importImage(catalog, tar, options),
     create: (image, reference) => createImage(catalog, image, reference),
     gc: (keep) => collectGarbage(catalog, keep),
+    sweepLeftovers: (keep) => sweepAll(catalog, keep),
   };
 }

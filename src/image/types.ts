@@ -103,17 +103,25 @@ export interface ImageStore {
     archive: AsyncIterable<Uint8Array>,
     options: { quiet: boolean; platform?: string },
   ): AsyncIterable<ImageProgress>;
-  /** Brings the image of that name, which has a tag or a digest, from its registry. Yields Docker's messages. Throws `not-found` in Docker's words. */
+  /**
+   * Brings the image of that name, which has a tag or a digest, from its registry. Yields Docker's messages. Throws `not-found` in Docker's words. Where it fails for other
+   * reasons than what the registry sent, the layers that are here stay for the next pull of the same; `keep` is for the sweep of older ones.
+   */
   pull(
     registry: RegistryClient,
     ref: Reference,
-    options: { platform?: string; credentials?: Credentials; signal?: AbortSignal },
+    options: {
+      platform?: string;
+      credentials?: Credentials;
+      signal?: AbortSignal;
+      keep?: { chains: Iterable<ChainId>; blobs: Iterable<Digest> };
+    },
   ): AsyncIterable<ImageProgress>;
   /** Sends the image of that name, or all tags of the repository, to its registry. The last message of each has tag, digest and size in `aux`. */
   push(
     registry: RegistryClient,
     ref: Reference,
-    options: { platform?: string; credentials?: Credentials },
+    options: { platform?: string; credentials?: Credentials; signal?: AbortSignal },
   ): AsyncIterable<ImageProgress & { aux?: { Tag: string; Digest: Digest; Size: number } }>;
   /** A tar of these images, in OCI layout with Docker's `manifest.json`. `platform`: refuse images of another. `saved` is told of each when all has been read. Throws `not-found` before the first byte. */
   save(
@@ -127,8 +135,10 @@ export interface ImageStore {
   ): Promise<Digest>;
   /** Writes config and manifest blobs and the record, in that order; puts `reference` on it. */
   create(image: NewImage, reference?: string): Promise<Image>;
-  /** Sweeps blobs and layers that no image, container (`keep`) or lease needs. `keep` is read again before each removal. Returns bytes freed. */
+  /** Sweeps blobs and layers that no image, container (`keep`) or lease needs. `keep` is read again after each removal. Returns bytes freed. */
   gc(keep: { chains: Iterable<ChainId>; blobs: Iterable<Digest> }): Promise<number>;
+  /** The same but for what pulls that did not come to their end have brought: for the start-up after a kill. */
+  sweepLeftovers(keep: { chains: Iterable<ChainId>; blobs: Iterable<Digest> }): Promise<number>;
 }
 
 /** A container that uses an image, for conflict messages. */

@@ -9,8 +9,9 @@ import type { Credentials, RegistryClient, RegistryOptions } from "./types.ts";
 export function openRegistryClient(options: RegistryOptions): RegistryClient {
   return {
     options,
-    repository(ref, { push = false, credentials = {} }) {
-      return openRepository(new Connection(endpointsOf(ref.domain, options, push), credentials, options), ref, push);
+    repository(ref, { push = false, credentials = {}, signal }) {
+      const endpoints = endpointsOf(ref.domain, options, push);
+      return openRepository(new Connection(endpoints, credentials, { ...options, signal }), ref, push);
     },
     login: (host, credentials) => login(host, credentials, options),
     search: (term, rest) => searchIndex(term, { ...rest, options }),

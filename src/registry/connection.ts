@@ -26,7 +26,7 @@ export class Connection {
   constructor(
     endpoints: Endpoint[],
     readonly credentials: Credentials,
-    private readonly options: RegistryOptions,
+    private readonly options: RegistryOptions & { signal?: AbortSignal | undefined },
   ) {
     this.#endpoints = endpoints;
   }
@@ -139,10 +139,11 @@ export class Connection {
     // The address's own certificates, where this is still that address.
     const tls = new URL(url).host === new URL(endpoint.base).host ? endpoint.tls : undefined;
     const headers = { "User-Agent": this.options.userAgent, ...request.headers };
+    const signal = request.signal ?? this.options.signal;
     try {
-      return await httpFetch(url, { ...request, headers, ...(tls ? { tls } : {}) });
+      return await httpFetch(url, { ...request, headers, ...(tls ? { tls } : {}), ...(signal ? { signal } : {}) });
     } catch (error) {
-      if (request.signal?.aborted) throw error;
+      if (signal?.aborted) throw error;
       throw unreachable(error, { method: request.method, url });
     }
   }

@@ -59,7 +59,8 @@ export interface SearchResult {
 
 /** Registries, by the names of images. Tokens are kept in memory and go only to the host that they are for. */
 export interface RegistryClient {
-  repository(ref: Reference, options: { push?: boolean; credentials?: Credentials }): Repository;
+  /** `signal` ends all that is under way with the repository. */
+  repository(ref: Reference, options: { push?: boolean; credentials?: Credentials; signal?: AbortSignal }): Repository;
   /** Proves the credentials. Returns an identity token where the registry gives one. Throws `unauthorized`. */
   login(host: string, credentials: Credentials): Promise<{ identityToken?: string }>;
   /** Searches an index by version 1 of its protocol; `term` may begin with a host. */

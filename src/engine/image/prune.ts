@@ -1,6 +1,6 @@
 import { cachedChains } from "../../build/cache.ts";
 import type { Filters, RemovedItem } from "../../image/types.ts";
-import { BerthError, isKind } from "../../spec/errors.ts";
+import { BerthError, isKind, messageOf } from "../../spec/errors.ts";
 import { hasLabel } from "../../spec/labels.ts";
 import type { EngineContext } from "../context.ts";
 import { layersOf } from "../record.ts";
@@ -46,6 +46,13 @@ export async function pruneImages(
 /** Of a layer there is no event. */
 function emitDeleted(ctx: EngineContext, item: RemovedItem): void {
   if ("Deleted" in item) ctx.events.emit("image", "delete", { id: item.Deleted, attributes: { name: item.Deleted } });
+}
+
+/** Frees what kills of former daemons left: content that no record came to name. Never rejects. */
+export async function sweepLeftovers(ctx: EngineContext): Promise<void> {
+  await ctx.images.sweepLeftovers(inUse(ctx)).catch((error: unknown) => {
+    ctx.log("warn", `sweeping what is left of killed work: ${messageOf(error)}`);
+  });
 }
 
 /** What containers and the build cache keep from being swept; looked up each time that it is read. */

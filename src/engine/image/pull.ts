@@ -3,6 +3,7 @@ import type { Credentials } from "../../registry/types.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { familiarName, familiarString, parseReference, type Reference, withDefaultTag } from "../../spec/reference.ts";
 import type { EngineContext } from "../context.ts";
+import { inUse } from "./prune.ts";
 
 /** Pulls one image, or with `all` every tag of its repository; each is announced when it is there. */
 export async function* pullImages(
@@ -13,15 +14,20 @@ export async function* pullImages(
   const { all, auth, ...rest } = options;
   const credentials = credentialsOf(auth);
   const ref = parseReference(name);
-  for (const one of all ? await allTags(ctx, ref, credentials) : [withDefaultTag(ref)]) {
-    for await (const line of ctx.images.pull(ctx.registry, one, { ...rest, credentials })) yield { ...line };
+  for (const one of all ? await allTags(ctx, ref, { credentials, signal: rest.signal }) : [withDefaultTag(ref)]) {
+    for await (const line of ctx.images.pull(ctx.registry, one, { ...rest, credentials, keep: inUse(ctx) }))
+      yield { ...line };
     announce(ctx, "pull", one);
   }
 }
 
-async function allTags(ctx: EngineContext, ref: Reference, credentials: Credentials): Promise<Reference[]> {
+async function allTags(
+  ctx: EngineContext,
+  ref: Reference,
+  access: { credentials: Credentials; signal: AbortSignal },
+): Promise<Reference[]> {
   if (ref.tag || ref.digest) throw new BerthError("invalid-argument", "tag can't be used with --all-tags/-a");
-  const tags = await ctx.registry.repository(ref, { credentials }).tags();
+  const tags = await ctx.registry.repository(ref, access).tags();
   if (tags.length === 0) throw new BerthError("not-found", `repository ${familiarString(ref)} has no tags`);
   return tags.map((tag) => ({ ...ref, tag }));
 }

@@ -8,13 +8,14 @@ import { announce, credentialsOf } from "./pull.ts";
 export async function* pushImage(
   ctx: EngineContext,
   name: string,
-  { tag, platform, auth }: Parameters<ImageBackend["push"]>[1],
+  { tag, platform, auth, signal }: Parameters<ImageBackend["push"]>[1],
 ): AsyncGenerator<Progress> {
   const named = parseReference(name);
   if (named.digest) throw new BerthError("invalid-argument", "cannot push a digest reference");
   const ref = tag ? { ...named, tag } : named;
   for await (const line of ctx.images.push(ctx.registry, ref, {
     credentials: credentialsOf(auth),
+    signal,
     ...(platform ? { platform } : {}),
   })) {
     yield { ...line };
