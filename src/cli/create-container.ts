@@ -1,6 +1,6 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import type { CreateBody } from "../client/containers.ts";
-import { BerthError, isKind } from "../spec/errors.ts";
+import { BerthError, isKind, messageOf } from "../spec/errors.ts";
 import { familiarString, parseReference, withDefaultTag } from "../spec/reference.ts";
 import type { Context } from "./context.ts";
 import { proxyVariables } from "./hosts/preferences.ts";
@@ -19,10 +19,25 @@ export async function createContainer(ctx: Context, body: CreateBody, flags: Con
   // A name that cannot be an image's is the caller's mistake: the engine is not asked.
   if (body.Image) parseImageName(body.Image);
   if (flags.pull === "always") await pull(ctx, body.Image ?? "", flags);
-  const created = await createOrPull(ctx, withProxies(ctx, body), flags);
+  if (flags.cidfile) writeIdFile(flags.cidfile, "");
+  const created = await createOrPull(ctx, withProxies(ctx, body), flags).catch((error: unknown) => {
+    if (flags.cidfile) rmSync(flags.cidfile, { force: true });
+    throw error;
+  });
   for (const warning of created.Warnings ?? []) ctx.io.err(`WARNING: ${warning}\n`);
-  if (flags.cidfile) writeFileSync(flags.cidfile, created.Id, { mode: 0o644 });
+  if (flags.cidfile) writeIdFile(flags.cidfile, created.Id);
   return created.Id;
+}
+
+/** A file that cannot be made is known before there is a container. */
+function writeIdFile(path: string, id: string): void {
+  try {
+    writeFileSync(path, id, { mode: 0o644 });
+  } catch (error) {
+    // Node's "ENOENT: no such file or directory, open '/path'".
+    const why = messageOf(error).replace(/^[A-Z]+: (.*?), .*$/, "$1");
+    throw new BerthError("conflict", `failed to create the container ID file: open ${path}: ${why}`, { cause: error });
+  }
 }
 
 /** The configured proxies are variables of every container that has none of its own. */

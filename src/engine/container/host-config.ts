@@ -54,15 +54,21 @@ function logConfigOf(ctx: EngineContext, own: HostConfig): NonNullable<HostConfi
 
 /** As inspect shows it: every key that Docker shows, null or empty where nothing is set. */
 export function renderHostConfig(host: HostConfig): HostConfig {
+  const given = Object.entries(host).filter(
+    ([key, value]) => !LEFT_OUT.has(key) || Object.keys(value ?? {}).length > 0,
+  );
   const shown = {
     ...NOTHING_SET,
-    ...host,
+    ...Object.fromEntries(given),
     MaskedPaths: host.Privileged ? null : maskedPaths(host),
     ReadonlyPaths: host.Privileged ? null : readonlyPaths(host),
   };
   // The specification's types have no null for lists that Docker shows as null.
   return shown as unknown as HostConfig;
 }
+
+/** What Docker leaves out where it is empty. */
+const LEFT_OUT = new Set(["Annotations", "StorageOpt", "Tmpfs", "Sysctls", "Mounts"]);
 
 const NOTHING_SET = {
   Binds: null,

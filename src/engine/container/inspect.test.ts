@@ -202,6 +202,15 @@ test("path and arguments are entrypoint and command together", async () => {
   await remove(id);
 });
 
+test("maps and mounts that are given empty are left out, as in Docker", async () => {
+  const HostConfig = { Tmpfs: {}, Sysctls: {}, StorageOpt: {}, Annotations: {}, Mounts: [], Binds: [] };
+  const id = await h.create(["true"], { HostConfig });
+  const shown = (await inspect(id)).HostConfig ?? {};
+  for (const key of ["Tmpfs", "Sysctls", "StorageOpt", "Annotations", "Mounts"]) expect(shown).not.toHaveProperty(key);
+  expect(shown.Binds).toEqual([]);
+  await remove(id);
+});
+
 test("mounts of every kind", async () => {
   mkdirSync(`${h.root}/shared`, { recursive: true });
   const id = await h.create(["true"], {
@@ -225,6 +234,9 @@ test("mounts of every kind", async () => {
   const bind = (Destination: string, Mode: string, RW: boolean, Propagation: string) => ({
     ...{ Type: "bind", Source: `${h.root}/shared`, Destination, Mode, RW, Propagation },
   });
+  // Docker shows the mounts of --tmpfs in the host configuration alone.
+  expect(mounts.filter((m) => m.Type === "tmpfs").map((m) => m.Destination)).toEqual(["/t2"]);
+  expect((await inspect(id)).HostConfig?.Tmpfs).toEqual({ "/scratch": "size=1m" });
   expect(mounts.filter((m) => m.Type !== "tmpfs")).toEqual([
     volume(anonymous, "/anon", "", true),
     bind("/host", "", true, "rprivate"),

@@ -43,7 +43,7 @@ export async function inspectContainer(
     HostConfig: once(HOST_CONFIGS, record.hostConfig, renderHostConfig),
     GraphDriver: graphDriver(ctx, container),
     ...(options.size ? await sizesOf(ctx, record) : {}),
-    Mounts: mountPoints(record.mounts),
+    Mounts: mountPoints(record),
     Config: once(CONFIGS, record.config, renderConfig),
     NetworkSettings: networkSettings(ctx, record),
   };

@@ -45,7 +45,7 @@ async function summary(ctx: EngineContext, container: Container, size: boolean):
     Status: statusText(container),
     HostConfig: { NetworkMode: record.hostConfig.NetworkMode ?? "bridge" },
     NetworkSettings: { Networks: endpoints(ctx, record) },
-    Mounts: mountPoints(record.mounts),
+    Mounts: mountPoints(record),
   };
 }
 

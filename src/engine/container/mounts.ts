@@ -5,7 +5,7 @@ import { BerthError } from "../../spec/errors.ts";
 import type { Mount } from "../../spec/runtime-spec.ts";
 import { checkVolumeName } from "../../volume/names.ts";
 import type { EngineContext } from "../context.ts";
-import type { MountRecord } from "../record.ts";
+import type { ContainerRecord, MountRecord } from "../record.ts";
 import { parseMount } from "./mount-config.ts";
 import { ANONYMOUS, checkTarget, type PlannedMount, PROPAGATIONS, tmpfsMount, volumeMount } from "./planned-mount.ts";
 
@@ -90,16 +90,18 @@ function parseMode(mode: string): { rw: boolean; propagation: string } {
 
 function fromContainer(ctx: EngineContext, text: string): PlannedMount[] {
   if (text === "") throw bad("volumes-from specification cannot be an empty string");
-  const at = text.lastIndexOf(":");
-  const [reference, mode] = at < 0 ? [text, "rw"] : [text.slice(0, at), text.slice(at + 1)];
-  const { rw } = parseMode(mode);
+  const [reference = "", ...words] = text.split(":");
+  const mode = words.join(":");
+  const { rw, propagation } = parseMode(mode);
+  if (propagation) throw bad(`invalid mode: ${mode}`);
+  if (reference === "") throw bad('invalid name or ID supplied: ""');
   let mounts: MountRecord[];
   try {
     mounts = ctx.containers.find(reference).record.mounts;
   } catch (error) {
     throw bad(error instanceof Error ? error.message : String(error));
   }
-  return mounts.filter((m) => m.type !== "tmpfs").map((m) => ({ mount: { ...m, rw: m.rw && rw } }));
+  return mounts.filter((m) => m.type !== "tmpfs").map((m) => ({ mount: { ...m, mode: "", rw: m.rw && rw } }));
 }
 
 function checkedTmpfs(text: string): string[] {
@@ -145,10 +147,11 @@ function accessOf(mount: MountRecord, isFolder: boolean): string {
 
 const NEGATED: Record<string, string> = { noexec: "exec", nosuid: "suid", nodev: "dev" };
 
-/** Mounts as inspect and list show them. */
-export function mountPoints(mounts: readonly MountRecord[]): MountPoint[] {
+/** Mounts as inspect and list show them: without those of `--tmpfs`, which Docker shows in the host configuration alone. */
+export function mountPoints({ mounts, hostConfig }: ContainerRecord): MountPoint[] {
+  const plain = new Set(Object.keys(hostConfig.Tmpfs ?? {}).map((path) => posix.resolve(path)));
   return mounts
-    .filter((m) => m.type !== "tmpfs" || m.options !== undefined)
+    .filter((m) => m.type !== "tmpfs" || !plain.has(m.destination))
     .map((m) => ({
       Type: m.type,
       ...(m.name === undefined ? {} : { Name: m.name }),

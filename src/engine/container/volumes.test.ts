@@ -120,6 +120,34 @@ test("--volumes-from: the same content, read-only where asked, own mounts go bef
   expect(existsSync(data("vol-from", "file"))).toBe(true);
 });
 
+test.each([
+  ["", "volumes-from specification cannot be an empty string"],
+  [":ro", 'invalid name or ID supplied: ""'],
+  ["nobody", "No such container: nobody"],
+  ["donor:", undefined],
+  ["donor:ro:rw", "invalid mode: ro:rw"],
+  ["donor:rshared", "invalid mode: rshared"],
+  ["donor:foo", "invalid mode: foo"],
+  ["donor:ro,z", undefined],
+  ["donor:Z", undefined],
+])("--volumes-from %p: Docker's words", async (from, words) => {
+  const donor = await h.create(
+    ["true"],
+    { Volumes: { "/own": {} }, HostConfig: { Binds: ["from-vol:/named:ro"] } },
+    "donor",
+  );
+  const made = h.create(["true"], { HostConfig: { VolumesFrom: [from] } });
+  if (words !== undefined) {
+    await expect(made).rejects.toThrow(words);
+  } else {
+    const mounts = (await h.backend.container.inspect(await made, { size: false })).Mounts ?? [];
+    const own = { Destination: "/own", Mode: "", RW: !from.includes("ro") };
+    expect(mounts).toMatchObject([{ Destination: "/named", Mode: "", RW: false }, own]);
+    await remove(await made, true);
+  }
+  await remove(donor, true);
+});
+
 test("--volumes-from of a container that has its own from a third", async () => {
   await h.create(["true"], { HostConfig: { Binds: ["vol-chain:/data"] } }, "first-link");
   await h.create(["true"], { HostConfig: { VolumesFrom: ["first-link"] } }, "second-link");

@@ -132,6 +132,15 @@ describe("flags of the command line itself", () => {
     expect(again.stderr).toContain("container ID file found, make sure the other container isn't running or delete");
     expect(await daemon.ok("inspect", "-f", "{{.HostConfig.ContainerIDFile}}", id)).toBe(file);
     await daemon.ok("rm", id);
+    const nowhere = await daemon.berth("create", "--name", "no-file", "--cidfile", "/no/such/cid", "busybox", "true");
+    expect([nowhere.code, nowhere.stderr.trim()]).toEqual([
+      1,
+      "failed to create the container ID file: open /no/such/cid: no such file or directory",
+    ]);
+    expect((await daemon.berth("inspect", "no-file")).code).toBe(1);
+    const failed = await daemon.berth("create", "--cidfile", `${file}2`, "-m", "1", "busybox", "true");
+    expect(failed.stderr).toContain("Minimum memory limit allowed is 6MB");
+    expect(existsSync(`${file}2`)).toBe(false);
   });
 
   test("--detach: the id, and it goes on", async () => {
