@@ -22,15 +22,15 @@ const MAX_PARAM = 4096;
 /**
  * The Engine API 1.24 to 1.51 over a backend. The function never throws: every failure is an answer. What a route sends
  * as a stream must be read to its end or returned (`iterator.return()`), which releases what the backend holds.
- * `server` is the Server header's value.
+ * `server` is the Server header's value; `experimental` tells clients that they may use what Docker calls so.
  */
 export function createApi(
   backend: Backend,
-  options: { server?: string } = {},
+  options: { server?: string; experimental?: boolean } = {},
 ): (request: ApiRequest) => Promise<ApiResponse> {
   const common = {
     "Api-Version": API_VERSION,
-    "Docker-Experimental": "false",
+    "Docker-Experimental": String(options.experimental === true),
     Ostype: "linux",
     Server: options.server ?? "Berth (linux)",
   };

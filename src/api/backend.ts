@@ -245,6 +245,10 @@ export interface BuildBackend {
       quiet: boolean;
       /** Where the context is to be had instead: http or https, an archive or a Dockerfile. */
       remote?: string;
+      /** Images whose steps are taken where they are the same. */
+      cacheFrom?: string[];
+      /** One layer of all that the build made. */
+      squash?: boolean;
       /** `rm=false`. */
       keep?: boolean;
       forceRemove?: boolean;

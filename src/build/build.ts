@@ -11,6 +11,8 @@ import { Channel } from "./channel.ts";
 import { openContext } from "./context.ts";
 import { buildGraph } from "./graph.ts";
 import { countSteps, solve } from "./solve.ts";
+import { CacheSources } from "./sources.ts";
+import { squashed } from "./squash.ts";
 import { type Session, type StageState, unconsumed } from "./state.ts";
 import type { Build, BuildDeps, BuildOptions, BuildProgress } from "./types.ts";
 
@@ -85,6 +87,7 @@ async function buildImage(
       options,
       deps,
       cache,
+      sources: new CacheSources(options.noCache ? [] : (options.cacheFrom ?? []), deps, deps.layers),
       context: opened.view,
       tmp,
       ...speaker,
@@ -94,8 +97,8 @@ async function buildImage(
       stages: new Map(),
       steps: { done: 0, total: countSteps(graph, options.labels) },
     };
-    const state = await solve(session);
-    const image = await publish(session, state);
+    const solved = await solve(session);
+    const image = await publish(session, options.squash ? await squashed(session, solved) : solved);
     speaker.emit({ stream: ` ---> ${shortId(image.id)}\n` });
     const unused = unconsumed(session);
     if (unused.length > 0) {

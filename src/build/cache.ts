@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ChainId, LayerRecord, LayerStore } from "../layer/types.ts";
 import type { Records, Table } from "../store/types.ts";
+import type { Known } from "./sources.ts";
 
 /** One entry of the build cache. Times in milliseconds since 1970, `size` in bytes. */
 export interface CacheEntry {
@@ -98,11 +99,29 @@ export class BuildCache {
   }
 
   /** A step that changes the configuration only: it is done either way, the cache tells since when it is known. */
-  config(key: string, step: string): Cached {
-    const known = this.find(key);
+  config(key: string, step: string, imported?: Known): Cached {
+    const known = imported ?? this.find(key);
     const created = known?.created ?? Date.now();
     this.touched.set(key, { created, lastUsed: Date.now(), size: 0, step });
     return { created, hit: known !== undefined };
+  }
+
+  /** A layer that another image's history tells of, from now on an entry of this cache too; undefined where it is gone. */
+  imported(key: string, step: string, { chain, created }: Known): Cached | undefined {
+    if (!chain) return undefined;
+    this.options.hold(chain);
+    const layer = this.layers.get(chain);
+    if (!layer) return undefined;
+    const known = this.find(key);
+    this.touched.set(key, {
+      chain,
+      created,
+      lastUsed: Date.now(),
+      size: layer.size,
+      step,
+      uses: (known?.uses ?? 0) + 1,
+    });
+    return { chain, created, hit: true };
   }
 
   /**

@@ -8,6 +8,7 @@ import type { BuildCache } from "./cache.ts";
 import { envValue } from "./config.ts";
 import type { Lookup } from "./dockerfile/expand.ts";
 import type { Graph } from "./graph.ts";
+import type { CacheSources } from "./sources.ts";
 import type { BuildDeps, BuildOptions, BuildProgress } from "./types.ts";
 
 /** What a stage is after a step: a value, never changed. */
@@ -33,6 +34,7 @@ export interface Session {
   readonly options: BuildOptions;
   readonly deps: BuildDeps;
   readonly cache: BuildCache;
+  readonly sources: CacheSources;
   readonly context: RootView;
   /** A folder of this build's own. */
   readonly tmp: string;
@@ -58,7 +60,12 @@ export const DEFAULT_EPOCH = 315_532_800;
 /** Twelve digits for a state, for people to see what changed; the same state always has the same. */
 export function stateId(state: StageState): string {
   if (state.untouched) return state.base ? shortId(state.base) : "";
-  return shortId(createHash("sha256").update(stateKey(state)).digest("hex"));
+  return shortId(stateHash(state));
+}
+
+/** Hexadecimal digits for a state; the same state always has the same. */
+export function stateHash(state: StageState): string {
+  return createHash("sha256").update(stateKey(state)).digest("hex");
 }
 
 /** All that later steps depend on, as text. */

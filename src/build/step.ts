@@ -92,10 +92,8 @@ function declareArgs(session: Session, state: StageState, raw: PairsNode): Stage
 function configStep(session: Session, state: StageState, node: Instruction): StageState {
   const text = describe(node, state.run);
   const run = applyConfig(state.run, node, state);
-  const cached = session.cache.config(
-    cacheKey(["config", stateKey(state), node.keyword === "ARG" ? node.text : text]),
-    node.text,
-  );
+  const key = cacheKey(["config", stateKey(state), node.keyword === "ARG" ? node.text : text]);
+  const cached = session.cache.config(key, node.text, session.sources.find(state, text, false));
   const author = node.keyword === "MAINTAINER" ? { author: node.value.text } : {};
   const cmdSet = state.cmdSet || node.keyword === "CMD";
   const args = node.keyword === "ENV" ? withoutNames(state.args, node) : state.args;
@@ -110,9 +108,13 @@ function withoutNames(args: StageState["args"], { pairs }: PairsNode): StageStat
 async function runStep(session: Session, state: StageState, node: CommandNode): Promise<StageState> {
   if (node.keyword !== "RUN") return configStep(session, state, node);
   const job = prepareRun(node, session, state);
-  const cached = await layerStep(session, node, { key: ["run", ...job.key], make: job.make });
   const ran = { ...node, command: { form: "exec" as const, args: job.command } };
-  return after(session, state, { text: describe(ran, state.run, job.args), cached });
+  const text = describe(ran, state.run, job.args);
+  const key = ["run", ...job.key];
+  const known = session.sources.find(state, text, true);
+  const imported = known && session.cache.imported(cacheKey(key), node.text, known);
+  const cached = imported ?? (await layerStep(session, node, { key, make: job.make }));
+  return after(session, state, { text, cached });
 }
 
 async function copyStep(session: Session, state: StageState, node: CopyNode, place: StepPlace): Promise<StageState> {
@@ -129,8 +131,9 @@ async function copyStep(session: Session, state: StageState, node: CopyNode, pla
     ...(session.options.signal ? { signal: session.options.signal } : {}),
   });
   const key = ["copy", node.keyword, state.top ?? null, state.run.WorkingDir ?? "/", ...job.key];
+  const text = describe(node, state.run);
   const cached = await layerStep(session, node, { key, make: job.make });
-  return after(session, state, { text: describe(node, state.run), cached });
+  return after(session, state, { text, cached: recognised(session, state, { text, cached }) });
 }
 
 /** The root of the stage or image that --from names. */
@@ -153,7 +156,8 @@ async function workdirStep(session: Session, state: StageState, node: ValueNode)
   const placement = new Placement(view, { ...owner, epoch });
   const text = `WORKDIR ${path}`;
   if (!placement.folder(path)) {
-    const cached = session.cache.config(cacheKey(["config", stateKey(state), text]), node.text);
+    const known = session.sources.find(state, text, false);
+    const cached = session.cache.config(cacheKey(["config", stateKey(state), text]), node.text, known);
     return after(session, { ...state, run }, { text, cached, shown: true });
   }
   const parent = state.top ? { parent: state.top } : {};
@@ -161,7 +165,23 @@ async function workdirStep(session: Session, state: StageState, node: ValueNode)
     key: ["workdir", state.top ?? null, path, owner, epoch],
     make: () => session.deps.layers.applyStream(writeTar(placement.tar()), { ...parent, hold: session.hold }),
   });
-  return after(session, { ...state, run }, { text, cached, shown: true });
+  return after(
+    session,
+    { ...state, run },
+    {
+      text,
+      cached: recognised(session, state, { text, cached }),
+      shown: true,
+    },
+  );
+}
+
+/** A step whose layer is always the same is done, and then known where an image of `--cache-from` has that layer in its place. */
+function recognised(session: Session, state: StageState, { text, cached }: { text: string; cached: Cached }): Cached {
+  const known = session.sources.find(state, text, true);
+  return known?.chain !== undefined && known.chain === cached.chain
+    ? { ...cached, created: known.created, hit: true }
+    : cached;
 }
 
 function layerStep(

@@ -44,6 +44,10 @@ export interface BuildOptions {
   /** Ask the registry for the images that FROM names even where they are here. */
   pull?: boolean;
   quiet: boolean;
+  /** Images whose history says what its layers were made by: a RUN that is the same takes its layer from there. Names that are not here are passed over. */
+  cacheFrom?: readonly string[];
+  /** The layers above the base image become one. */
+  squash?: boolean;
   /** What `rm=false` and `forcerm` say about intermediate containers; there are none to keep, the output alone follows. */
   keep?: boolean;
   forceRemove?: boolean;

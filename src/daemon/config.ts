@@ -33,6 +33,7 @@ export interface DaemonConfig {
   bip?: string;
   mtu?: number;
   logLevel: LogLevel;
+  experimental: boolean;
   defaultRuntime?: string;
   runtimes: Record<string, { path: string; runtimeArgs?: string[] }>;
   labels: string[];
@@ -78,6 +79,7 @@ const KEYS: Record<string, string> = {
   mtu: "mtu",
   "log-level": "logLevel",
   debug: "debug",
+  experimental: "experimental",
   "default-runtime": "defaultRuntime",
   runtimes: "addRuntime",
   "cgroup-parent": "cgroupParent",
@@ -103,7 +105,6 @@ const WITHOUT_EFFECT = new Set([
   "ip-masq",
   "userland-proxy",
   "features",
-  "experimental",
   "exec-opts",
   "shutdown-timeout",
   "containerd",
@@ -134,6 +135,7 @@ function daemonCommand(): Command {
     .option("--mtu <bytes>", "MTU of the default network (default: the default route's)", integer)
     .option("-l, --log-level <level>", `Logging level: ${LOG_LEVELS.join(", ")} (default "info")`)
     .option("-D, --debug", "Same as --log-level debug")
+    .option("--experimental", "Let clients use what Docker calls experimental: build --squash")
     .option("--default-runtime <name>", "OCI runtime for containers that name none (default: crun, else runc)")
     .option("--add-runtime <name=path>", "Register a further OCI runtime", collect)
     .option("--cgroup-parent <path>", 'Cgroup of containers that name none (default "berth")')
@@ -254,6 +256,7 @@ function toConfig(s: Settings): DaemonConfig {
     ...(bip ? { bip } : {}),
     ...(mtu ? { mtu } : {}),
     logLevel,
+    experimental: flag(s, "experimental"),
     ...(defaultRuntime ? { defaultRuntime } : {}),
     runtimes: runtimesOf(s["addRuntime"]),
     cgroupParent: text(s, "cgroupParent") ?? "berth",

@@ -45,7 +45,11 @@ export async function startBerth(config: DaemonConfig, log: Logger): Promise<Dae
   const activity = watchIdle({ after: config.idleExit, busy: () => engine.busy(), rest: collectGarbage });
   opened.defer(() => activity.stop());
   const server = `Berth/${VERSION.version} (linux)`;
-  const listeners = await listenAll(config.hosts, createApi(engine.backend, { server }), { log, activity, tls });
+  const listeners = await listenAll(
+    config.hosts,
+    createApi(engine.backend, { server, experimental: config.experimental }),
+    { log, activity, tls },
+  );
   opened.defer(() => listeners.close());
   dropCode();
   log("info", `Berth ${VERSION.version} listens on ${config.hosts.join(", ")}`);

@@ -77,5 +77,6 @@ function engineConfig(config: DaemonConfig, helper: string): Parameters<typeof o
     initPath: config.initPath ?? helper,
     dns: { dns: config.dns, search: config.dnsSearch, options: config.dnsOpts },
     debug: config.logLevel === "debug",
+    experimental: config.experimental,
   };
 }

@@ -28,6 +28,8 @@ export interface EngineConfig {
   /** `dns`, `dns-search`, `dns-opts` for containers that set none. */
   dns: { dns: string[]; search: string[]; options: string[] };
   debug: boolean;
+  /** Clients may ask for what Docker calls experimental. */
+  experimental: boolean;
 }
 
 /** Which Berth this is. */

@@ -11,6 +11,7 @@ import { BerthError, errnoOf, fromErrno } from "../spec/errors.ts";
 import type { Records, Table } from "../store/types.ts";
 import { chainIdOf } from "./chain.ts";
 import { digestTree, type Unpacked, unpackDigested } from "./digested.ts";
+import { mergeLayers } from "./merge.ts";
 import { packTree } from "./pack.ts";
 import { Slots } from "./slots.ts";
 import type { ApplyOptions, ChainId, LayerRecord, LayerStore, RootView } from "./types.ts";
@@ -99,6 +100,24 @@ class Layers implements LayerStore {
     });
     await rm(upper, { recursive: true, force: true });
     return record;
+  }
+
+  async squash(top: ChainId, options: { base?: ChainId; hold?: (chain: ChainId) => void }): Promise<LayerRecord> {
+    const { base, ...held } = options;
+    const stack = this.chain(top);
+    const at = base === undefined ? stack.length : stack.findIndex(({ chainId }) => chainId === base);
+    const [first, ...more] = at < 0 ? [] : stack.slice(0, at);
+    if (!first) throw new BerthError("internal", `nothing to squash between ${base} and ${top}`);
+    if (more.length === 0) return first;
+    const below = this.view(base);
+    const target = join(this.#root, TMP, `squash-${randomBytes(SHORT).toString("hex")}`);
+    mkdirSync(target);
+    mergeLayers(
+      target,
+      [first, ...more].reverse().map((record) => this.#dir(record)),
+      (path) => below.lstat(`/${path}`) !== undefined,
+    );
+    return this.commit(target, { ...(base ? { parent: base } : {}), ...held, move: true });
   }
 
   keepBlob(chainId: ChainId, blob: Digest): void {

@@ -67,6 +67,8 @@ export interface LayerStore {
   applyStream(tar: AsyncIterable<Uint8Array>, options: ApplyOptions): Promise<LayerRecord>;
   /** Takes an overlay upper folder as a new layer on `parent`: moves it where `move` is true and the file system allows, else copies it, in a worker process. The diff id is that of `diff`'s tar. */
   commit(upper: string, options: Pick<ApplyOptions, "parent" | "hold"> & { move: boolean }): Promise<LayerRecord>;
+  /** One layer on `base` of all that lie above it up to `top`, in their place; `top` itself where it is the only one. Throws `internal` where `base` is not below `top`. */
+  squash(top: ChainId, options: { base?: ChainId; hold?: (chain: ChainId) => void }): Promise<LayerRecord>;
   /** Remembers a compressed blob of the layer: its source from now on. Nothing where the layer is gone. */
   keepBlob(chainId: ChainId, blob: Digest): void;
   get(chainId: ChainId): LayerRecord | undefined;

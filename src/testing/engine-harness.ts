@@ -77,6 +77,7 @@ export class EngineHarness implements AsyncDisposable {
         init: false,
         dns: { dns: [], search: [], options: [] },
         debug: false,
+        experimental: false,
       },
       log: (level, line) => (level === "error" || level === "warn" ? this.log.push(line) : undefined),
     });

@@ -30,6 +30,8 @@ async function build({ backend, query, request }: Context): Promise<ApiResponse>
       keep: text(query, "rm") !== undefined && !bool(query, "rm"),
       forceRemove: bool(query, "forcerm"),
       pull: bool(query, "pull"),
+      squash: bool(query, "squash"),
+      cacheFrom: cacheFrom(query),
       ...(auths ? { auths } : {}),
       ...(limits ? { limits } : {}),
       ...defined<{ target?: string; network?: string; platform?: string; remote?: string }>({
@@ -68,6 +70,15 @@ function refuseForeign(query: URLSearchParams): void {
     throw invalid("security options are not supported on linux");
   const isolation = text(query, "isolation");
   if (isolation && isolation !== "default") throw invalid(`unsupported isolation: ${JSON.stringify(isolation)}`);
-  if (bool(query, "squash")) refuse("squash", "leave it out");
   if (text(query, "outputs")) refuse("an output other than an image", "leave outputs out");
+}
+
+/** Names of images, as a JSON list; anything else is none, as with Docker. */
+function cacheFrom(query: URLSearchParams): string[] {
+  try {
+    const names: unknown = JSON.parse(query.get("cachefrom") ?? "[]");
+    return Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
+  } catch {
+    return [];
+  }
 }

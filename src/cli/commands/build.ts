@@ -18,7 +18,7 @@ import { showProgress } from "../progress.ts";
 const FLAGS = {
   "add-host": { kind: "list", help: "Add a line to /etc/hosts of RUN, name:ip" },
   "build-arg": { kind: "list", help: "Give an ARG its value, or pass this shell's on" },
-  "cache-from": { kind: "list", type: "strings", help: "Has no effect" },
+  "cache-from": { kind: "list", type: "strings", help: "Take steps from these images where they are the same" },
   "cgroup-parent": { kind: "string", help: "Cgroup below which RUN runs" },
   compress: { kind: "bool", help: "Taken for compatibility" },
   "cpu-period": RESOURCE_FLAGS["cpu-period"],
@@ -42,7 +42,7 @@ const FLAGS = {
   rm: { kind: "bool", help: "Taken for compatibility", fallback: true },
   "security-opt": { kind: "list", type: "strings", help: "Not supported" },
   "shm-size": RESOURCE_FLAGS["shm-size"],
-  squash: { since: 25, kind: "bool", help: "Not supported", hidden: true },
+  squash: { since: 25, kind: "bool", help: "Make one layer of what the build made" },
   tag: { kind: "list", short: "t", help: "Name of the image, name:tag" },
   target: { kind: "string", help: "Build up to this stage" },
   ulimit: RESOURCE_FLAGS.ulimit,

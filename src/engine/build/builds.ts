@@ -2,6 +2,7 @@ import type { BuildBackend, Progress } from "../../api/backend.ts";
 import { remoteContext } from "../../build/remote.ts";
 import { ensureDir } from "../../host/files.ts";
 import type { Image } from "../../image/types.ts";
+import { BerthError } from "../../spec/errors.ts";
 import { parseReference } from "../../spec/reference.ts";
 import type { EngineContext } from "../context.ts";
 import { pullImages } from "../image/pull.ts";
@@ -29,6 +30,8 @@ async function* build(
 ): AsyncGenerator<Progress> {
   const { records, blobs, layers, images, leases } = ctx;
   checkLimits(ctx, options.limits);
+  if (options.squash && !ctx.config.experimental)
+    throw new BerthError("invalid-argument", "squash is only supported with experimental mode");
   const tmp = `${ctx.dataRoot}/tmp`;
   ensureDir(tmp);
   const tar = options.remote ? remoteContext(options.remote, options) : context;

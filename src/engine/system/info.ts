@@ -56,7 +56,7 @@ export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
     NoProxy: process.env["NO_PROXY"] ?? process.env["no_proxy"] ?? "",
     Name: hostname(),
     Labels: ctx.config.labels,
-    ExperimentalBuild: false,
+    ExperimentalBuild: ctx.config.experimental,
     ServerVersion: ctx.version.version,
     ...runtimeInfo(ctx),
     Warnings: warnings.length > 0 ? warnings : null,
@@ -137,7 +137,7 @@ export async function systemVersion(ctx: EngineContext): Promise<SystemVersion> 
     ApiVersion: API_VERSION,
     Arch: architecture,
     BuildTime: buildTime,
-    Experimental: "false",
+    Experimental: String(ctx.config.experimental),
     GitCommit: gitCommit,
     GoVersion: `bun ${process.versions["bun"] ?? ""}`.trim(),
     KernelVersion: release(),
@@ -155,6 +155,7 @@ export async function systemVersion(ctx: EngineContext): Promise<SystemVersion> 
     Os: "linux",
     Arch: architecture,
     KernelVersion: release(),
+    ...(ctx.config.experimental ? { Experimental: true } : {}),
     BuildTime: buildTime,
   };
   return shown as SystemVersion;
