@@ -212,7 +212,7 @@ describe("parameters", () => {
       network: "host",
       quiet: false,
     });
-    for (const query of ["version=2", "remote=git://x", "outputs=x"]) {
+    for (const query of ["version=2", "outputs=x"]) {
       expect((await call(api, "POST", `/build?${query}`)).status).toBe(501);
     }
   });

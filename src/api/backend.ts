@@ -243,7 +243,7 @@ export interface BuildBackend {
       /** Credentials by registry (`X-Registry-Config`). */
       auths?: Record<string, RegistryAuth>;
       quiet: boolean;
-      /** Where the context is to be had instead: http or https, an archive or a Dockerfile. */
+      /** Where the context is to be had instead: a git repository, or an archive or a Dockerfile by http or https. */
       remote?: string;
       /** Images whose steps are taken where they are the same. */
       cacheFrom?: string[];

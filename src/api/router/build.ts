@@ -63,9 +63,6 @@ function refuseForeign(query: URLSearchParams): void {
     throw new BerthError("not-implemented", `${what} is not supported by this builder`, { hint });
   };
   if (query.get("version") === "2") refuse("BuildKit (version=2)", "set DOCKER_BUILDKIT=0");
-  const remote = text(query, "remote");
-  if (remote && (!/^https?:\/\//.test(remote) || /\.git(#.*)?$/.test(remote)))
-    refuse("a build context from a git repository", "clone it and send it as the request's body");
   if (query.getAll("securityopt").some((option) => option !== "" && option !== "[]" && option !== "null"))
     throw invalid("security options are not supported on linux");
   const isolation = text(query, "isolation");

@@ -1,6 +1,9 @@
 import { rmSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Query } from "../../client/transport.ts";
+import { isGitUrl } from "../../spec/git-context.ts";
 import { type PackedContext, packDockerfile, packFolder } from "../build/context.ts";
+import { gitFolder } from "../build/git.ts";
 import { saySending } from "../build/sending.ts";
 import { contextFromStdin, readAll } from "../build/stdin.ts";
 import { command } from "../command.ts";
@@ -60,10 +63,11 @@ export default command({
     const query = buildQuery(flags, ctx);
     if (flags.squash) await requireExperimental(ctx, '"--squash"');
     if (flags.iidfile !== "") rmSync(flags.iidfile, { force: true });
-    const remote = /^(https?|git):\/\/|^git@|^github\.com\//.test(where);
+    await using fetched = isGitUrl(where) ? await gitFolder(where, ctx.env) : undefined;
+    const remote = !fetched && /^https?:\/\//.test(where);
     const packed: PackedContext = remote
       ? { tar: nothing(), dockerfile: flags.file }
-      : await pack(ctx, where, flags.file);
+      : await pack(ctx, fetched?.folder ?? where, fetched ? inside(fetched.folder, flags.file) : flags.file);
     let id = "";
     let said = "";
     // A quiet build tells what was said where it fails.
@@ -100,6 +104,11 @@ export default command({
     return 0;
   },
 });
+
+/** In a repository the Dockerfile's name is relative to the context. */
+function inside(folder: string, file: string): string {
+  return file === "" || file === "-" ? file : resolve(folder, file);
+}
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 

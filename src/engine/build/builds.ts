@@ -3,10 +3,12 @@ import { remoteContext } from "../../build/remote.ts";
 import { ensureDir } from "../../host/files.ts";
 import type { Image } from "../../image/types.ts";
 import { BerthError } from "../../spec/errors.ts";
+import { isGitUrl } from "../../spec/git-context.ts";
 import { parseReference } from "../../spec/reference.ts";
 import type { EngineContext } from "../context.ts";
 import { pullImages } from "../image/pull.ts";
 import { emitImage } from "../image/users.ts";
+import { gitContext } from "./git.ts";
 import { checkLimits } from "./limits.ts";
 import { pruneBuildCache } from "./prune.ts";
 import { buildRunner } from "./runner.ts";
@@ -22,6 +24,15 @@ export function buildBackend(ctx: EngineContext): BuildBackend {
   };
 }
 
+function fromElsewhere(
+  remote: string,
+  options: { dockerfile: string; tmp: string; signal?: AbortSignal },
+): AsyncIterable<Uint8Array> {
+  if (isGitUrl(remote)) return gitContext(remote, options);
+  if (/^https?:\/\//.test(remote)) return remoteContext(remote, options);
+  throw new BerthError("invalid-argument", `remoteURL (${remote}) could not be recognized as URL`);
+}
+
 /** Builds, forwarding the builder's messages; the image's events come at the end. A client that leaves cancels by the signal. */
 async function* build(
   ctx: EngineContext,
@@ -34,7 +45,7 @@ async function* build(
     throw new BerthError("invalid-argument", "squash is only supported with experimental mode");
   const tmp = `${ctx.dataRoot}/tmp`;
   ensureDir(tmp);
-  const tar = options.remote ? remoteContext(options.remote, options) : context;
+  const tar = options.remote ? fromElsewhere(options.remote, { ...options, tmp }) : context;
   const pull = (name: string, platform: string | undefined): AsyncIterable<Progress> => {
     const ref = parseReference(name);
     const auth = options.auths?.[ref.domain === "docker.io" ? HUB : ref.domain];
