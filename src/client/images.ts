@@ -108,7 +108,8 @@ export class ImageApi {
     archive: AsyncIterable<Uint8Array>,
     { quiet, platform }: { quiet?: boolean; platform?: string | undefined },
   ): AsyncGenerator<ProgressLine> {
-    const query = { quiet, ...platformQuery({ platform }) };
+    // Absent means quiet.
+    const query = { quiet: quiet ? 1 : 0, ...platformQuery({ platform }) };
     return this.#progress("/images/load", { query, body: archive, type: "application/x-tar" });
   }
 

@@ -9,6 +9,7 @@ import { type Descriptor, type Manifest, MediaType } from "../spec/oci.ts";
 import { familiarName, type Reference } from "../spec/reference.ts";
 import type { Catalog, StoredImage } from "./catalog.ts";
 import { layerDescriptor } from "./create.ts";
+import { sweep } from "./gc.ts";
 import { Intake } from "./intake.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { refusePlatform } from "./platform.ts";
@@ -139,6 +140,8 @@ async function remember(
     if (record.manifest !== digest) catalog.put({ ...record, manifest: digest });
     catalog.putName({ ...bare, digest }, image.id);
   });
+  // A kill before that leaves the former manifest to the sweep of the next start.
+  await sweep(catalog, { chains: [], blobs: [image.manifest] });
 }
 
 interface LayerPushDeps {

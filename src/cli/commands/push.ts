@@ -31,6 +31,7 @@ export default command({
     const auth = await registryAuth(ctx, ref.domain);
     const lines = ctx.engine.images.push(familiarName(ref), { tag, platform, auth });
     await showProgress(ctx, lines, { quiet: flags.quiet });
+    if (flags.quiet) ctx.io.out(`${ref.domain}/${ref.path}${tag ? `:${tag}` : ""}\n`);
     return 0;
   },
 });
