@@ -262,13 +262,18 @@ function openOrGone(dir: number, name: string, flags: number): number | undefine
   }
 }
 
-function fdXattrs(fd: number, path: string): Map<string, Buffer> | undefined {
+/** As `xattrsAt`, of an open file. */
+export function fdXattrs(fd: number, path: string): Map<string, Buffer> | undefined {
   return collect(flistxattr(fd), { path, get: (name) => fgetxattr(fd, name) });
 }
 
 function pathXattrs(dir: number, name: string): Map<string, Buffer> | undefined {
-  const path = Buffer.concat([Buffer.from(`/proc/self/fd/${dir}/`), encodeName(name)]);
-  return collect(llistxattr(path), { path: name, get: (key) => lgetxattr(path, key) });
+  return xattrsAt(Buffer.concat([Buffer.from(`/proc/self/fd/${dir}/`), encodeName(name)]), name);
+}
+
+/** Extended attributes of the entry itself that belong to an image: neither overlay's nor the host's. `shown` names it in errors. */
+export function xattrsAt(path: string | Buffer, shown: string): Map<string, Buffer> | undefined {
+  return collect(llistxattr(path), { path: shown, get: (key) => lgetxattr(path, key) });
 }
 
 function collect(

@@ -25,6 +25,10 @@ export interface ViewEntry {
   mtimeMs: number;
   link?: string;
   rdev?: number;
+  /** The same for all names of one file, where it has more than one. */
+  inode?: string;
+  /** Where they were asked for, and there are any: those that belong to an image, as a layer's tar has them. */
+  xattrs?: Map<string, Buffer>;
   /** Where the bytes are on the host. Opened only through the view's own functions. */
   hostPath: string;
 }
@@ -32,7 +36,7 @@ export interface ViewEntry {
 /** A read-only merged view of layers (and a container's upper folder), without mounting. Symbolic links resolve inside the root, as in a chroot. */
 export interface RootView {
   /** The entry itself (no following of the last component), or undefined. `path` is absolute inside the root. */
-  lstat(path: string): ViewEntry | undefined;
+  lstat(path: string, more?: { xattrs: boolean }): ViewEntry | undefined;
   /** `path` with all symbolic links followed inside the root; the missing tail is kept as it is. */
   resolve(path: string): string;
   /** The whole of a regular file, at most `limit` bytes (default 1 MiB); undefined where there is none. */

@@ -13,6 +13,7 @@ import {
 } from "../host/sys.ts";
 import { BerthError, errnoOf } from "../spec/errors.ts";
 import { decodeName, encodeName, sysName } from "./names.ts";
+import { fdXattrs, xattrsAt } from "./pack.ts";
 import { isWhiteout } from "./tree.ts";
 
 /** What a view needs to know of one entry. */
@@ -23,6 +24,9 @@ export interface LayerStat {
   size: number;
   rdev: number;
   mtimeMs: number;
+  dev: number;
+  ino: number | bigint;
+  nlink: number;
 }
 
 /** One folder of a view's stack. A container's upper folder is `live`: its owner changes it while it is read. */
@@ -59,6 +63,15 @@ export function readlinkIn(layer: ViewLayer, rel: string): string {
   if (!layer.live) return decodeName(readlinkSync(hostName(layer, rel), { encoding: "buffer" }));
   const read = (fd: number): string => decodeName(readlinkatRaw(fd, ""));
   return withFd(layer, rel, { flags: O_PATH | constants.O_NOFOLLOW }, read) ?? "";
+}
+
+/** Extended attributes of the entry itself, as a layer's tar has them; in a live layer only of folders and regular files. */
+export function xattrsIn(layer: ViewLayer, rel: string): Map<string, Buffer> | undefined {
+  if (!layer.live) return xattrsAt(hostName(layer, rel), rel);
+  const type = (statIn(layer, rel)?.mode ?? 0) & S_IF.MT;
+  if (type !== S_IF.REG && type !== S_IF.DIR) return undefined;
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  return withFd(layer, rel, { flags }, (fd) => fdXattrs(fd, rel));
 }
 
 /** Names in a folder of one layer, and which of them are whiteouts. */

@@ -5,7 +5,16 @@ import { compareNames } from "./names.ts";
 import { quoted } from "./tar/error.ts";
 import { isWhiteout } from "./tree.ts";
 import type { RootView, ViewEntry } from "./types.ts";
-import { isOpaqueIn, type LayerStat, readdirIn, readFileIn, readlinkIn, statIn, type ViewLayer } from "./view-layer.ts";
+import {
+  isOpaqueIn,
+  type LayerStat,
+  readdirIn,
+  readFileIn,
+  readlinkIn,
+  statIn,
+  type ViewLayer,
+  xattrsIn,
+} from "./view-layer.ts";
 
 /** Links followed for one path, as the kernel does (path_resolution(7)). */
 const MAX_LINKS = 40;
@@ -36,9 +45,9 @@ export function openView(layers: readonly string[], upper?: string): RootView {
   const stack: ViewLayer[] = layers.map((root) => ({ root, live: false }));
   if (upper !== undefined) stack.unshift({ root: upper, live: true });
   return {
-    lstat(path) {
+    lstat(path, more) {
       const { node } = walk(stack, path, false);
-      return node && entryOf(node);
+      return node && entryOf(node, more?.xattrs === true);
     },
     resolve: (path) => walk(stack, path, true).path,
     readFile(path, limit = READ_LIMIT) {
@@ -70,11 +79,12 @@ function isType(node: Node, type: number): boolean {
   return (node.stat.mode & S_IF.MT) === type;
 }
 
-function entryOf(node: Node): ViewEntry | undefined {
+function entryOf(node: Node, withXattrs: boolean): ViewEntry | undefined {
   const [layer] = node.layers;
   const type = TYPES.get(node.stat.mode & S_IF.MT);
   if (!layer || !type) return undefined;
-  const { mode, uid, gid, size, mtimeMs, rdev } = node.stat;
+  const { mode, uid, gid, size, mtimeMs, rdev, dev, ino, nlink } = node.stat;
+  const xattrs = withXattrs ? xattrsIn(layer, node.rel) : undefined;
   return {
     type,
     mode: mode & 0o7777,
@@ -83,6 +93,8 @@ function entryOf(node: Node): ViewEntry | undefined {
     size,
     mtimeMs,
     hostPath: join(layer.root, node.rel),
+    ...(xattrs ? { xattrs } : {}),
+    ...(type !== "dir" && nlink > 1 ? { inode: `${dev}:${ino}` } : {}),
     ...(type === "symlink" ? { link: readlinkIn(layer, node.rel) } : {}),
     ...(type === "char" || type === "block" ? { rdev } : {}),
   };
@@ -119,11 +131,14 @@ function parts(path: string): string[] {
   return path.split("/").filter((p) => p !== "" && p !== ".");
 }
 
+/** The root of a view without layers. */
+const NOTHING = { mode: S_IF.DIR | 0o755, uid: 0, gid: 0, size: 0, rdev: 0, mtimeMs: 0, dev: 0, ino: 0, nlink: 1 };
+
 function rootNode(stack: readonly ViewLayer[]): Node {
   const layers = [...stack];
   const [top] = layers;
   const stat = top && statIn(top, "");
-  return { rel: "", layers, stat: stat ?? { mode: S_IF.DIR | 0o755, uid: 0, gid: 0, size: 0, rdev: 0, mtimeMs: 0 } };
+  return { rel: "", layers, stat: stat ?? NOTHING };
 }
 
 /** A name in a merged folder: the topmost layer that has it decides; folders merge until a layer hides the rest. */

@@ -240,6 +240,61 @@ describe("ADD", () => {
   });
 });
 
+describe("what few files have", () => {
+  const capability = Buffer.from("0100000200040000000000000000000000000000", "hex");
+  const rare = {
+    "d/": { xattrs: new Map([["user.of", Buffer.from("folder")]]) },
+    "d/tool": { text: "tool", mode: 0o755, xattrs: new Map([["security.capability", capability]]) },
+    "d/twin": { type: "link" as const, link: "d/tool" },
+    "d/sub/": {},
+    "d/sub/third": { type: "link" as const, link: "d/tool" },
+  };
+  const seen = (built: Built, path: string): { attributes: Record<string, string>; inode: number } => {
+    const entry = lab.view(built.image).lstat(path, { xattrs: true });
+    const attributes = [...(entry?.xattrs ?? [])].map(([name, value]): [string, string] => [
+      name,
+      value.toString("hex"),
+    ]);
+    return { attributes: Object.fromEntries(attributes), inode: statSync(entry?.hostPath ?? "").ino };
+  };
+
+  test.each([
+    ["from a stage", "/to", "FROM scratch AS made\nADD rare.tar /\nFROM base\nCOPY --from=made /d /to\n"],
+    ["from an archive over layers", "/x/d", "FROM base\nADD rare.tar /x\n"],
+    [
+      "with another owner",
+      "/to",
+      "FROM scratch AS made\nADD rare.tar /\nFROM base\nCOPY --from=made --chown=7:7 /d /to\n",
+    ],
+  ])("hard links and attributes come with a copy %s", async (_, at, Dockerfile) => {
+    const built = await lab.build({ Dockerfile, "rare.tar": await bytesOf(tarOf(rare)) });
+    const tool = seen(built, `${at}/tool`);
+    expect(tool.attributes).toEqual({ "security.capability": capability.toString("hex") });
+    expect([seen(built, `${at}/twin`), seen(built, `${at}/sub/third`)]).toEqual([tool, tool]);
+  });
+
+  test("a name that another source takes is that source's; the others stay one file", async () => {
+    const Dockerfile =
+      "FROM scratch AS made\nADD rare.tar /\nFROM base\nCOPY --from=made /d/twin /d/tool /to/\nCOPY --from=made /d /both\nCOPY tool /both/\n";
+    const built = await lab.build({ Dockerfile, "rare.tar": await bytesOf(tarOf(rare)), tool: "other" });
+    expect(lab.text(built.image, "/both/tool")).toBe("other");
+    expect(lab.text(built.image, "/both/twin")).toBe("tool");
+    expect(seen(built, "/both/twin").inode).toBe(seen(built, "/both/sub/third").inode);
+    expect(lab.text(built.image, "/to/twin")).toBe("tool");
+  });
+
+  test("an attribute or a link more is another layer, the same ones the same", async () => {
+    const Dockerfile = "FROM scratch AS made\nADD rare.tar /\nFROM base\nCOPY --from=made /d /again\n";
+    const top = async (files: Record<string, FileSpec>): Promise<unknown> =>
+      (await lab.build({ Dockerfile, "rare.tar": await bytesOf(tarOf(files)) })).image.top;
+    const plain = { ...rare, "d/tool": { text: "tool", mode: 0o755 } };
+    const apart = { ...rare, "d/twin": { ...rare["d/tool"] } };
+    const tops = [await top(rare), await top(plain), await top(apart)];
+    expect(new Set(tops).size).toBe(3);
+    expect(await top({ ...rare })).toBe(tops[0]);
+  });
+});
+
 describe("reproducible", () => {
   test("the same content gives the same layer, whatever the order and times of the context", async () => {
     await using other = await Lab.open();

@@ -18,6 +18,11 @@ export interface PlaceOptions {
   epoch: number;
 }
 
+/** One entry on its way, and which file's name it is. */
+interface PlacedItem extends TarItem {
+  inode?: string;
+}
+
 const NEW_FOLDER = 0o755;
 const WHITEOUT = ".wh.";
 
@@ -26,7 +31,8 @@ const WHITEOUT = ".wh.";
  * attributes they have below, since an upper folder's own attributes hide the lower one's. Paths resolve inside the image's root.
  */
 export class Placement {
-  private readonly items = new Map<string, TarItem>();
+  private readonly sources: Source[] = [];
+  private readonly items = new Map<string, PlacedItem>();
 
   constructor(
     private readonly view: RootView,
@@ -51,8 +57,16 @@ export class Placement {
     return true;
   }
 
+  /** What was placed, sorted; a file's second and further names are hard links to its first. */
   tar(): TarItem[] {
-    return [...this.items].sort(([a], [b]) => compareNames(a, b)).map(([, item]) => item);
+    const first = new Map<string, string>();
+    return [...this.items]
+      .sort(([a], [b]) => compareNames(a, b))
+      .map(([, { inode, ...item }]) => {
+        const link = inode === undefined ? undefined : first.get(inode);
+        if (inode !== undefined && link === undefined) first.set(inode, item.header.path);
+        return link === undefined ? item : { header: { ...item.header, type: "link" as const, link, size: 0 } };
+      });
   }
 
   private addFolder(source: Source, target: string): void {
@@ -85,6 +99,14 @@ export class Placement {
     }
     this.parents(path);
     this.put(path, this.headerOf(source, entry), entry);
+    const item = this.items.get(path);
+    if (item && entry.inode !== undefined) item.inode = `${this.numberOf(source)} ${entry.inode}`;
+  }
+
+  /** Sources are told apart: what has the same inode in two of them is copied twice, perhaps changed in between. */
+  private numberOf(source: Source): number {
+    const known = this.sources.indexOf(source);
+    return known < 0 ? this.sources.push(source) - 1 : known;
   }
 
   private headerOf(source: Source, entry: SourceEntry): Omit<TarHeader, "path"> {
@@ -101,6 +123,7 @@ export class Placement {
       mtimeSec: source.keepTimes ? entry.mtime : Math.min(entry.mtime, epoch),
       major: majorOf(rdev),
       minor: minorOf(rdev),
+      ...(entry.xattrs ? { xattrs: entry.xattrs } : {}),
     });
   }
 
@@ -113,7 +136,7 @@ export class Placement {
         if (this.typeOf(folder) !== "dir") throw notFolder(folder);
         continue;
       }
-      const below = this.view.lstat(folder);
+      const below = this.view.lstat(folder, { xattrs: true });
       if (below && below.type !== "dir") throw notFolder(folder);
       this.put(folder, below ? carried(below) : this.newFolder());
     }
@@ -137,7 +160,16 @@ export class Placement {
 
 function carried(below: ViewEntry): Omit<TarHeader, "path"> {
   const mtimeSec = Math.floor(below.mtimeMs / 1000);
-  return tarHeader({ path: "", type: "dir", mode: below.mode & 0o7777, uid: below.uid, gid: below.gid, mtimeSec });
+  const { xattrs } = below;
+  return tarHeader({
+    path: "",
+    type: "dir",
+    mode: below.mode & 0o7777,
+    uid: below.uid,
+    gid: below.gid,
+    mtimeSec,
+    ...(xattrs ? { xattrs } : {}),
+  });
 }
 
 function notFolder(path: string): BerthError {

@@ -17,6 +17,9 @@ export interface SourceEntry {
   mtime: number;
   link?: string;
   rdev?: number;
+  /** The same for all names of one file. */
+  inode?: string;
+  xattrs?: Map<string, Buffer>;
   read: () => AsyncIterable<Uint8Array>;
 }
 
@@ -64,7 +67,7 @@ export async function collect(view: RootView, path: string): Promise<SourceEntry
   const pending = [""];
   for (let below = pending.pop(); below !== undefined; below = pending.pop()) {
     const at = posix.join(path, below);
-    const stat = view.lstat(at);
+    const stat = view.lstat(at, { xattrs: true });
     if (!stat) continue;
     entries.push(entryOf(view, at, { below, stat }));
     if (entries.length % BREATH === 0) await new Promise<void>((resolve) => setImmediate(resolve));
@@ -86,6 +89,8 @@ function entryOf(view: RootView, path: string, at: { below: string; stat: ViewEn
     mtime: Math.floor(stat.mtimeMs / 1000),
     ...(stat.link === undefined ? {} : { link: stat.link }),
     ...(stat.rdev === undefined ? {} : { rdev: stat.rdev }),
+    ...(stat.inode === undefined ? {} : { inode: stat.inode }),
+    ...(stat.xattrs ? { xattrs: stat.xattrs } : {}),
     read: () => (stat.size <= SMALL_FILE ? readSmall(view, path) : readPieces(stat.hostPath)),
   };
 }
@@ -97,17 +102,27 @@ export function bytesSource(name: string, bytes: Uint8Array): Source {
 }
 
 /**
- * What the layer of these sources depends on: names, types, modes, owners, link targets and bytes; not times. One digest per entry, in order.
+ * What the layer of these sources depends on: names, types, modes, owners, link targets, attributes and bytes; not times. One digest per entry, in order.
  */
 export async function digestOf(source: Source): Promise<string> {
   const hash = createHash("sha256");
   const entries = source.archive ? [source.archive] : source.entries;
+  const firstNames = new Map<string, string>();
   for (const [i, e] of entries.entries()) {
     const content = e.type === "file" ? await contentDigest(e) : "";
-    hash.update(`${JSON.stringify([e.path, e.type, e.mode, e.uid, e.gid, e.link ?? "", e.rdev ?? 0, content])}\n`);
+    const own = [e.path, e.type, e.mode, e.uid, e.gid, e.link ?? "", e.rdev ?? 0, content];
+    hash.update(`${JSON.stringify([...own, ...rarities(e, firstNames)])}\n`);
     if (i % BREATH === BREATH - 1) await new Promise<void>((resolve) => setImmediate(resolve));
   }
   return JSON.stringify([source.name, source.archive ? "unpack" : "copy", hash.digest("hex")]);
+}
+
+/** What few files have: another name of the same file, before it; extended attributes. */
+function rarities({ path, inode, xattrs }: SourceEntry, firstNames: Map<string, string>): unknown[] {
+  const first = inode === undefined ? undefined : firstNames.get(inode);
+  if (inode !== undefined && first === undefined) firstNames.set(inode, path);
+  const attributes = [...(xattrs ?? [])].map(([name, value]) => [name, value.toString("base64")]).sort();
+  return [...(first === undefined ? [] : [{ first }]), ...(attributes.length > 0 ? [{ attributes }] : [])];
 }
 
 /** sha256 of a file's bytes, hex. */
