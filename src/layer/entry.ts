@@ -15,7 +15,7 @@ import {
   utimensat,
 } from "../host/sys.ts";
 import { errnoOf } from "../spec/errors.ts";
-import { encodeName, sysName } from "./names.ts";
+import { encodeName, sysName } from "../spec/names.ts";
 import { badTar } from "./tar/error.ts";
 import type { TarHeader } from "./tar/header.ts";
 import type { TarBody, TarEntry } from "./tar/reader.ts";

@@ -15,7 +15,7 @@ import {
   S_IF,
   utimensat,
 } from "../host/sys.ts";
-import { decodeName, sysName } from "./names.ts";
+import { decodeName, sysName } from "../spec/names.ts";
 import { isWhiteout, statAt, TreeRoot } from "./tree.ts";
 
 const OPAQUE = "trusted.overlay.opaque";

@@ -16,8 +16,8 @@ import {
 } from "../host/sys.ts";
 import type { SysStat } from "../host/sys-types.ts";
 import { BerthError, errnoOf } from "../spec/errors.ts";
+import { compareNames, decodeName, encodeName, sysName } from "../spec/names.ts";
 import { OVERLAY_XATTR } from "./entry.ts";
-import { compareNames, decodeName, encodeName, sysName } from "./names.ts";
 import { quoted } from "./tar/error.ts";
 import type { TarHeader, TarType } from "./tar/header.ts";
 import { encodeHeader, paddingOf, TAR_END, tarHeader } from "./tar/writer.ts";

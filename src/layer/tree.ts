@@ -14,7 +14,7 @@ import {
   unlinkat,
 } from "../host/sys.ts";
 import { errnoOf } from "../spec/errors.ts";
-import { decodeName, sysName } from "./names.ts";
+import { decodeName, sysName } from "../spec/names.ts";
 
 /** Symbolic links followed for one path, as the kernel does (path_resolution(7)). */
 const MAX_LINKS = 40;

@@ -2,6 +2,7 @@ import { closeSync, constants } from "node:fs";
 import { normalize } from "node:path/posix";
 import { mknodat, openat2, S_IF } from "../host/sys.ts";
 import { BerthError, errnoOf, fromErrno, messageOf } from "../spec/errors.ts";
+import { encodeName, sysName } from "../spec/names.ts";
 import {
   dirAttributes,
   makeDir,
@@ -13,7 +14,6 @@ import {
   setOpaque,
   setTimes,
 } from "./entry.ts";
-import { encodeName, sysName } from "./names.ts";
 import { badTar, quoted } from "./tar/error.ts";
 import type { TarHeader } from "./tar/header.ts";
 import { readTar, type TarEntry } from "./tar/reader.ts";

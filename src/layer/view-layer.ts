@@ -12,7 +12,7 @@ import {
   S_IF,
 } from "../host/sys.ts";
 import { BerthError, errnoOf } from "../spec/errors.ts";
-import { decodeName, encodeName, sysName } from "./names.ts";
+import { decodeName, encodeName, sysName } from "../spec/names.ts";
 import { fdXattrs, xattrsAt } from "./pack.ts";
 import { isWhiteout } from "./tree.ts";
 

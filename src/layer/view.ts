@@ -1,7 +1,7 @@
 import { join, normalize } from "node:path/posix";
 import { S_IF } from "../host/sys.ts";
 import { BerthError } from "../spec/errors.ts";
-import { compareNames } from "./names.ts";
+import { compareNames } from "../spec/names.ts";
 import { quoted } from "./tar/error.ts";
 import { isWhiteout } from "./tree.ts";
 import type { RootView, ViewEntry } from "./types.ts";

@@ -1,9 +1,9 @@
 import { posix } from "node:path";
-import { compareNames } from "../../layer/names.ts";
 import type { TarHeader } from "../../layer/tar/header.ts";
 import { type TarItem, tarHeader } from "../../layer/tar/writer.ts";
 import type { RootView, ViewEntry } from "../../layer/types.ts";
 import { BerthError } from "../../spec/errors.ts";
+import { compareNames } from "../../spec/names.ts";
 import type { ModeChange } from "./mode.ts";
 import type { Owner } from "./owner.ts";
 import type { Source, SourceEntry } from "./source.ts";

@@ -243,3 +243,23 @@ test("a bad rule of .dockerignore is told before anything is sent", async () => 
     .catch((e: unknown) => e);
   expect(error).toBeInstanceOf(Error);
 });
+
+test("names that are not UTF-8 come as they are, also beside rules of .dockerignore, as link targets, and when they are long", async () => {
+  const raw = (name: string): Buffer => Buffer.concat([Buffer.from(`${root}/`), Buffer.from(name, "latin1")]);
+  const long = `${"\xe9".repeat(110)}`;
+  put("Dockerfile");
+  put(".dockerignore", "out*\n");
+  for (const name of ["caf\xe9", "out\xff", long]) writeFileSync(raw(name), "x");
+  mkdirSync(raw("dir\xfe"));
+  writeFileSync(raw("dir\xfe/in"), "in");
+  symlinkSync(Buffer.from("caf\xe9", "latin1"), raw("link"));
+  const data = await bytesOf(await packFolder(root, ""));
+  const listed = spawnSync("tar", ["--quoting-style=literal", "-tvf", "-"], { input: data }).stdout.toString("latin1");
+  const shown = listed
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => line.replace(/^.* \d\d:\d\d /, ""));
+  expect(shown).toEqual(
+    [".dockerignore", "Dockerfile", "caf\xe9", "dir\xfe/", "dir\xfe/in", "link -> caf\xe9", long].sort(),
+  );
+});

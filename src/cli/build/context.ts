@@ -1,8 +1,9 @@
-import { createReadStream, type Stats } from "node:fs";
+import { createReadStream, openSync, type Stats } from "node:fs";
 import { lstat, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import { type IgnoreRules, NO_RULES, parseIgnore } from "../../spec/dockerignore.ts";
 import { BerthError, errnoOf, messageOf } from "../../spec/errors.ts";
+import { decodeName, sysName } from "../../spec/names.ts";
 import { type TarEntry, tarStream } from "./tar.ts";
 
 /** A build context on its way to the engine: a tar, and the Dockerfile's name in it. */
@@ -109,9 +110,10 @@ async function* walk(
   folder: string,
   options: { skip: (path: string) => boolean; descend: boolean },
 ): AsyncGenerator<Found> {
-  for (const name of (await readdir(join(root, folder))).sort()) {
+  const names = await readdir(sysName(`${root}/${folder}`), { encoding: "buffer" });
+  for (const name of names.map(decodeName).sort()) {
     const path = folder === "" ? name : `${folder}/${name}`;
-    const info = await lstat(join(root, path));
+    const info = await lstat(sysName(`${root}/${path}`));
     const skipped = options.skip(path);
     if (!skipped && !info.isSocket()) yield { path, info };
     if (info.isDirectory() && (!skipped || options.descend)) yield* walk(root, path, options);
@@ -138,13 +140,15 @@ async function* tarEntries(root: string, found: AsyncIterable<Found>, extra?: Ex
 
 async function tarEntry(root: string, found: Found & { links: Map<string, string> }): Promise<TarEntry> {
   const { path, info, links } = found;
-  const full = join(root, path);
+  // join would replace what is not UTF-8.
+  const full = `${root}/${path}`;
   const common = { mode: info.mode & MODE_BITS, mtime: Math.floor(info.mtimeMs / 1000), size: 0 };
   const inode = `${info.dev}:${info.ino}`;
   const first = info.isFile() && info.nlink > 1 ? links.get(inode) : undefined;
   if (first !== undefined) return { ...common, name: path, type: "link", linkname: first };
   const type = kindOf(info);
-  if (type === "symlink") return { ...common, name: path, type, linkname: await readlink(full) };
+  if (type === "symlink")
+    return { ...common, name: path, type, linkname: decodeName(await readlink(sysName(full), { encoding: "buffer" })) };
   if (type !== "file") return { ...common, name: type === "directory" ? `${path}/` : path, type };
   if (info.nlink > 1) links.set(inode, path);
   return { ...common, name: path, type, size: info.size, ...(info.size > 0 ? { body: exactly(full, info.size) } : {}) };
@@ -153,7 +157,11 @@ async function tarEntry(root: string, found: Found & { links: Map<string, string
 /** The first `size` bytes of a file; one that shrinks while it is read is an error, one that grows is cut, so that the tar stays whole. */
 async function* exactly(path: string, size: number): AsyncGenerator<Uint8Array> {
   let left = size;
-  for await (const chunk of createReadStream(path, { end: size - 1, highWaterMark: 256 * 1024 })) {
+  for await (const chunk of createReadStream("", {
+    fd: openSync(sysName(path), "r"),
+    end: size - 1,
+    highWaterMark: 256 * 1024,
+  })) {
     left -= chunk.length;
     yield chunk;
   }

@@ -1,8 +1,11 @@
+import { encodeName } from "../../spec/names.ts";
+
 const BLOCK = 512;
 const NAME_MAX = 100;
+const LINKNAME_AT = 157;
 const OCTAL_SIZE_MAX = 8 ** 11 - 1;
 
-/** One entry of the archive; everything belongs to root. `size` bytes of `body` follow a file's header. */
+/** One entry of the archive; everything belongs to root. Names as `decodeName` gives them. `size` bytes of `body` follow a file's header. */
 export interface TarEntry {
   name: string;
   type: keyof typeof TYPE_FLAGS;
@@ -46,29 +49,29 @@ function padded(data: Uint8Array): Uint8Array {
   return out;
 }
 
-const fits = (text: string): boolean => Buffer.byteLength(text) <= NAME_MAX;
+const fits = (text: string): boolean => encodeName(text).length <= NAME_MAX;
 
 function paxRecords(entry: TarEntry): Uint8Array {
-  const records: string[] = [];
+  const records: Buffer[] = [];
   if (!fits(entry.name)) records.push(record("path", entry.name));
   if (entry.linkname !== undefined && !fits(entry.linkname)) records.push(record("linkpath", entry.linkname));
   if (entry.size > OCTAL_SIZE_MAX) records.push(record("size", String(entry.size)));
-  return Buffer.from(records.join(""));
+  return Buffer.concat(records);
 }
 
 /** `LENGTH key=value\n`, where the length counts its own digits too. */
-function record(key: string, value: string): string {
-  const rest = Buffer.byteLength(` ${key}=${value}\n`);
-  let length = rest + String(rest).length;
-  if (rest + String(length).length !== length) length = rest + String(length).length;
-  return `${length} ${key}=${value}\n`;
+function record(key: string, value: string): Buffer {
+  const rest = Buffer.concat([Buffer.from(` ${key}=`), encodeName(value), Buffer.from("\n")]);
+  let length = rest.length + String(rest.length).length;
+  if (rest.length + String(length).length !== length) length = rest.length + String(length).length;
+  return Buffer.concat([Buffer.from(String(length)), rest]);
 }
 
 const octal = (value: number, width: number): string => `${value.toString(8).padStart(width - 1, "0")}\0`;
 
 function header(entry: TarEntry): Uint8Array {
   const block = Buffer.alloc(BLOCK);
-  block.write(entry.name.slice(0, NAME_MAX), 0, NAME_MAX);
+  encodeName(entry.name).copy(block, 0, 0, NAME_MAX);
   block.write(octal(entry.mode, 8), 100);
   block.write(octal(0, 8), 108);
   block.write(octal(0, 8), 116);
@@ -76,7 +79,7 @@ function header(entry: TarEntry): Uint8Array {
   block.write(octal(Math.max(0, entry.mtime), 12), 136);
   block.write("        ", 148);
   block.write(TYPE_FLAGS[entry.type], 156);
-  block.write((entry.linkname ?? "").slice(0, NAME_MAX), 157, NAME_MAX);
+  encodeName(entry.linkname ?? "").copy(block, LINKNAME_AT, 0, NAME_MAX);
   block.write("ustar\x0000", 257);
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);

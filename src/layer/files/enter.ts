@@ -1,7 +1,7 @@
 import { closeSync, constants, mkdirSync, statSync } from "node:fs";
 import { CLONE, MS, mount, O_PATH, openat2, RESOLVE, unshare } from "../../host/sys.ts";
 import { BerthError, errnoOf, fromErrno } from "../../spec/errors.ts";
-import { sysName } from "../names.ts";
+import { sysName } from "../../spec/names.ts";
 import { cleanPath, splitPath, TreeRoot } from "../tree.ts";
 import type { BoundPath, FilesRoot } from "./types.ts";
 

@@ -3,7 +3,7 @@ import { posix } from "node:path";
 import { AT, fstatat, O_PATH, openat2, RESOLVE, readlinkatRaw, S_IF } from "../../host/sys.ts";
 import type { SysStat } from "../../host/sys-types.ts";
 import { BerthError, errnoOf } from "../../spec/errors.ts";
-import { decodeName, encodeName } from "../names.ts";
+import { decodeName, encodeName } from "../../spec/names.ts";
 import type { PathStat } from "./types.ts";
 
 /** How every path of a container is opened: links lead nowhere but inside its root, those of /proc nowhere at all. */

@@ -1,4 +1,4 @@
-import { decodeName } from "../names.ts";
+import { decodeName } from "../../spec/names.ts";
 import { badTar } from "./error.ts";
 
 /** Bytes of one tar block. */

@@ -1,4 +1,4 @@
-import { encodeName } from "../names.ts";
+import { encodeName } from "../../spec/names.ts";
 import { badTar, quoted } from "./error.ts";
 
 /** The records of one or more extended headers, in order: later ones win, but sparse 0.0 repeats its keys. */

@@ -1,4 +1,4 @@
-import { decodeName } from "../names.ts";
+import { decodeName } from "../../spec/names.ts";
 import { badTar, quoted } from "./error.ts";
 import {
   BLOCK,

@@ -1,4 +1,4 @@
-import { encodeName } from "../names.ts";
+import { encodeName } from "../../spec/names.ts";
 import { BLOCK, type TarHeader, type TarType } from "./header.ts";
 import { encodeXattr, paxRecord } from "./pax.ts";
 
