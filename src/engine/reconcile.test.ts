@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { helperPath } from "../host/embedded.ts";
+import { chunked, dockerArchive, tar } from "../image/fixture.ts";
 import { openRecords } from "../store/records.ts";
 import type { Records } from "../store/types.ts";
 import { collect, EngineHarness, never, testClient, textOf } from "../testing/engine-harness.ts";
@@ -243,4 +244,23 @@ test("anonymous volumes of a creation that was cut off go, those of a person and
   expect(await volumeNames()).toEqual(before);
   expect(existsSync(`${h.root}/data/volumes/${half}`)).toBe(false);
   await remove(id);
+});
+
+test("what killed work left of layers and blobs is swept at the start; what containers need of removed images stays", async () => {
+  const layer = tar({ name: "f", data: "content" });
+  const loading = h.backend.image.load(chunked(dockerArchive({ layers: [layer], tags: ["used:1"] })), { quiet: true });
+  for await (const _ of loading);
+  const id = await h.create(["x"], { Image: "used:1" });
+  await h.backend.image.remove("used:1", { force: true, noprune: false });
+  const before = h.layers.list();
+  await h.layers.applyStream(chunked(tar({ name: "lost", data: "layer" })), {});
+  const blobs = `${h.root}/data/content/blobs/sha256`;
+  const kept = readdirSync(blobs);
+  writeFileSync(`${blobs}/${"0".repeat(64)}`, "lost");
+  await h.down();
+  await h.up();
+  expect(h.layers.list()).toEqual(before);
+  expect(readdirSync(blobs).sort()).toEqual(kept.sort());
+  await remove(id);
+  expect(h.layers.list()).toHaveLength(before.length - 1);
 });

@@ -12,6 +12,7 @@ import { type Keep, sweep } from "./gc.ts";
 import { Intake } from "./intake.ts";
 import { parseIndex, parseManifest } from "./manifest.ts";
 import { MessageQueue } from "./message-queue.ts";
+import { otherPlatform } from "./platform.ts";
 import type { ImageProgress, ImageRecord } from "./types.ts";
 import type { PullContent } from "./unfinished.ts";
 
@@ -83,6 +84,8 @@ export async function* pullImage(
   const fresh = record(catalog, ref, remote, chains);
   yield { status: `Digest: ${remote.digest}` };
   yield { status: `Status: ${fresh ? "Downloaded newer image for" : "Image is up to date for"} ${shownName(ref)}` };
+  const warning = otherPlatform(remote.config, shownName(ref), options.platform);
+  if (warning) yield { status: `WARNING: ${warning.message}` };
 }
 
 function contentOf({ manifest }: Remote, chains: ChainId[]): PullContent {
@@ -101,7 +104,7 @@ function hasLayer({ deps }: Catalog, { manifest }: Remote): boolean {
   return manifest.parsed.layers.some((layer) => deps.blobs.has(layer.digest));
 }
 
-/** Follows an index to the one manifest for the platform, and takes in manifest and config. */
+/** Follows an index to the one manifest for the platform, and takes in manifest and config. A manifest that stands alone is taken whatever its platform, as Docker does. */
 async function resolveManifest(
   repository: Repository,
   intake: Intake,
@@ -151,8 +154,6 @@ async function resolveManifest(
       `${what}: ${parsed.layers.length} layers, but the config names ${config.rootfs.diff_ids.length}`,
     );
   }
-  const wanted = platform ? parsePlatform(platform) : undefined;
-  if (wanted && !platformMatches(config, wanted)) throw noMatch(formatPlatform(wanted));
   return { digest: top.digest, manifest: { ...chosen, parsed }, config };
 }
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { openTestStore, type TestStore, tar } from "../image/fixture.ts";
 import { digestOf } from "../spec/digest.ts";
 import { parseReference } from "../spec/reference.ts";
+import { leasedIds } from "../store/leases.ts";
 import { parseChallenge } from "./auth.ts";
 import { openRegistryClient } from "./client.ts";
 import { endpointsOf, isInsecure } from "./endpoints.ts";
@@ -161,6 +162,52 @@ describe("a registry that lies leaves nothing behind", () => {
     expect(await failure()).toMatch(words);
     expect(store.snapshot()).toEqual(before);
   });
+});
+
+describe("a registry that does not answer is left when the client goes", () => {
+  const hang: Answer = () => arrived.resolve();
+  let arrived: PromiseWithResolvers<void>;
+  let leaving: AbortController;
+  beforeEach(() => {
+    arrived = Promise.withResolvers();
+    leaving = new AbortController();
+  });
+
+  test.each(["/v2/", "/v2/app/manifests/1", `/v2/app/blobs/${digestOf(config)}`, `/v2/app/blobs/${digestOf(layer)}`])(
+    "pull: %s",
+    async (path) => {
+      const before = store.snapshot();
+      routes[path] = hang;
+      const ref = parseReference(`${host}/app:1`);
+      const work = Array.fromAsync(store.images.pull(openRegistryClient(OPTIONS), ref, { signal: leaving.signal }));
+      await arrived.promise;
+      leaving.abort();
+      await expect(work).rejects.toThrow("aborted");
+      expect(store.snapshot()).toEqual(before);
+    },
+  );
+
+  test.each(["/v2/", `/v2/app/blobs/${digestOf(layer)}`, "/v2/app/blobs/uploads/", "/upload", "/v2/app/manifests/1"])(
+    "push: %s",
+    async (path) => {
+      await pull();
+      const images = (): object[] => store.images.list({ all: true, filters: {} });
+      const before = images();
+      const nothing: Answer = (_, r) => r.writeHead(404).end();
+      routes[`/v2/app/blobs/${digestOf(layer)}`] = nothing;
+      routes[`/v2/app/blobs/${digestOf(config)}`] = nothing;
+      routes["/v2/app/blobs/uploads/"] = (_, r) => r.writeHead(202, { Location: "/upload" }).end();
+      routes["/upload"] = (q, r) => q.resume().on("end", () => r.writeHead(q.method === "PUT" ? 201 : 202).end());
+      routes[path] = hang;
+      const ref = parseReference(`${host}/app:1`);
+      const work = Array.fromAsync(store.images.push(openRegistryClient(OPTIONS), ref, { signal: leaving.signal }));
+      await arrived.promise;
+      leaving.abort();
+      await expect(work).rejects.toThrow("aborted");
+      expect(images()).toEqual(before);
+      expect([...leasedIds(store.records)]).toEqual([]);
+    },
+  );
 });
 
 describe("tokens", () => {

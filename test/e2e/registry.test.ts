@@ -200,7 +200,11 @@ test.each(["docker", "berth"])(
     );
     await ok(by, "save", "--platform", platform, "-o", tar, name);
     await ok(by, "rmi", "--platform", platform, name);
-    expect((await client(by, "pull", "--platform", "linux/s390x", name)).stderr).toContain("linux/s390x");
+    expect(await ok(by, "pull", "--platform", "linux/s390x", name)).toContain(`\nWARNING: ${words}\n`);
+    expect(await ok(by, "pull", "--platform", platform, name)).not.toContain("WARNING");
+    const several = await client(by, "pull", "--platform", `${platform},linux/s390x`, name);
+    expect([several.code, several.stderr]).toEqual([1, expect.stringContaining("is an invalid component of")]);
+    await ok(by, "rmi", name);
     await ok(by, "load", "--platform", platform, "-i", tar);
     await ok(by, "rmi", name);
     expect((await client(by, "load", "--platform", "linux/s390x", "-i", tar)).code).toBe(1);

@@ -1,4 +1,5 @@
 import { BerthError } from "../../spec/errors.ts";
+import { checkedPlatform, formatPlatform } from "../../spec/platform.ts";
 import { TAG } from "../../spec/reference.ts";
 import { invalid } from "../errors.ts";
 import { bool, defined, filters, text } from "../query.ts";
@@ -37,6 +38,8 @@ const LAST_WITH_CONTAINER_CONFIG = 44;
 /** The versions that brought the manifests of a listed and of an inspected image. */
 const LISTED_MANIFESTS = 47;
 const INSPECTED_MANIFESTS = 48;
+/** The version that brought the platform of what is pulled or imported, as `os/arch/variant`. */
+const FIRST_WITH_PLATFORM = 32;
 const ONE_OF_ARCHIVE: PlatformParameter = {
   name: "platform",
   since: 48,
@@ -127,8 +130,9 @@ async function save(context: Context, names: string[]): Promise<ApiResponse> {
 }
 
 /** `POST /images/create` is two things: a pull (`fromImage`), or an import (`fromSrc`, "-" being the request's body). */
-async function create({ backend, query, request }: Context): Promise<ApiResponse> {
-  const platform = defined<{ platform?: string }>({ platform: text(query, "platform") });
+async function create({ backend, query, request, version }: Context): Promise<ApiResponse> {
+  const wanted = version >= FIRST_WITH_PLATFORM ? text(query, "platform") : undefined;
+  const platform = wanted === undefined ? {} : { platform: formatPlatform(checkedPlatform(wanted)) };
   const [image, source] = [text(query, "fromImage"), text(query, "fromSrc")];
   if (image !== undefined) {
     const wanted = text(query, "tag");
