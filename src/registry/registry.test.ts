@@ -187,7 +187,7 @@ describe("a registry that does not answer is left when the client goes", () => {
     },
   );
 
-  test.each(["/v2/", `/v2/app/blobs/${digestOf(layer)}`, "/v2/app/blobs/uploads/", "/upload", "/v2/app/manifests/1"])(
+  test.each(["/v2/", `/v2/app/blobs/${digestOf(config)}`, "/v2/app/blobs/uploads/", "/upload", "/v2/app/manifests/1"])(
     "push: %s",
     async (path) => {
       await pull();
