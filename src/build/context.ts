@@ -1,10 +1,11 @@
 import { mkdirSync, rmdirSync, rmSync } from "node:fs";
-import { join, posix } from "node:path";
 import { decompress } from "../layer/compression.ts";
 import type { LayerStore, RootView } from "../layer/types.ts";
 import { unpackTar } from "../layer/unpack.ts";
 import { type IgnoreRules, parseIgnore } from "../spec/dockerignore.ts";
 import { BerthError, errnoOf } from "../spec/errors.ts";
+import { sysName } from "../spec/names.ts";
+import { normalizePath } from "../spec/paths.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";
 import type { Dockerfile } from "./dockerfile/syntax.ts";
 
@@ -36,14 +37,14 @@ export async function openContext(
 }
 
 function readDockerfile(view: RootView, name: string): Dockerfile {
-  if (posix.normalize(`./${name}`).startsWith("..")) {
+  if (normalizePath(`./${name}`).startsWith("..")) {
     throw new BerthError("invalid-argument", `forbidden path outside the build context: ${name} ()`);
   }
   const names = name === "Dockerfile" ? [name, "dockerfile"] : [name];
   for (const candidate of names) {
     const text = view.readFile(`/${candidate}`, TEXT_LIMIT);
     if (text?.length === 0) throw new BerthError("internal", `the Dockerfile (${name}) cannot be empty`);
-    if (text) return parseDockerfile(text.toString(), posix.normalize(candidate));
+    if (text) return parseDockerfile(text.toString(), normalizePath(candidate));
   }
   throw new BerthError("internal", `Cannot locate specified Dockerfile: ${name}`);
 }
@@ -57,17 +58,18 @@ function dropIgnored(view: RootView, folder: string, rules: IgnoreRules): void {
       const path = at === "" ? name : `${at}/${name}`;
       const isDir = view.lstat(`/${path}`)?.type === "dir";
       const out = rules.excludes(path);
-      if (out && (!isDir || !rules.hasExceptions)) rmSync(join(folder, path), { recursive: true, force: true });
+      if (out && (!isDir || !rules.hasExceptions))
+        rmSync(sysName(`${folder}/${path}`), { recursive: true, force: true });
       else if (isDir) {
         pending.push(path);
         if (out) emptied.push(path);
       }
     }
   }
-  for (const path of emptied.reverse()) removeIfEmpty(join(folder, path));
+  for (const path of emptied.reverse()) removeIfEmpty(sysName(`${folder}/${path}`));
 }
 
-function removeIfEmpty(path: string): void {
+function removeIfEmpty(path: string | Buffer): void {
   try {
     rmdirSync(path);
   } catch (error) {

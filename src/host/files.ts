@@ -82,6 +82,6 @@ function ifThere<R>(read: () => R): R | undefined {
 }
 
 /** Removes a tree; a missing one is fine. */
-export function removeTree(path: string): void {
+export function removeTree(path: string | Buffer): void {
   rmSync(path, { recursive: true, force: true });
 }

@@ -1,5 +1,4 @@
 import { closeSync, constants, fchmodSync } from "node:fs";
-import { normalize } from "node:path/posix";
 import {
   AT,
   fchownat,
@@ -15,6 +14,7 @@ import {
 } from "../host/sys.ts";
 import { errnoOf } from "../spec/errors.ts";
 import { decodeName, sysName } from "../spec/names.ts";
+import { normalizePath } from "../spec/paths.ts";
 
 /** Symbolic links followed for one path, as the kernel does (path_resolution(7)). */
 const MAX_LINKS = 40;
@@ -125,7 +125,7 @@ export class TreeRoot {
       if (errnoOf(e) !== "EEXIST" || links === 0) throw e;
       // A link to what does not exist yet: its target is made, inside the root.
       const target = decodeName(readlinkatRaw(parent, sysName(base)));
-      const inside = normalize(target.startsWith("/") ? target : `/${dir}/${target}`);
+      const inside = normalizePath(target.startsWith("/") ? target : `/${dir}/${target}`);
       closeSync(this.#make(cleanPath(inside) ?? "", links - 1));
     } finally {
       closeSync(parent);

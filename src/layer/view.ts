@@ -1,7 +1,7 @@
-import { join, normalize } from "node:path/posix";
 import { S_IF } from "../host/sys.ts";
 import { BerthError } from "../spec/errors.ts";
 import { compareNames } from "../spec/names.ts";
+import { joinPaths } from "../spec/paths.ts";
 import { quoted } from "./tar/error.ts";
 import { isWhiteout } from "./tree.ts";
 import type { RootView, ViewEntry } from "./types.ts";
@@ -92,7 +92,7 @@ function entryOf(node: Node, withXattrs: boolean): ViewEntry | undefined {
     gid,
     size,
     mtimeMs,
-    hostPath: join(layer.root, node.rel),
+    hostPath: node.rel === "" ? layer.root : `${layer.root}/${node.rel}`,
     ...(xattrs ? { xattrs } : {}),
     ...(type !== "dir" && nlink > 1 ? { inode: `${dev}:${ino}` } : {}),
     ...(type === "symlink" ? { link: readlinkIn(layer, node.rel) } : {}),
@@ -113,7 +113,7 @@ function walk(stack: readonly ViewLayer[], path: string, followLast: boolean): {
       continue;
     }
     const node = isType(here, S_IF.DIR) ? lookup(here, name) : undefined;
-    if (!node) return { path: normalize(join("/", here.rel, name, ...todo.reverse())) };
+    if (!node) return { path: joinPaths("/", here.rel, name, ...todo.reverse()) };
     const [layer] = node.layers;
     if (isType(node, S_IF.LNK) && layer && (followLast || todo.length > 0)) {
       if (++links > MAX_LINKS)

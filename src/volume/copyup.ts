@@ -15,6 +15,7 @@ import { dirname, join } from "node:path";
 import { removeTree } from "../host/files.ts";
 import { runOk } from "../host/spawn.ts";
 import { BerthError, errnoOf } from "../spec/errors.ts";
+import { decodeName, sysName } from "../spec/names.ts";
 
 /** Beside the volume's folder, where no container sees them: a copy in the making, and one that is whole and moving in. */
 const COPYING = ".copying";
@@ -88,7 +89,10 @@ async function copyTree(from: string, to: string): Promise<void> {
 
 async function moveIn(moving: string, target: string): Promise<void> {
   const { atime, mtime, mode } = lstatSync(moving);
-  for (const name of readdirSync(moving)) moveEntry(join(moving, name), join(target, name));
+  for (const raw of readdirSync(moving, { encoding: "buffer" })) {
+    const name = decodeName(raw);
+    moveEntry(sysName(`${moving}/${name}`), sysName(`${target}/${name}`));
+  }
   // With its entries gone, copying the folder brings over its owner and xattrs alone.
   await copyTree(moving, target);
   chmodSync(target, mode);
@@ -97,11 +101,11 @@ async function moveIn(moving: string, target: string): Promise<void> {
 }
 
 /** A name that a container made in the meantime stays as that container made it. */
-function moveEntry(from: string, to: string): void {
+function moveEntry(from: string | Buffer, to: string | Buffer): void {
   if (statOf(to)) removeTree(from);
   else renameSync(from, to);
 }
 
-function statOf(path: string): Stats | undefined {
+function statOf(path: string | Buffer): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { messageOf } from "../../spec/errors.ts";
+import { decodeName } from "../../spec/names.ts";
 import { type Built, bytesOf, type FileSpec, Lab, tarOf } from "../lab.test.ts";
 
 let lab: Lab;
@@ -314,5 +315,30 @@ describe("reproducible", () => {
     expect(two.image.id).toBe(one.image.id);
     expect(one.image.config.created).toBe("2017-07-14T02:40:00.000Z");
     expect(lab.view(one.image).lstat("/a")?.mtimeMs).toBe(1_500_000_000_000);
+  });
+});
+
+describe("names that are not UTF-8", () => {
+  test("are copied, matched, ignored, and go from stage to stage", async () => {
+    const raw = (name: string): string => decodeName(Buffer.from(name, "latin1"));
+    const files = {
+      ".dockerignore": "drop*\n",
+      [raw("caf\xe9")]: "1",
+      [raw("drop\xe9")]: "2",
+      [raw("dir\xff/")]: {},
+      [raw("dir\xff/in\xfe")]: "3",
+      [raw("big\xe9")]: "4".repeat(300_000),
+    };
+    const Dockerfile = "FROM scratch AS one\nCOPY . /all/\nFROM base\nCOPY --from=one /all /all\nCOPY caf? /one/\n";
+    const { image } = await lab.build({ Dockerfile, ...files });
+    const names = lab.view(image).readdir("/all");
+    expect(names.filter((name) => !name.isWellFormed()).sort()).toEqual([
+      raw("big\xe9"),
+      raw("caf\xe9"),
+      raw("dir\xff"),
+    ]);
+    expect(lab.text(image, raw("/all/dir\xff/in\xfe"))).toBe("3");
+    expect(lab.text(image, raw("/all/big\xe9"))).toHaveLength(300_000);
+    expect(lab.text(image, raw("/one/caf\xe9"))).toBe("1");
   });
 });

@@ -3,6 +3,7 @@ import { writeTar } from "../../layer/tar/writer.ts";
 import type { ChainId, LayerRecord, LayerStore, RootView } from "../../layer/types.ts";
 import { BerthError, messageOf } from "../../spec/errors.ts";
 import { hasWildcard } from "../../spec/gomatch.ts";
+import { baseName, joinPaths, normalizePath } from "../../spec/paths.ts";
 import { heredocOf } from "../dockerfile/expand-node.ts";
 import type { CopyNode } from "../dockerfile/syntax.ts";
 import { isArchive, rootLayer, unpackSource } from "./archive.ts";
@@ -128,7 +129,7 @@ async function found(node: CopyNode, text: string, context: CopyContext): Promis
   if (/^(?:git@|git:\/\/|ssh:\/\/)/.test(text) && node.keyword === "ADD") {
     throw new BerthError("not-implemented", `ADD of a git repository is not supported yet: ${text}`);
   }
-  const clean = posix.join("/", text);
+  const clean = joinPaths("/", text);
   if (context.isContext && climbs(text)) {
     throw failed(node, `forbidden path outside the build context: ${text} ()`);
   }
@@ -137,7 +138,7 @@ async function found(node: CopyNode, text: string, context: CopyContext): Promis
   for (const path of paths) {
     const resolved = context.from.resolve(path);
     if (!context.from.lstat(resolved)) throw failed(node, missing(text, context.isContext));
-    const source = { name: posix.basename(path), entries: await entriesOf(resolved, context) };
+    const source = { name: baseName(path), entries: await entriesOf(resolved, context) };
     sources.push(node.keyword === "ADD" && unpackFlag(node) !== "false" ? await archiveOr(source) : source);
   }
   return sources;
@@ -161,7 +162,7 @@ function unpackFlag(node: CopyNode): string | undefined {
 
 /** True where `path` leads above the folder it starts from. */
 function climbs(path: string): boolean {
-  const clean = posix.normalize(`./${path}`);
+  const clean = normalizePath(`./${path}`);
   return clean === ".." || clean.startsWith("../");
 }
 
@@ -174,7 +175,7 @@ function targetOf(destination: string, workdir: string): string {
 
 function missing(text: string, isContext: boolean): string {
   const where = isContext ? "file not found in build context or excluded by .dockerignore: " : "";
-  return `${where}stat ${posix.join("/", text).slice(1)}: file does not exist`;
+  return `${where}stat ${joinPaths("/", text).slice(1)}: file does not exist`;
 }
 
 function failed(node: CopyNode, message: string, cause?: unknown): BerthError {

@@ -1,9 +1,9 @@
-import { posix } from "node:path";
 import type { TarHeader } from "../../layer/tar/header.ts";
 import { type TarItem, tarHeader } from "../../layer/tar/writer.ts";
 import type { RootView, ViewEntry } from "../../layer/types.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { compareNames } from "../../spec/names.ts";
+import { baseName, dirName, joinPaths } from "../../spec/paths.ts";
 import type { ModeChange } from "./mode.ts";
 import type { Owner } from "./owner.ts";
 import type { Source, SourceEntry } from "./source.ts";
@@ -46,14 +46,14 @@ export class Placement {
     const resolved = this.view.resolve(target);
     const isFolder = target.endsWith("/") || this.typeOf(resolved) === "dir";
     if (first.type === "dir") this.addFolder(source, resolved);
-    else this.addFile(source, first, isFolder ? posix.join(resolved, source.name) : resolved);
+    else this.addFile(source, first, isFolder ? joinPaths(resolved, source.name) : resolved);
   }
 
   /** A folder with its parents, as WORKDIR makes it; false where it was there. */
   folder(path: string): boolean {
     const resolved = this.view.resolve(path);
     if (this.typeOf(resolved) === "dir") return false;
-    this.parents(posix.join(resolved, "x"));
+    this.parents(joinPaths(resolved, "x"));
     return true;
   }
 
@@ -72,9 +72,9 @@ export class Placement {
   private addFolder(source: Source, target: string): void {
     const existed = this.typeOf(target) !== undefined;
     for (const entry of source.entries) {
-      const path = posix.join(target, entry.path);
+      const path = joinPaths(target, entry.path);
       if (entry.path !== "") this.addFile(source, entry, path);
-      else if (existed) this.parents(posix.join(path, "x"));
+      else if (existed) this.parents(joinPaths(path, "x"));
       else this.addTarget(source, path);
     }
   }
@@ -88,7 +88,7 @@ export class Placement {
   }
 
   private addFile(source: Source, entry: SourceEntry, path: string): void {
-    const base = posix.basename(path);
+    const base = baseName(path);
     if (base.startsWith(WHITEOUT)) {
       throw new BerthError("invalid-argument", `${path}: a name that begins with ${WHITEOUT} cannot be in a layer`);
     }
@@ -129,7 +129,7 @@ export class Placement {
 
   /** All folders above `path`: as they are below, or new. */
   private parents(path: string): void {
-    const parts = posix.dirname(path).split("/").filter(Boolean);
+    const parts = dirName(path).split("/").filter(Boolean);
     for (let i = 1; i <= parts.length; i++) {
       const folder = `/${parts.slice(0, i).join("/")}`;
       if (this.items.has(folder)) {

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { posix } from "node:path";
 import type { RootView, ViewEntry } from "../../layer/types.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { elementPattern, hasWildcard } from "../../spec/gomatch.ts";
+import { sysName } from "../../spec/names.ts";
+import { baseName, joinPaths } from "../../spec/paths.ts";
 
 /** One file, folder or link to be copied. `path` is below the source, "" for the source itself; `mtime` in seconds since 1970. */
 export interface SourceEntry {
@@ -52,8 +53,8 @@ export function glob(view: RootView, pattern: string): string[] {
       next.push(
         ...names
           .sort()
-          .map((n) => posix.join(base, n))
-          .filter((p) => view.lstat(posix.join(folder, posix.basename(p)))),
+          .map((n) => joinPaths(base, n))
+          .filter((p) => view.lstat(joinPaths(folder, baseName(p)))),
       );
     }
     found = next;
@@ -66,7 +67,7 @@ export async function collect(view: RootView, path: string): Promise<SourceEntry
   const entries: SourceEntry[] = [];
   const pending = [""];
   for (let below = pending.pop(); below !== undefined; below = pending.pop()) {
-    const at = posix.join(path, below);
+    const at = joinPaths(path, below);
     const stat = view.lstat(at, { xattrs: true });
     if (!stat) continue;
     entries.push(entryOf(view, at, { below, stat }));
@@ -144,7 +145,7 @@ async function* readSmall(view: RootView, path: string): AsyncGenerator<Uint8Arr
 
 /** Streams a regular file; the last name is not followed. */
 export async function* readPieces(hostPath: string): AsyncGenerator<Uint8Array> {
-  const file = await open(hostPath, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const file = await open(sysName(hostPath), constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     for (;;) {
       const buffer = Buffer.allocUnsafe(PIECE);

@@ -1,7 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import type { CreateBody } from "../../api/backend.ts";
 import { chunked, dockerArchive, tar } from "../../image/fixture.ts";
+import { tarHeader, writeTar } from "../../layer/tar/writer.ts";
+import { decodeName } from "../../spec/names.ts";
 import { drain, EngineHarness } from "../../testing/engine-harness.ts";
 
 // What a container finds in its mounts, and what is left of them after it.
@@ -74,6 +77,25 @@ test("a folder that is merged of two layers fills a volume as the image shows it
   const name = (await mountOf(id, "/d"))?.Name ?? "";
   expect(readdirSync(data(name)).sort()).toEqual(["above", "below", "changed"]);
   expect(await Bun.file(data(name, "changed")).text()).toBe("new");
+});
+
+test("names that are not UTF-8 come into a volume as they are", async () => {
+  const raw = (name: string): string => decodeName(Buffer.from(name, "latin1"));
+  const entries = [
+    { header: tarHeader({ path: "d/", type: "dir", mode: 0o755 }) },
+    { header: tarHeader({ path: raw("d/caf\xe9"), size: 1 }), body: Buffer.from("1") },
+    { header: tarHeader({ path: raw("d/dir\xff/"), type: "dir", mode: 0o755 }) },
+    { header: tarHeader({ path: raw("d/dir\xff/in\xfe"), size: 1 }), body: Buffer.from("2") },
+  ];
+  const options = { repo: "raw", tag: "1", changes: ["VOLUME /d", "CMD x"] };
+  await drain(h.backend.image.import({ tar: writeTar(entries) }, options));
+  const { Id: id } = await h.backend.container.create(undefined, { Image: "raw:1" }, {});
+  const folder = data((await mountOf(id, "/d"))?.Name ?? "");
+  const bytes = spawnSync("find", [folder, "-type", "f", "-printf", "%P\\0"])
+    .stdout.toString("latin1")
+    .split("\0")
+    .sort();
+  expect(bytes).toEqual(["", "caf\xe9", "dir\xff/in\xfe"]);
 });
 
 test("anonymous volumes: each container has its own, rm -v takes it, rm leaves it", async () => {

@@ -1,7 +1,7 @@
 import { closeSync, constants } from "node:fs";
-import { posix } from "node:path";
 import { AT, O_PATH, openat2 } from "../../host/sys.ts";
 import { BerthError } from "../../spec/errors.ts";
+import { baseName, dirName } from "../../spec/paths.ts";
 import { packEntry } from "../pack.ts";
 import { readTar } from "../tar/reader.ts";
 import { type TarItem, writeTar } from "../tar/writer.ts";
@@ -10,9 +10,9 @@ import { unpackTar } from "../unpack.ts";
 /** A file or folder of this machine as a tar, under the name `as`. "x/." and "x/" name what the link x leads to. */
 export async function* packLocal(path: string, as: string): AsyncGenerator<Uint8Array, void, void> {
   const inside = /(^|\/)\.?$/.test(path);
-  const dir = openat2(AT.FDCWD, inside ? path : posix.dirname(path), { flags: O_PATH | constants.O_DIRECTORY });
+  const dir = openat2(AT.FDCWD, inside ? path : dirName(path), { flags: O_PATH | constants.O_DIRECTORY });
   try {
-    yield* packEntry({ dir, name: inside ? "." : posix.basename(path), as }, { whiteouts: "plain" });
+    yield* packEntry({ dir, name: inside ? "." : baseName(path), as }, { whiteouts: "plain" });
   } finally {
     closeSync(dir);
   }

@@ -1,9 +1,9 @@
 import { closeSync } from "node:fs";
-import { posix } from "node:path";
 import { AT, fstatat, O_PATH, openat2, RESOLVE, readlinkatRaw, S_IF } from "../../host/sys.ts";
 import type { SysStat } from "../../host/sys-types.ts";
 import { BerthError, errnoOf } from "../../spec/errors.ts";
 import { decodeName, encodeName } from "../../spec/names.ts";
+import { baseName, joinPaths } from "../../spec/paths.ts";
 import type { PathStat } from "./types.ts";
 
 /** How every path of a container is opened: links lead nowhere but inside its root, those of /proc nowhere at all. */
@@ -76,7 +76,7 @@ export function pathStat(root: number, path: string): PathStat {
 
 /** The last part of a path as Go's filepath.Base has it: "/" for the root, "." for "/w/.". */
 export function baseOf(path: string): string {
-  return posix.basename(path) || "/";
+  return baseName(path) || "/";
 }
 
 /** Go's io/fs.FileMode of a kernel's mode. */
@@ -98,7 +98,7 @@ export function followLinks(root: number, path: string): string {
   for (let links = 0; todo.length > 0; ) {
     const name = todo.pop() ?? "";
     if (name === "" || name === ".") continue;
-    const next = posix.join(done, name);
+    const next = joinPaths(done, name);
     const link = name === ".." ? undefined : linkAt(root, next);
     if (link === undefined) {
       done = next;

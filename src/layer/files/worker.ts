@@ -1,7 +1,7 @@
 import { accessSync, constants, readSync, writeSync } from "node:fs";
-import { posix } from "node:path";
 import { AT, fstatat, S_IF } from "../../host/sys.ts";
 import { BerthError, errnoOf, messageOf } from "../../spec/errors.ts";
+import { dirName, joinPaths } from "../../spec/paths.ts";
 import { decompress } from "../compression.ts";
 import { packEntry, packTree } from "../pack.ts";
 import { unpackTar } from "../unpack.ts";
@@ -54,13 +54,13 @@ async function run(job: FilesJob, root: number, input: Input): Promise<void> {
 async function* read(job: FilesJob & { verb: "read" }, root: number): AsyncGenerator<Buffer, void, void> {
   const stat = pathStat(root, job.path);
   const isDir = stat.mode >= GO_DIR;
-  using parent = openTarget(root, isDir ? job.path : posix.dirname(job.path));
+  using parent = openTarget(root, isDir ? job.path : dirName(job.path));
   const [name, as] = isDir ? [".", stat.name] : [stat.name, stat.name];
   const at = isDir ? followLinks(root, job.path) : "/";
   const rootDev = fstatat(root, "", AT.EMPTY_PATH).dev;
   const mounts = job.mounts.map((path) => followLinks(root, path));
   const enters = (dev: number, path: string): boolean =>
-    dev === rootDev || mounts.some((mount) => isBelow(posix.join(at, path.slice(as.length)), mount));
+    dev === rootDev || mounts.some((mount) => isBelow(joinPaths(at, path.slice(as.length)), mount));
   answer({ type: "ready", stat });
   yield* packEntry({ dir: parent.fd, name, as }, { whiteouts: "plain", enters });
 }
