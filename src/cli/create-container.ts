@@ -2,6 +2,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import type { CreateBody } from "../client/containers.ts";
 import { BerthError, isKind, messageOf } from "../spec/errors.ts";
 import { familiarString, parseReference, withDefaultTag } from "../spec/reference.ts";
+import { putConfig, type WithSocket, withApiSocket } from "./api-socket.ts";
 import type { Context } from "./context.ts";
 import { proxyVariables } from "./hosts/preferences.ts";
 import type { ContainerFlags } from "./options/body.ts";
@@ -19,11 +20,13 @@ export async function createContainer(ctx: Context, body: CreateBody, flags: Con
   // A name that cannot be an image's is the caller's mistake: the engine is not asked.
   if (body.Image) parseImageName(body.Image);
   if (flags.pull === "always") await pull(ctx, body.Image ?? "", flags);
+  const wanted: WithSocket = flags["use-api-socket"] ? await withApiSocket(ctx, body) : { body };
   if (flags.cidfile) writeIdFile(flags.cidfile, "");
-  const created = await createOrPull(ctx, withProxies(ctx, body), flags).catch((error: unknown) => {
+  const created = await createOrPull(ctx, withProxies(ctx, wanted.body), flags).catch((error: unknown) => {
     if (flags.cidfile) rmSync(flags.cidfile, { force: true });
     throw error;
   });
+  if (wanted.config !== undefined) await putConfig(ctx, created.Id, wanted.config);
   for (const warning of created.Warnings ?? []) ctx.io.err(`WARNING: ${warning}\n`);
   if (flags.cidfile) writeIdFile(flags.cidfile, created.Id);
   return created.Id;

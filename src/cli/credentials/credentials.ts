@@ -46,6 +46,13 @@ export async function registryAuth(ctx: Context, domain: string): Promise<string
 
 /** The `X-Registry-Config` header of a build, which may need any of them; undefined where there are none. */
 export async function registryConfig(ctx: Context): Promise<string | undefined> {
+  const found = await allCredentials(ctx);
+  if (Object.keys(found).length === 0) return undefined;
+  return Buffer.from(JSON.stringify(found)).toString("base64url");
+}
+
+/** All that this user has logged in with, by the key of the registry; from the file and from helpers. */
+export async function allCredentials(ctx: Context): Promise<Record<string, AuthConfig>> {
   const { auths = {}, credHelpers = {}, credsStore } = authPart(ctx.config.file);
   const stored = credsStore
     ? Object.keys(await new CredentialHelper(credsStore, ctx.env).list().catch(() => ({})))
@@ -55,8 +62,13 @@ export async function registryConfig(ctx: Context): Promise<string | undefined> 
     const known = await credentialsFor(ctx, server === DOCKER_HUB ? "docker.io" : server);
     if (known && (known.username || known.identitytoken || known.registrytoken)) found[server] = known;
   }
-  if (Object.keys(found).length === 0) return undefined;
-  return Buffer.from(JSON.stringify(found)).toString("base64url");
+  return found;
+}
+
+/** The text of a config.json that holds these credentials and nothing else. */
+export function authFile(found: Record<string, AuthConfig>): string {
+  const auths = Object.entries(found).map(([server, login]): [string, AuthEntry] => [server, entryOf(login)]);
+  return JSON.stringify({ auths: Object.fromEntries(auths) });
 }
 
 /** Keeps credentials with their helper, or in the file, readable by the user alone. Returns true where the file now has a new secret. */
@@ -132,5 +144,9 @@ function fromHelper({ Username, Secret }: { Username: string; Secret: string }):
 
 function entryOf(login: Omit<AuthConfig, "serveraddress">): AuthEntry {
   const auth = Buffer.from(`${login.username ?? ""}:${login.identitytoken ? "" : (login.password ?? "")}`);
-  return { auth: auth.toString("base64"), ...(login.identitytoken ? { identitytoken: login.identitytoken } : {}) };
+  return {
+    auth: auth.toString("base64"),
+    ...(login.identitytoken ? { identitytoken: login.identitytoken } : {}),
+    ...(login.registrytoken ? { registrytoken: login.registrytoken } : {}),
+  };
 }

@@ -50,7 +50,6 @@ export function createBody(input: BodyInput): CreateBody {
 }
 
 function checkConflicts({ flags, given }: BodyInput): void {
-  if (flags["use-api-socket"]) throw new BerthError("not-implemented", "--use-api-socket is not supported");
   if (flags.rm && given.has("restart") && flags.restart !== "no" && flags.restart !== "") {
     throw invalid("conflicting options: cannot specify both --restart and --rm");
   }

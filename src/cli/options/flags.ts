@@ -79,7 +79,7 @@ export const CONTAINER_FLAGS = {
   sysctl: { kind: "list", type: "map", help: "Kernel parameter of its namespaces" },
   tmpfs: { kind: "list", help: "Mount a tmpfs: path[:options]" },
   tty: { kind: "bool", short: "t", help: "Give it a terminal" },
-  "use-api-socket": { kind: "bool", help: "Not supported", hidden: true },
+  "use-api-socket": { kind: "bool", help: "Give it the engine's socket and what you are logged in with" },
   user: { kind: "string", short: "u", help: "User: name|uid[:group|gid]" },
   userns: { kind: "string", help: "User namespace" },
   uts: { kind: "string", help: "UTS namespace" },

@@ -175,9 +175,39 @@ describe("flags of the command line itself", () => {
     await daemon.ok("rm", "-f", "proxied");
   });
 
-  test("--use-api-socket is refused by name", async () => {
-    const done = await daemon.berth("create", "--use-api-socket", "busybox");
-    expect(done.stderr).toContain("--use-api-socket is not supported");
+  test.each(["docker", "berth"])("--use-api-socket by %s: the socket and the logins are inside", async (by) => {
+    const config = join(host, `config-${by}`);
+    mkdirSync(config, { recursive: true });
+    const auth = Buffer.from("me:secret").toString("base64");
+    writeFileSync(join(config, "config.json"), JSON.stringify({ auths: { "registry.test": { auth } }, psFormat: "x" }));
+    const program = by === "docker" ? DOCKER : join(import.meta.dir, "../../../dist/berth");
+    const inside = async (...flags: string[]): Promise<string> => {
+      const command =
+        "echo $DOCKER_CONFIG; stat -c '%a %U' $DOCKER_CONFIG/config.json; echo =; cat $DOCKER_CONFIG/config.json; echo =; test -S /var/run/docker.sock && echo socket";
+      const argv = [
+        program,
+        "--config",
+        config,
+        "-H",
+        `unix://${daemon.socket}`,
+        "run",
+        "--rm",
+        "--use-api-socket",
+        ...flags,
+      ];
+      const done = await run([...argv, "busybox", "sh", "-c", command], { env: { PATH: process.env["PATH"] ?? "" } });
+      return done.stdout + done.stderr;
+    };
+    const [first, file, last] = (await inside()).split("=\n");
+    expect(first).toBe("/run/secrets/docker\n600 root\n");
+    expect(JSON.parse(file ?? "")).toEqual({ auths: { "registry.test": { auth } } });
+    expect(last).toBe("socket\n");
+    // Who brings a configuration of their own gets the socket alone.
+    expect(await inside("-e", "DOCKER_CONFIG=/own")).toStartWith("/own\n");
+    const tcp = await run([program, "-H", "tcp://127.0.0.1:1", "create", "--use-api-socket", "busybox"]);
+    expect(tcp.stderr).toContain(
+      "flag --use-api-socket can only be used with unix sockets: docker endpoint tcp://127.0.0.1:1 incompatible",
+    );
   });
 
   test("--help: all of the flags", async () => {

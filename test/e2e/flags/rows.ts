@@ -320,6 +320,5 @@ export const OF_THE_CLIENT: Record<string, string> = {
   help: "flags.test.ts",
   "link-local-ip": "findings.test.ts",
   "sig-proxy": "flags.test.ts",
-  // Berth's own command line refuses it.
   "use-api-socket": "flags.test.ts",
 };
