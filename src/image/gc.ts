@@ -86,7 +86,7 @@ function mark(catalog: Catalog, keep: Keep): Set<Digest> {
 }
 
 /** The blobs that an image's manifest names. Where the manifest is lost these are those that its layers came from: the image cannot be pushed any more, but it runs. */
-function layerBlobs(catalog: Catalog, record: ImageRecord): Digest[] {
+export function layerBlobs(catalog: Catalog, record: ImageRecord): Digest[] {
   try {
     return catalog.manifest(record).layers.map((layer) => layer.digest);
   } catch (error) {

@@ -2,7 +2,7 @@ import { chainIdOf } from "../layer/chain.ts";
 import type { ChainId } from "../layer/types.ts";
 import type { Credentials, FetchedManifest, RegistryClient, Repository } from "../registry/types.ts";
 import { type Digest, shortId } from "../spec/digest.ts";
-import { BerthError, fromErrno, isKind } from "../spec/errors.ts";
+import { BerthError, isKind } from "../spec/errors.ts";
 import { type Descriptor, type Manifest, MediaType } from "../spec/oci.ts";
 import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../spec/platform.ts";
 import { familiarName, type Reference } from "../spec/reference.ts";
@@ -13,11 +13,10 @@ import { Intake } from "./intake.ts";
 import { parseIndex, parseManifest } from "./manifest.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { otherPlatform } from "./platform.ts";
+import { LayerPull, type WantedLayer } from "./pull-layers.ts";
 import type { ImageProgress, ImageRecord } from "./types.ts";
 import type { PullContent } from "./unfinished.ts";
 
-/** Downloads at the same time, as dockerd's `max-concurrent-downloads`. */
-const AT_ONCE = 3;
 const INDEXES: string[] = [MediaType.index, MediaType.dockerIndex];
 const MANIFESTS: string[] = [MediaType.manifest, MediaType.dockerManifest];
 const CONFIGS: string[] = [MediaType.config, MediaType.dockerConfig];
@@ -28,7 +27,6 @@ const LAYERS: string[] = [
   MediaType.dockerLayer,
   MediaType.dockerLayerGzip,
 ];
-const PROGRESS_STEP = 256 * 1024;
 
 /** What to pull, with whose rights. `ref` has a tag or a digest. `keep` is what a sweep of older unfinished pulls has to leave. */
 export interface PullOptions {
@@ -36,6 +34,8 @@ export interface PullOptions {
   credentials?: Credentials;
   signal?: AbortSignal;
   keep?: Keep;
+  /** Where the pull is one of several: told whether the name has come to mean another image, instead of the line that says so. */
+  ended?: (fresh: boolean) => void;
 }
 
 /** One image of the registry, all of it known but the layers' bytes. */
@@ -65,15 +65,18 @@ export async function* pullImage(
   await using atEnd = new AsyncDisposableStack();
   await using intake = new Intake(catalog);
   const top = await repository.manifest(target);
-  yield { status: `Pulling from ${ref.path}`, id: target };
+  yield { status: `Pulling from ${ref.path}`, id: ref.digest ? `${ref.domain}/${ref.path}@${ref.digest}` : target };
   const remote = await resolveManifest(repository, intake, top, options);
   const chains = chainIds(remote.config.rootfs.diff_ids);
   const queue = new MessageQueue<ImageProgress>();
   const layers = new LayerPull({ catalog, repository, intake, queue, ...(signal ? { signal } : {}) });
+  const wanted = layersOf(remote, chains);
   const content = contentOf(remote, chains);
   await sweepOf(catalog, catalog.unfinished.begin(content), keep);
+  // As in Docker nothing is said of the layers of an image that is here.
+  const quiet = catalog.record(remote.manifest.parsed.config.digest) !== undefined;
   try {
-    yield* queue.until(layers.all(remote, chains));
+    yield* queue.until(layers.all(wanted, { quiet }));
   } catch (error) {
     if (isKind(error, "invalid-argument") || !hasLayer(catalog, remote)) {
       catalog.unfinished.forget(content.manifest);
@@ -83,9 +86,22 @@ export async function* pullImage(
   }
   const fresh = record(catalog, ref, remote, chains);
   yield { status: `Digest: ${remote.digest}` };
-  yield { status: `Status: ${fresh ? "Downloaded newer image for" : "Image is up to date for"} ${shownName(ref)}` };
+  if (options.ended) options.ended(fresh);
+  else yield pullStatus(fresh, shownName(ref));
   const warning = otherPlatform(remote.config, shownName(ref), options.platform);
   if (warning) yield { status: `WARNING: ${warning.message}` };
+}
+
+/** The last line of a pull, or of several. */
+export function pullStatus(fresh: boolean, name: string): ImageProgress {
+  return { status: `Status: ${fresh ? "Downloaded newer image for" : "Image is up to date for"} ${name}` };
+}
+
+function layersOf({ manifest, config }: Remote, chains: ChainId[]): WantedLayer[] {
+  return manifest.parsed.layers.flatMap((descriptor, i) => {
+    const [chain, diffId, parent] = [chains[i], config.rootfs.diff_ids[i], chains[i - 1]];
+    return chain && diffId ? [{ descriptor, chain, diffId, ...(parent ? { parent } : {}) }] : [];
+  });
 }
 
 function contentOf({ manifest }: Remote, chains: ChainId[]): PullContent {
@@ -210,159 +226,4 @@ function record(catalog: Catalog, ref: Reference, remote: Remote, chains: ChainI
 
 function shownName(ref: Reference): string {
   return `${familiarName(ref)}${ref.digest ? `@${ref.digest}` : `:${ref.tag ?? "latest"}`}`;
-}
-
-interface LayerPullDeps {
-  catalog: Catalog;
-  repository: Repository;
-  intake: Intake;
-  queue: MessageQueue<ImageProgress>;
-  signal?: AbortSignal;
-}
-
-/** The layers of one pull. */
-class LayerPull {
-  #free = AT_ONCE;
-  readonly #waiting: (() => void)[] = [];
-  readonly #stop = new AbortController();
-  /** Resolved once a layer's unpacking has begun, or never will: the one above it may begin then, and waits for it in the store. */
-  readonly #begun = new Map<ChainId, PromiseWithResolvers<void>>();
-  readonly #signal: AbortSignal;
-
-  constructor(private readonly deps: LayerPullDeps) {
-    this.#signal = deps.signal ? AbortSignal.any([deps.signal, this.#stop.signal]) : this.#stop.signal;
-  }
-
-  /** Ends when the last layer has ended, also where one fails; the first failure stops the others. */
-  async all({ manifest, config }: Remote, chains: ChainId[]): Promise<void> {
-    const layers = manifest.parsed.layers.map((descriptor, i) => ({
-      descriptor,
-      chain: chains[i],
-      diffId: config.rootfs.diff_ids[i],
-      parent: chains[i - 1],
-    }));
-    for (const { descriptor, chain } of layers) {
-      if (!chain) continue;
-      this.deps.intake.expectChain(chain);
-      this.#begun.set(chain, Promise.withResolvers());
-      const known = this.deps.catalog.deps.layers.get(chain) !== undefined;
-      this.#say(descriptor, known ? "Already exists" : "Pulling fs layer", {});
-    }
-    let failure: unknown;
-    await Promise.all(
-      layers.map((layer) =>
-        this.#one(layer).catch((error: unknown) => {
-          failure ??= error;
-          this.#stop.abort();
-          if (layer.chain) this.#begun.get(layer.chain)?.resolve();
-        }),
-      ),
-    );
-    if (failure !== undefined) throw failure;
-  }
-
-  async #one({
-    descriptor,
-    chain,
-    diffId,
-    parent,
-  }: {
-    descriptor: Descriptor;
-    chain?: ChainId | undefined;
-    diffId?: Digest | undefined;
-    parent?: ChainId | undefined;
-  }): Promise<void> {
-    const { layers, blobs } = this.deps.catalog.deps;
-    if (!chain || !diffId) return;
-    const begun = this.#begun.get(chain);
-    if (layers.get(chain)) return begun?.resolve();
-    await this.#slot(descriptor, () => this.#download(descriptor));
-    if (parent) await this.#begun.get(parent)?.promise;
-    const total = descriptor.size;
-    const applied = layers.applyFile(blobs.path(descriptor.digest), {
-      diffId,
-      blob: descriptor.digest,
-      ...(parent ? { parent } : {}),
-      progress: (current) => this.#say(descriptor, "Extracting", { current, total }, true),
-    });
-    begun?.resolve();
-    await applied;
-    this.#say(descriptor, "Pull complete", {});
-  }
-
-  async #slot(descriptor: Descriptor, work: () => Promise<void>): Promise<void> {
-    if (this.#free === 0) {
-      this.#say(descriptor, "Waiting", {});
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    } else this.#free--;
-    try {
-      this.#signal.throwIfAborted();
-      await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#free++;
-    }
-  }
-
-  async #download(descriptor: Descriptor): Promise<void> {
-    const { intake, repository } = this.deps;
-    const { digest, size: total } = descriptor;
-    if (!intake.blobs.has(digest)) {
-      const source = await repository.blob(digest, { signal: this.#signal });
-      const counted = this.#counted(descriptor, source, total);
-      await intake.stream(counted, { digest, size: total }).catch((error: unknown) => {
-        throw explained(error, descriptor);
-      });
-    } else await intake.stream(nothing(), { digest });
-    this.#say(descriptor, "Download complete", {});
-  }
-
-  async *#counted(
-    descriptor: Descriptor,
-    source: AsyncIterable<Uint8Array>,
-    total: number,
-  ): AsyncGenerator<Uint8Array> {
-    let current = 0;
-    let told = 0;
-    for await (const chunk of source) {
-      current += chunk.byteLength;
-      if (current > total)
-        throw new BerthError(
-          "invalid-argument",
-          `layer ${shortId(descriptor.digest)}: the registry sends more than the ${total} bytes that the manifest tells`,
-        );
-      if (current - told >= PROGRESS_STEP || current === total) {
-        told = current;
-        this.#say(descriptor, "Downloading", { current, total }, true);
-      }
-      yield chunk;
-    }
-    this.#say(descriptor, "Verifying Checksum", {});
-  }
-
-  #say(
-    descriptor: Descriptor,
-    status: string,
-    progressDetail: { current?: number; total?: number },
-    replaceable = false,
-  ): void {
-    const id = shortId(descriptor.digest);
-    this.deps.queue.push({ status, progressDetail, id }, replaceable ? id : undefined);
-  }
-}
-
-async function* nothing(): AsyncGenerator<Uint8Array> {}
-
-function explained(error: unknown, { digest, size }: Descriptor): unknown {
-  if (error instanceof BerthError) return error;
-  const name = `layer ${shortId(digest)}`;
-  const code = (error as { code?: string }).code;
-  if (code === "ECONNRESET" || code === "ConnectionClosed") {
-    return new BerthError("internal", `${name}: the connection was closed before all ${size} bytes had come`, {
-      hint: "pull again: what is there already is kept",
-      cause: error,
-    });
-  }
-  return fromErrno(error, name);
 }

@@ -9,7 +9,7 @@ import { type Descriptor, type Manifest, MediaType } from "../spec/oci.ts";
 import { familiarName, type Reference } from "../spec/reference.ts";
 import type { Catalog, StoredImage } from "./catalog.ts";
 import { layerDescriptor } from "./create.ts";
-import { sweep } from "./gc.ts";
+import { layerBlobs, sweep } from "./gc.ts";
 import { Intake } from "./intake.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { refusePlatform } from "./platform.ts";
@@ -17,6 +17,8 @@ import type { ImageProgress } from "./types.ts";
 
 /** Uploads at the same time, as dockerd's `max-concurrent-uploads`. */
 const AT_ONCE = 5;
+/** Repositories that are asked for a blob before it is sent. */
+const MOST_SOURCES = 3;
 const PROGRESS_STEP = 256 * 1024;
 const DOCKER_TYPES: Record<string, string> = {
   [MediaType.layerGzip]: MediaType.dockerLayerGzip,
@@ -56,7 +58,7 @@ export async function* pushImages(
   for (const { image, tag } of tagged) {
     await using intake = new Intake(catalog);
     const queue = new MessageQueue<PushProgress>();
-    const push = new LayerPush({ catalog, repository, intake, queue, stop, signal });
+    const push = new LayerPush({ ref, catalog, repository, intake, queue, stop, signal });
     const layers = yield* queue.until(push.all(image));
     const manifest = await manifestOf(catalog, image, layers);
     await uploadSmall(repository, image.id, await catalog.deps.blobs.read(image.id));
@@ -145,6 +147,7 @@ async function remember(
 }
 
 interface LayerPushDeps {
+  ref: Reference;
   catalog: Catalog;
   repository: Repository;
   intake: Intake;
@@ -189,6 +192,11 @@ class LayerPush {
       this.#say(layer, "Layer already exists", {});
       return descriptor;
     }
+    for (const path of this.#elsewhere(descriptor.digest)) {
+      if (!(await repository.mountBlob(descriptor.digest, path))) continue;
+      this.#say(layer, `Mounted from ${path}`, {});
+      return descriptor;
+    }
     const total = descriptor.size;
     let told = 0;
     await repository.uploadBlob(
@@ -202,6 +210,17 @@ class LayerPush {
     );
     this.#say(layer, "Pushed", {});
     return descriptor;
+  }
+
+  /** Other repositories of the registry that an image with this blob came from or went to. */
+  #elsewhere(blob: Digest): string[] {
+    const { catalog, ref } = this.deps;
+    const names = catalog
+      .all()
+      .filter((image) => layerBlobs(catalog, image).includes(blob))
+      .flatMap((image) => catalog.names(image.id))
+      .filter((name) => name.digest && name.domain === ref.domain && name.path !== ref.path);
+    return [...new Set(names.map((name) => name.path))].slice(0, MOST_SOURCES);
   }
 
   /** The layer's compressed blob: as it came, or made now and kept. The same layer gives the same bytes. */

@@ -30,6 +30,20 @@ async function remove(
 const user = (running: boolean, image = id): ImageUser => ({ containerId: CONTAINER, image, running });
 const layerChain = (): Digest => store.layers.list()[0]?.chainId ?? "sha256:";
 
+test("the digests of a repository go with its last tag, the image with its last name", async () => {
+  const digest: Digest = `sha256:${"d".repeat(64)}`;
+  const names = ["one:1", "one:2", `one@${digest}`, "two:1", `two@${digest}`];
+  store.records.transaction(() => {
+    for (const name of names) store.records.table("tags").put(`docker.io/library/${name}`, { image: id });
+  });
+  expect(await remove("app:1")).toEqual([{ Untagged: "app:1" }]);
+  expect(await remove("one:1")).toEqual([{ Untagged: "one:1" }]);
+  expect(await remove("one:2")).toEqual([{ Untagged: "one:2" }, { Untagged: `one@${digest}` }]);
+  expect(await remove(`two@${digest}`)).toEqual([{ Untagged: `two@${digest}` }]);
+  const [untagged, deleted] = await remove("two:1");
+  expect([untagged, deleted]).toEqual([{ Untagged: "two:1" }, { Deleted: id }]);
+});
+
 /** A conflict changes nothing. */
 async function conflict(name: string, options: Parameters<typeof remove>[1], message: string): Promise<void> {
   const before = store.snapshot();

@@ -65,12 +65,10 @@ function removeByName(removal: Removal, id: Digest, name: string): void {
   const ref = withDefaultTag(parseReference(name));
   const wanted = familiarString(ref.digest ? { domain: ref.domain, path: ref.path, digest: ref.digest } : ref);
   for (const n of names) if (familiarString(n) === wanted) untag(removal, n);
-  const rest = catalog.names(id);
-  // Digests of the repository go with its last tag; a name elsewhere keeps the image.
-  if (rest.some((n) => !n.digest || n.domain !== ref.domain || n.path !== ref.path)) return;
-  if (ref.digest && rest.length > 0) return;
-  for (const n of rest) untag(removal, n);
-  deleteImage(removal, id, { force: options.force, quiet: true });
+  // Digests of a repository go with its last tag; a name elsewhere keeps the image.
+  const own = catalog.names(id).filter((n) => n.domain === ref.domain && n.path === ref.path);
+  if (!ref.digest && own.every((n) => n.digest)) for (const n of own) untag(removal, n);
+  if (catalog.names(id).length === 0) deleteImage(removal, id, { force: options.force, quiet: true });
 }
 
 /** Deletes the image, then the untagged parents that nothing else needs. With `quiet` a conflict leaves the image as it is. */

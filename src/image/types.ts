@@ -115,6 +115,8 @@ export interface ImageStore {
       credentials?: Credentials;
       signal?: AbortSignal;
       keep?: { chains: Iterable<ChainId>; blobs: Iterable<Digest> };
+      /** Where it is one of several: told whether the name has come to mean another image, instead of the line that says so. */
+      ended?: (fresh: boolean) => void;
     },
   ): AsyncIterable<ImageProgress>;
   /** Sends the image of that name, or all tags of the repository, to its registry. The last message of each has tag, digest and size in `aux`. */

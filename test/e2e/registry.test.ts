@@ -55,7 +55,7 @@ test.each(["docker", "berth"])("%s: push, remove, pull: the same image, digest a
   expect(await ok(by, "push", name)).toContain("Layer already exists");
   const id = await ok(by, "inspect", "-f", "{{.Id}}", name);
   expect(await ok(by, "inspect", "-f", "{{.RepoDigests}}", name)).toContain(`${OPEN}/${by}/app@${digest}`);
-  await ok(by, "rmi", name, `${OPEN}/${by}/app@${digest}`);
+  await ok(by, "rmi", name);
   const pulled = await ok(by, "pull", name);
   expect(pulled).toContain(`Digest: ${digest}`);
   expect(pulled).toContain(`Status: Downloaded newer image for ${name}`);
@@ -212,6 +212,42 @@ test.each(["docker", "berth"])(
     expect((await client(by, "push", "--platform", "b!", name)).stderr).toContain(
       '"b!" is an invalid OS component of "b!"',
     );
+  },
+);
+
+test.each(["docker", "berth"])(
+  "%s: one image under several names: what is said of it, and its end with the last name",
+  async (by) => {
+    const [one, two, other] = [`${OPEN}/${by}/several:1`, `${OPEN}/${by}/several:2`, `${OPEN}/${by}/other:1`];
+    writeFileSync(join(folder, "Dockerfile.several"), `FROM busybox\nRUN echo ${by} several >/several\n`);
+    await ok(by, "build", "-q", "-t", one, "-f", join(folder, "Dockerfile.several"), folder);
+    await ok(by, "tag", one, two);
+    await ok(by, "tag", one, other);
+    expect(await ok(by, "push", one)).toMatch(/: Pushed\n/);
+    expect(await ok(by, "push", other)).toMatch(
+      new RegExp(`: Mounted from ${by}/several\n(.*: Mounted.*\n)*1: digest`),
+    );
+    const all = (await ok(by, "push", "-a", `${OPEN}/${by}/several`))
+      .split("\n")
+      .map((line) => line.split(" digest")[0]);
+    expect([all.includes("1:"), all.includes("2:")]).toEqual([true, true]);
+    expect(await ok(by, "rmi", one)).toBe(`Untagged: ${one}`);
+    const digest = /@(sha256:\w+)/.exec(await ok(by, "inspect", "-f", "{{.RepoDigests}}", two))?.[1];
+    expect(await ok(by, "rmi", two)).toBe(`Untagged: ${two}\nUntagged: ${OPEN}/${by}/several@${digest}`);
+    expect(await ok(by, "rmi", other)).toMatch(
+      new RegExp(`^Untagged: ${other}\nUntagged: ${OPEN}/${by}/other@${digest}\nDeleted: sha256:`),
+    );
+    const pulled = await ok(by, "pull", "-a", `${OPEN}/${by}/several`);
+    expect(pulled.match(/Status: .*/g)).toEqual([`Status: Downloaded newer image for ${OPEN}/${by}/several`]);
+    expect(await ok(by, "pull", two)).toBe(
+      `2: Pulling from ${by}/several\nDigest: ${digest}\nStatus: Image is up to date for ${two}\n${two}`,
+    );
+    const exact = `${OPEN}/${by}/several@${digest}`;
+    expect(await ok(by, "pull", exact)).toBe(
+      `${exact}: Pulling from ${by}/several\nDigest: ${digest}\nStatus: Image is up to date for ${exact}\n${exact}`,
+    );
+    await ok(by, "rmi", one, two);
+    expect((await client(by, "inspect", exact)).code).toBe(1);
   },
 );
 

@@ -1,4 +1,5 @@
 import type { ImageBackend, Progress, RegistryAuth } from "../../api/backend.ts";
+import { pullStatus } from "../../image/pull.ts";
 import type { Credentials } from "../../registry/types.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { familiarName, familiarString, parseReference, type Reference, withDefaultTag } from "../../spec/reference.ts";
@@ -14,11 +15,14 @@ export async function* pullImages(
   const { all, auth, ...rest } = options;
   const credentials = credentialsOf(auth);
   const ref = parseReference(name);
+  const how = { ...rest, credentials, keep: inUse(ctx) };
+  let fresh = false;
+  const ended = all ? { ended: (one: boolean) => void (fresh ||= one) } : {};
   for (const one of all ? await allTags(ctx, ref, { credentials, signal: rest.signal }) : [withDefaultTag(ref)]) {
-    for await (const line of ctx.images.pull(ctx.registry, one, { ...rest, credentials, keep: inUse(ctx) }))
-      yield { ...line };
+    for await (const line of ctx.images.pull(ctx.registry, one, { ...how, ...ended })) yield { ...line };
     announce(ctx, "pull", one);
   }
+  if (all) yield { ...pullStatus(fresh, familiarName(ref)) };
 }
 
 async function allTags(
