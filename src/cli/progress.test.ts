@@ -9,17 +9,24 @@ interface Shown {
   error?: unknown;
 }
 
-async function shown(lines: ProgressLine[], options: ProgressOptions & { terminal?: boolean } = {}): Promise<Shown> {
+async function shown(
+  lines: ProgressLine[],
+  options: ProgressOptions & { terminal?: boolean; columns?: number } = {},
+): Promise<Shown> {
+  const stream = (): { columns: number | undefined } => ({ columns: options.columns });
   const kept: Shown = { out: "", err: "" };
   const io = {
     out: (text: string) => void (kept.out += text),
     err: (text: string) => void (kept.err += text),
     stdoutIsTerminal: () => options.terminal ?? false,
+    stderrIsTerminal: () => options.terminal ?? false,
+    stdout: stream,
+    stderr: stream,
   };
-  async function* stream(): AsyncGenerator<ProgressLine> {
+  async function* told(): AsyncGenerator<ProgressLine> {
     yield* lines;
   }
-  await showProgress({ io } as unknown as Context, stream(), options).catch((error: unknown) => {
+  await showProgress({ io } as unknown as Context, told(), options).catch((error: unknown) => {
     kept.error = error;
   });
   return kept;
@@ -81,24 +88,30 @@ describe("on a terminal", () => {
       expect(ids.slice(0, -1)).toEqual(["latest", "aaa", "bbb", "Status"].slice(0, ids.length - 1));
     }
     const half = screen((await shown(PULL.slice(0, 5), { terminal: true })).out);
-    expect(half[1]).toBe(`aaa: Loading [${"=".repeat(15)}${" ".repeat(15)}] 50%`);
-    expect(half[2]).toBe(`bbb: Loading [${"=".repeat(3)}${" ".repeat(27)}] 10%`);
+    expect(half[1]).toBe(`aaa: Loading [${"=".repeat(15)}${" ".repeat(15)}] 50B/100B`);
+    expect(half[2]).toBe(`bbb: Loading [${"=".repeat(3)}${" ".repeat(27)}] 10B/100B`);
   });
 
   test("bars are full at the end, and none where the whole is not known; the engine's own comes first", async () => {
     const bar = async (line: ProgressLine): Promise<string> =>
       screen((await shown([line], { terminal: true })).out)[0] ?? "";
-    expect(await bar(step("x", 0))).toBe(`x: Loading [${" ".repeat(30)}] 0%`);
-    expect(await bar(step("x", 100))).toBe(`x: Loading [${"=".repeat(30)}] 100%`);
+    expect(await bar(step("x", 0))).toBe(`x: Loading [${" ".repeat(30)}] 0B/100B`);
+    expect(await bar(step("x", 100))).toBe(`x: Loading [${"=".repeat(30)}] 100B/100B`);
     expect(await bar(step("x", 250))).toContain(`[${"=".repeat(30)}]`);
-    expect(await bar(step("x", 5, 0))).toBe("x: Loading");
+    expect(await bar(step("x", 5, 0))).toBe("x: Loading 5B");
     expect(await bar({ ...step("x", 5), progress: "[=>  ] 5B" })).toBe("x: Loading [=>  ] 5B");
   });
 
-  test("what goes to standard error is plain all the same", async () => {
+  test("what goes to standard error is drawn where that is the terminal", async () => {
     const { out, err } = await shown(PULL, { terminal: true, to: "err" });
     expect(out).toBe("");
-    expect(err).not.toContain("\x1b");
+    expect(screen(err)).toEqual(["latest: Pulling from library/x", "aaa: Done", "bbb: Done", "Status: all of it", ""]);
+    expect((await shown(PULL, { to: "err" })).err).not.toContain("\x1b");
+  });
+
+  test("a line is cut where it would wrap: it would count as two", async () => {
+    const { out } = await shown([step("layer", 50)], { terminal: true, columns: 20 });
+    expect(screen(out)[0]).toBe("layer: Loading [===");
   });
 });
 

@@ -38,6 +38,8 @@ function fixture(n) {
   };
 }
 
+const NO_PROJECTS = /^$|ENOTTY|EOPNOTSUPP|ENOTSUP|ESRCH|ENOSYS|EINVAL/;
+
 // By name: the kinds of the arguments, and good ones. `fd` and `word` are numbers of 32 bits, `int` one of 64, `offset` may be absent.
 const CALLS = {
   openat2: ["fd path int int int", (t) => [t.fd, "file", 0, 0, 8]],
@@ -83,6 +85,12 @@ const CALLS = {
   pidfdSendSignal: ["fd word", () => [pidfd, 0]],
   dropCode: ["", () => []],
   connectDatagram: ["path", (t) => [`${t.dir}/file`], /ECONNREFUSED/],
+  // A tmpfs has no projects, and an id at most.
+  projectId: ["fd", (t) => [t.fd], NO_PROJECTS],
+  setProject: ["fd word", (t) => [t.fd, 2 ** 31 + 5], NO_PROJECTS],
+  projectsLimited: ["fd", (t) => [t.fd], NO_PROJECTS],
+  limitProject: ["fd word int", (t) => [t.fd, 7, 1 << 20], NO_PROJECTS],
+  projectUsage: ["fd word", (t) => [t.fd, 7], NO_PROJECTS],
 };
 
 const detached = new Uint8Array(64).fill(97);
