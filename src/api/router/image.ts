@@ -35,7 +35,8 @@ export const imageRoutes: Route[] = [
 ];
 
 const LAST_WITH_CONTAINER_CONFIG = 44;
-/** The versions that brought the manifests of a listed and of an inspected image. */
+/** The versions that brought shared sizes and manifests of listed images, and manifests of an inspected one. */
+const LISTED_SHARED_SIZE = 42;
 const LISTED_MANIFESTS = 47;
 const INSPECTED_MANIFESTS = 48;
 /** The version that brought the platform of what is pulled or imported, as `os/arch/variant`. */
@@ -64,7 +65,7 @@ async function list({ backend, query, version }: Context): Promise<ApiResponse> 
   const rows = await backend.image.list({
     all: bool(query, "all"),
     filters: filters(query),
-    sharedSize: bool(query, "shared-size"),
+    sharedSize: version >= LISTED_SHARED_SIZE && bool(query, "shared-size"),
     manifests: version >= LISTED_MANIFESTS && bool(query, "manifests"),
   });
   return json(rows.map((row) => imageRow(row, version)));

@@ -58,7 +58,10 @@ test("it is paused for all to see, and its lock is free: it can be let go on, an
   go.resolve();
   const { Id: image } = await work;
   expect((await h.backend.image.inspect("held:latest")).Id).toBe(image);
-  expect(await told(id)).toEqual(["pause", "unpause", "pause", "kill", "unpause", "die", "commit"]);
+  // A kernel that kills what is frozen leaves nothing to let go on.
+  const all = await told(id);
+  expect(all.slice(0, 3)).toEqual(["pause", "unpause", "pause"]);
+  expect(all.slice(3).filter((action) => action !== "unpause")).toEqual(["kill", "die", "commit"]);
   await remove(id);
   const again = await h.start(["cat", "/made"], { Image: "held" });
   expect(await h.wait(again)).toBe(0);
