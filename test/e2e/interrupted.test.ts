@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { run, runOk } from "../../src/host/spawn.ts";
@@ -161,6 +161,33 @@ test(
   },
   LIMIT,
 );
+
+test.each(BOTH)(
+  "%s: ctrl-C leaves a wait, whose container goes on",
+  async (by) => {
+    const id = await daemon.ok("run", "-d", "busybox", "sleep", "1000");
+    const t = terminal(by, "wait", id);
+    await connected(t);
+    t.type(CTRL_C);
+    left(by, await t.ended());
+    expect(await daemon.ok("inspect", "-f", "{{.State.Running}}", id)).toBe("true");
+    await daemon.ok("rm", "-f", id);
+  },
+  LIMIT,
+);
+
+/** Until the program has a socket: it has spoken, or is about to speak, to the engine. */
+async function connected({ child }: OnTerminal): Promise<void> {
+  const fds = `/proc/${child.pid}/fd`;
+  const isSocket = (fd: string): boolean => {
+    try {
+      return readlinkSync(join(fds, fd)).startsWith("socket:");
+    } catch {
+      return false; // Closed meanwhile.
+    }
+  };
+  while (!readdirSync(fds).some(isSocket)) await Bun.sleep(1);
+}
 
 test.each(BOTH)(
   "%s: a load draws its layers on a terminal, says the name elsewhere, and by ctrl-C leaves nothing",
