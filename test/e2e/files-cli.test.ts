@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../src/host/spawn.ts";
 import { DOCKER, TestDaemon } from "../../src/testing/daemon.ts";
@@ -299,7 +299,9 @@ describe("commit", () => {
     expect(await daemon.ok("images", "-aq")).toBe(before);
   });
 
-  test("SIGKILL of the daemon while it commits: the container is not left standing still", async () => {
+  test("SIGKILL of the daemon while it commits: the container is not left standing still, and no layer; the next one works", async () => {
+    const layers = (): string[] => readdirSync(join(daemon.root, "data/layers")).sort();
+    const before = layers();
     await daemon.ok("exec", "one", "sh", "-c", "dd if=/dev/zero of=/filler bs=1M count=400 2>/dev/null");
     const mark = join(daemon.root, "data/containers", await daemon.ok("inspect", "-f", "{{.Id}}", "one"), "frozen");
     const work = daemon.berth("commit", "one", "killed:1");
@@ -310,6 +312,11 @@ describe("commit", () => {
     expect(await daemon.ok("ps", "--format", "{{.Status}}", "--filter", "name=one")).not.toContain("Paused");
     expect(await daemon.ok("exec", "one", "echo", "alive")).toBe("alive");
     expect(existsSync(mark)).toBe(false);
+    expect((await daemon.berth("image", "inspect", "killed:1")).code).toBe(1);
+    while (layers().length > before.length) await Bun.sleep(5);
+    expect(layers()).toEqual(before);
+    await daemon.ok("commit", "one", "killed:1");
+    expect(await daemon.ok("run", "--rm", "killed:1", "stat", "-c", "%s", "/filler")).toBe(String(400 << 20));
     expect(readFileSync("/proc/mounts", "utf8")).not.toContain("files /");
   });
 });
