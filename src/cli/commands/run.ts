@@ -72,7 +72,7 @@ async function runAttached(ctx: Context, made: { id: string; body: CreateBody; f
     detachKeys: detachKeys || undefined,
   });
   const unproxy = flags["sig-proxy"]
-    ? terminal.proxySignals((s) => containers.kill(id, { signal: s }))
+    ? terminal.proxySignals((s) => containers.kill(id, { signal: s }), { tty: flags.tty })
     : () => undefined;
   let unfollow = (): void => undefined;
   try {

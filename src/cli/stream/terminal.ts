@@ -77,10 +77,11 @@ const ENDING: readonly Signal[] = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"];
 const PROXIED: readonly Signal[] = [...ENDING, "SIGUSR1", "SIGUSR2", "SIGCONT"];
 const SIGNAL_BASE = 128;
 
-/** Sends the signals that this process gets to `kill` instead. The returned function ends it. */
-export function proxySignals(kill: (signal: string) => Promise<void>): () => void {
+/** Sends the signals that this process gets to `kill` instead. The returned function ends it. A change of the size is the terminal's matter, where there is one. */
+export function proxySignals(kill: (signal: string) => Promise<void>, options: { tty?: boolean } = {}): () => void {
+  const signals: readonly Signal[] = options.tty ? PROXIED : [...PROXIED, "SIGWINCH"];
   // The container may have ended just before; its exit code then tells.
-  return onSignals(PROXIED, (signal) => void kill(String(constants.signals[signal])).catch(() => undefined));
+  return onSignals(signals, (signal) => void kill(String(constants.signals[signal])).catch(() => undefined));
 }
 
 function onSignals(signals: readonly Signal[], act: (signal: Signal) => void): () => void {

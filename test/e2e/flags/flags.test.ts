@@ -12,10 +12,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { RUN_FLAGS } from "../../../src/cli/commands/run.ts";
-import { run } from "../../../src/host/spawn.ts";
+import { type RunOutcome, run } from "../../../src/host/spawn.ts";
 import { majorOf, minorOf } from "../../../src/host/sys.ts";
 import { hostPlatform } from "../../../src/spec/platform.ts";
 import { DOCKER, TestDaemon } from "../../../src/testing/daemon.ts";
+import { EFFECTS } from "./effects.ts";
 import { OF_THE_CLIENT, REFUSED, ROWS } from "./rows.ts";
 
 // Every flag of `docker run`: what is to be seen of it inside a container, or in its inspection.
@@ -83,20 +84,29 @@ function filled(text: string): string {
     .replace(/^NS:(\w+)$/, (_, kind: string) => readlinkSync(`/proc/self/ns/${kind}`));
 }
 
+/** As `daemon[cli]`, with one more variable for `-e` to take over. */
+function byCli(cli: "docker" | "berth", ...args: string[]): Promise<RunOutcome> {
+  if (cli === "berth") return daemon.berth(...args);
+  const { PATH = "", FROM_SHELL = "" } = process.env;
+  const env = { PATH, FROM_SHELL, HOME: "/nonexistent", DOCKER_CONFIG: "/nonexistent" };
+  return run([DOCKER, "-H", `unix://${daemon.socket}`, ...args], { env });
+}
+
 const wanted = (shows: string | RegExp): string | RegExp =>
   typeof shows === "string" ? filled(shows) : new RegExp(filled(shows.source));
 
-describe("a container shows what was asked for", () => {
+describe.each(["docker", "berth"] as const)("a container shows what was asked for by %s", (cli) => {
   const rows = Object.entries(ROWS).filter(([name]) => DISK || !NEEDS_DISK.has(name));
   test.each(rows.map(([name, row]) => [`--${name}`, row] as const))("%s", async (_, row) => {
     const flags = row.flags.map(filled);
     let shown: string;
     if (row.inspect) {
-      const id = await daemon.ok("create", ...flags, "busybox", "true");
-      shown = await daemon.ok("inspect", "-f", row.inspect, id);
-      await daemon.ok("rm", id);
+      const { stdout } = await byCli(cli, "create", ...flags, "busybox", "true");
+      shown = await daemon.ok("inspect", "-f", row.inspect, stdout.trim());
+      await daemon.ok("rm", stdout.trim());
     } else {
-      const done = await daemon.berth(
+      const done = await byCli(
+        cli,
         "run",
         "--rm",
         ...flags,
@@ -147,6 +157,24 @@ describe("flags of the command line itself", () => {
     const id = await daemon.ok("run", "-d", "busybox", "sleep", "1000");
     expect(await daemon.ok("inspect", "-f", "{{.State.Running}}", id)).toBe("true");
     await daemon.ok("rm", "-f", id);
+  });
+
+  test.each([
+    ["docker", "SIGTERM"],
+    ["docker", "SIGWINCH"],
+    ["berth", "SIGTERM"],
+    ["berth", "SIGWINCH"],
+    ["berth", "SIGUSR2"],
+  ] as const)("--sig-proxy by %s: %s reaches the container", async (cli, signal) => {
+    const program = cli === "docker" ? DOCKER : join(import.meta.dir, "../../../dist/berth");
+    const script = `trap 'exit 9' ${signal.slice("SIG".length)}; echo up; while :; do sleep 0.01; done`;
+    const child = Bun.spawn(
+      [program, "-H", `unix://${daemon.socket}`, "run", "--rm", "--sig-proxy", "busybox", "sh", "-c", script],
+      { stdout: "pipe", stderr: "ignore" },
+    );
+    await child.stdout.getReader().read();
+    child.kill(signal);
+    expect(await child.exited).toBe(9);
   });
 
   test("--sig-proxy=false: a signal ends the command line, not the container", async () => {
@@ -216,11 +244,12 @@ describe("flags of the command line itself", () => {
   });
 });
 
-test("every flag of `docker run` is in a table", async () => {
-  const help = await run([DOCKER, "run", "--help"], { env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent" } });
+test.each(["run", "create"])("every flag of `docker %s` is in a table", async (command) => {
+  const env = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent" };
+  const help = await run([DOCKER, command, "--help"], { env });
   const theirs = [...help.stdout.matchAll(/^ +(?:-\w, )?--([a-z0-9-]+)/gm)].map(([, name]) => name ?? "");
-  expect(theirs.length).toBeGreaterThan(100);
-  const covered = new Set([...Object.keys(ROWS), ...Object.keys(REFUSED), ...Object.keys(OF_THE_CLIENT)]);
+  expect(theirs.length).toBeGreaterThan(95);
+  const covered = new Set([ROWS, REFUSED, OF_THE_CLIENT, EFFECTS].flatMap((table) => Object.keys(table)));
   expect(theirs.filter((name) => !covered.has(name))).toEqual([]);
   expect([...covered].filter((name) => name !== "help" && !(name in RUN_FLAGS))).toEqual([]);
   for (const [name, file] of Object.entries(OF_THE_CLIENT)) {
