@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type RunOutcome, run } from "../../src/host/spawn.ts";
@@ -13,6 +13,8 @@ const ROOT = join(import.meta.dir, "../..");
 const BERTH = join(ROOT, "dist/berth");
 const OPEN = "127.0.0.1:5000";
 const LOCKED = "127.0.0.1:5001";
+setDefaultTimeout(60_000);
+const validator = HAVE_SPEC ? loadSpecValidator({ goNulls: true }) : undefined;
 let daemon: TestDaemon;
 let folder = "";
 const registries: AsyncDisposable[] = [];
@@ -137,7 +139,6 @@ test("a push of what is not there, and of what cannot be a name", async () => {
 /** The named image's row of the list, and what inspect says with its manifests; each as the specification has it. */
 async function described(name: string): Promise<ImageSummary[]> {
   const filters = encodeURIComponent(JSON.stringify({ reference: [name] }));
-  const validator = HAVE_SPEC ? loadSpecValidator({ goNulls: true }) : undefined;
   const paths = [`/images/json?manifests=1&shared-size=1&filters=${filters}`, `/images/${name}/json?manifests=1`];
   const answers = paths.map(async (path) => {
     const answer = await fetch(`http://berth/v1.51${path}`, { unix: daemon.socket });
