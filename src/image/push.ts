@@ -6,7 +6,7 @@ import type { Credentials, RegistryClient, Repository } from "../registry/types.
 import { type Digest, shortId } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
 import { type Descriptor, type Manifest, MediaType } from "../spec/oci.ts";
-import { familiarName, type Reference } from "../spec/reference.ts";
+import { familiarName, familiarString, type Reference, withDefaultTag } from "../spec/reference.ts";
 import type { Catalog, StoredImage } from "./catalog.ts";
 import { layerDescriptor } from "./create.ts";
 import { layerBlobs, sweep } from "./gc.ts";
@@ -48,7 +48,7 @@ export async function* pushImages(
   ref: Reference,
   options: PushOptions,
 ): AsyncGenerator<PushProgress> {
-  const tagged = taggedImages(catalog, ref);
+  const tagged = taggedImages(catalog, ref, options.platform);
   for (const { image, tag } of tagged) refusePlatform(image, `${familiarName(ref)}:${tag}`, options.platform);
   yield { status: `The push refers to repository [${ref.domain}/${ref.path}]` };
   const stop = new AbortController();
@@ -70,7 +70,12 @@ export async function* pushImages(
   }
 }
 
-function taggedImages(catalog: Catalog, ref: Reference): { image: StoredImage; tag: string }[] {
+/** Docker looks the image up first where a platform is asked for, and has other words for one that is not there. */
+function taggedImages(
+  catalog: Catalog,
+  ref: Reference,
+  platform: string | undefined,
+): { image: StoredImage; tag: string }[] {
   const own = catalog.all().flatMap((image) =>
     catalog.names(image.id).flatMap((name) => {
       const same =
@@ -79,6 +84,8 @@ function taggedImages(catalog: Catalog, ref: Reference): { image: StoredImage; t
     }),
   );
   if (own.length > 0) return own.sort((a, b) => (a.tag < b.tag ? -1 : 1));
+  if (platform !== undefined)
+    throw new BerthError("not-found", `No such image: ${familiarString(withDefaultTag(ref))}`);
   const name = `${ref.domain}/${ref.path}`;
   throw new BerthError(
     "not-found",
