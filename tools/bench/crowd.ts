@@ -1,4 +1,4 @@
-import { each, elapsed, inTurns, type Pair, print } from "./measure.ts";
+import { type Calls, eachInTurns, elapsed, inTurns, type Pair, print, SHORT } from "./measure.ts";
 import type { Socket } from "./socket.ts";
 import { create, remove, start } from "./verbs.ts";
 
@@ -9,7 +9,7 @@ const ALIKE = 10;
 export async function crowd(engines: Pair<Socket>, rounds: number): Promise<void> {
   const made = new Map<Socket, string[]>();
   const all = [engines.own, engines.peer].filter((e) => e !== undefined);
-  const ps = async (count: number): Promise<void> => {
+  const ps = async (count: number, calls: Calls): Promise<void> => {
     for (const engine of all) {
       const ids = made.get(engine) ?? [];
       made.set(engine, ids);
@@ -18,13 +18,14 @@ export async function crowd(engines: Pair<Socket>, rounds: number): Promise<void
         ids.push(...(await Promise.all(few)));
       }
     }
-    const result = await inTurns(engines, rounds, (engine) => each(() => engine.call("GET /containers/json?all=1")));
+    const list = (engine: Socket): Promise<unknown> => engine.call("GET /containers/json?all=1");
+    const result = await eachInTurns(engines, { rounds, ...calls }, list);
     print({ name: `ps -a with ${count} containers`, goal: "0.50", ...result });
   };
   const alone = await inTurns({ own: engines.own }, rounds, runOnce);
-  await ps(1);
-  await ps(100);
-  await ps(1000);
+  await ps(1, SHORT);
+  await ps(100, { batch: 50, warmUp: 500 });
+  await ps(1000, { batch: 10, warmUp: 50 });
   const crowded = await inTurns({ own: engines.own }, rounds, runOnce);
   console.log(
     `run with 1000 stopped containers around: ${crowded.own.toFixed(1)} ms, with none: ${alone.own.toFixed(1)} ms, ratio ${(crowded.own / alone.own).toFixed(2)} (goal 1.10)`,

@@ -24,14 +24,30 @@ export async function elapsed(work: () => Promise<unknown>): Promise<number> {
   return Number(process.hrtime.bigint() - begin) / 1e6;
 }
 
-const BATCH = 500;
+/** How many calls are measured together, and how many come before the first that counts. */
+export interface Calls {
+  batch: number;
+  warmUp: number;
+}
 
-/** Milliseconds of one of many calls in a row: what takes microseconds would else be the time of waking up. */
-export async function each(work: () => Promise<unknown>): Promise<number> {
-  const all = await elapsed(async () => {
-    for (let i = 0; i < BATCH; i++) await work();
-  });
-  return all / BATCH;
+/** For calls of microseconds: a daemon that has run for an hour has compiled what it does often, one of a second has not. */
+export const SHORT: Calls = { batch: 500, warmUp: 12_000 };
+
+/** Milliseconds of one of many calls in a row, in turns, on warm engines: what takes microseconds would else be the time of waking up and compiling. */
+export async function eachInTurns<T>(
+  engines: Pair<T>,
+  { rounds, batch, warmUp }: Calls & { rounds: number },
+  work: (engine: T) => Promise<unknown>,
+): Promise<{ own: number; peer?: number }> {
+  const together = (engine: T): Promise<number> =>
+    elapsed(async () => {
+      for (let i = 0; i < batch; i++) await work(engine);
+    });
+  for (let done = 0; done < warmUp; done += batch) {
+    await together(engines.own);
+    if (engines.peer !== undefined) await together(engines.peer);
+  }
+  return inTurns(engines, rounds, async (engine) => (await together(engine)) / batch);
 }
 
 /** One call on each first, unmeasured; then in turns, so that a busy moment of the machine hits both. The work tells its milliseconds itself. */

@@ -1,4 +1,4 @@
-import { each, elapsed, inTurns, type Pair, print } from "./measure.ts";
+import { eachInTurns, elapsed, inTurns, type Pair, print, SHORT } from "./measure.ts";
 import { drain, type Socket } from "./socket.ts";
 
 const GOAL = "0.50";
@@ -64,7 +64,8 @@ export async function verbs(engines: Pair<Socket>, rounds: number): Promise<void
   });
   await withContainer(engines, async (ids) => {
     await row("exec true, to its end", (engine) => elapsed(() => exec(engine, ids.get(engine) ?? "")));
-    await row("inspect", (engine) => each(() => engine.call(`GET /containers/${ids.get(engine)}/json`)));
+    const inspect = (engine: Socket): Promise<unknown> => engine.call(`GET /containers/${ids.get(engine)}/json`);
+    print({ name: "inspect", goal: GOAL, ...(await eachInTurns(engines, { rounds, ...SHORT }, inspect)) });
   });
   // A few rounds: the peer waits for its time-out of 10 s each time.
   const stop = async (engine: Socket): Promise<number> => {
