@@ -14,7 +14,7 @@ import {
   takePart,
   waysOf,
 } from "./place.ts";
-import { boundPorts, type PortLedger, parsePorts, publishedOf } from "./ports.ts";
+import { boundPorts, familiesOf, type PortLedger, parsePorts, publishedOf, type Reached } from "./ports.ts";
 import type { Attachment, AttachRequest, Endpoint, EndpointWish } from "./types.ts";
 
 /** What connections work with. */
@@ -70,7 +70,7 @@ export class Connections {
       };
       save(record);
       await pointNames(record, segmentOf);
-      if (at) await segmentOf(at.networkId)?.table.publish(containerId, publishedOf(bound, at.ip));
+      if (at) await segmentOf(at.networkId)?.table.publish(containerId, publishedOf(bound, reachedAt(at)));
       return record;
     } catch (error) {
       ledger.release(containerId);
@@ -154,9 +154,11 @@ export class Connections {
 
   async #claim(request: AttachRequest, at: Endpoint): Promise<Attachment["ports"]> {
     const segment = this.#options.segmentOf(at.networkId);
-    const ports = portsFor(request.ports, segment?.hostIp ?? "0.0.0.0");
+    const ports = portsFor(request.ports, segment?.hostIp ?? "");
+    const reached = reachedAt(at);
     try {
-      return boundPorts(ports, await this.#options.ledger.claim(request.containerId, parsePorts(ports), at.ip));
+      const wanted = parsePorts(ports, familiesOf(reached));
+      return boundPorts(ports, await this.#options.ledger.claim(request.containerId, wanted, reached));
     } catch (error) {
       const what = `driver failed programming external connectivity on endpoint ${request.name} (${at.endpointId})`;
       throw new BerthError("internal", `${what}: ${messageOf(error)}`, { cause: error });
@@ -177,13 +179,19 @@ export class Connections {
     const { containerId, ports } = before;
     await segmentOf(from)?.table.unpublish(containerId);
     const at = endpointsOf(after).find((e) => e.networkId === to);
-    if (at) await segmentOf(to)?.table.publish(containerId, publishedOf(ports, at.ip));
+    if (at) await segmentOf(to)?.table.publish(containerId, publishedOf(ports, reachedAt(at)));
   }
+}
+
+/** The addresses that a container's ports lead to there. */
+export function reachedAt({ ip, ip6 }: Endpoint): Reached {
+  return { ip, ...(ip6 ? { ip6: ip6.ip } : {}) };
 }
 
 /** The endpoint that has the published ports. */
 export function portsAt(endpoints: Endpoint[], segmentOf: SegmentOf): Endpoint | undefined {
-  return waysOf(endpoints, segmentOf).v4;
+  const { v4, v6 } = waysOf(endpoints, segmentOf);
+  return v4 ?? v6;
 }
 
 /** The network whose table has the ports of a record; "": none. */

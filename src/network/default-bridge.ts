@@ -74,7 +74,7 @@ export class DefaultBridge {
       const { net, gateway } = wired.v4;
       const place = { ip: slot.address, prefix: net.prefix, gateway, mac };
       const endpoint = this.#options.book.save({ ...blank, ...place, ports, slot, netns: slot.path });
-      await wired.table.publish(request.containerId, publishedOf(ports, endpoint.ip));
+      await wired.table.publish(request.containerId, publishedOf(ports, { ip: endpoint.ip }));
       return endpoint;
     } catch (error) {
       this.#abandon(wired, request, slot);
@@ -95,7 +95,10 @@ export class DefaultBridge {
     { wanted, slot, endpointId }: { wanted: WantedPort[]; slot: WiredSlot; endpointId: string },
   ): Promise<PortMap> {
     try {
-      return boundPorts(request.ports, await this.#options.ledger.claim(request.containerId, wanted, slot.address));
+      return boundPorts(
+        request.ports,
+        await this.#options.ledger.claim(request.containerId, wanted, { ip: slot.address }),
+      );
     } catch (error) {
       const what = `driver failed programming external connectivity on endpoint ${request.name} (${endpointId})`;
       throw new BerthError("internal", `${what}: ${messageOf(error)}`, { cause: error });

@@ -14,49 +14,71 @@ export interface TableSpec {
   names?: { gateway: string; udp: number; tcp: number };
 }
 
+/** What differs between the two tables of a bridge. */
+interface Family {
+  /** nft's names: of the table's family, of an address in a packet, and of its type. */
+  table: "ip" | "ip6";
+  address: "ipv4_addr" | "ipv6_addr";
+  loopback: string;
+  subnet: string;
+}
+
 /**
- * The table's rules (nft(8)). `publish` looks for the exact address first. The raw chain pays for `route_localnet`: with it,
+ * The rules of both families (nft(8)). `publish` looks for the exact address first. The raw chain pays for `route_localnet`: with it,
  * containers could otherwise reach what listens on the host's loopback. Forwarded packets reach the bridge from
  * itself, as answers, or through a published port; all others are dropped, so forwarding opens nothing: neither to the outside nor
  * to the containers of another bridge.
  * Every publication puts its incoming UDP flows in a conntrack zone of its own: a client that goes on from the same port after
  * the container was replaced is a new flow, and does not follow the old one's translation into the void.
+ * A bridge without IPv6 has no table of it.
  */
-export function tableText(spec: TableSpec): string {
-  const { name, bridge, subnet, names } = spec;
-  const own = subnet ?? "0.0.0.0/32";
-  const leaves =
-    spec.masquerade === false || spec.internal ? [] : [`ip saddr ${own} oifname != "${bridge}" masquerade`];
+export function tablesText(spec: TableSpec): string {
+  const v4: Family = {
+    table: "ip",
+    address: "ipv4_addr",
+    loopback: "127.0.0.0/8",
+    subnet: spec.subnet ?? "0.0.0.0/32",
+  };
+  const { subnet6 } = spec;
+  if (subnet6 === undefined) return tableText(spec, v4);
+  const v6: Family = { table: "ip6", address: "ipv6_addr", loopback: "::1", subnet: subnet6 };
+  return `${tableText(spec, v4)}${tableText(spec, v6)}`;
+}
+
+function tableText(spec: TableSpec, family: Family): string {
+  const { name, bridge } = spec;
+  const { table: ip, address, loopback, subnet } = family;
+  const names = ip === "ip" ? spec.names : undefined;
   const asked = names ? [`iifname "${bridge}" ip daddr ${names.gateway} jump names`] : [];
-  return `table ip ${name} {
-  map any { type inet_proto . inet_service : ipv4_addr . inet_service; }
-  map one { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }
+  const leaves =
+    spec.masquerade === false || spec.internal ? [] : [`${ip} saddr ${subnet} oifname != "${bridge}" masquerade`];
+  // Answers to ::1 would not be taken from a bridge: who asks there is served by the daemon's own socket (hold.ts).
+  const local = ip === "ip" ? "" : `ip6 daddr != ${loopback} `;
+  const answers = [
+    ...(ip === "ip" ? [`oifname "${bridge}" ip saddr ${loopback} masquerade`] : []),
+    `oifname "${bridge}" ${ip} saddr ${subnet} ct status dnat masquerade`,
+  ];
+  return `table ${ip} ${name} {
+  map any { type inet_proto . inet_service : ${address} . inet_service; }
+  map one { type inet_proto . ${address} . inet_service : ${address} . inet_service; }
   map zone_any { typeof udp dport : ct zone; }
-  map zone_one { typeof ip daddr . udp dport : ct zone; }
+  map zone_one { typeof ${ip} daddr . udp dport : ct zone; }
   chain zones {
-    ct original zone set ip daddr . udp dport map @zone_one
+    ct original zone set ${ip} daddr . udp dport map @zone_one
     ct original zone set udp dport map @zone_any
   }
   chain raw {
     type filter hook prerouting priority raw; policy accept;
-    iifname "${bridge}" ip daddr 127.0.0.0/8 drop
+    iifname "${bridge}" ${ip} daddr ${loopback} drop
     meta l4proto udp fib daddr type local jump zones
   }
   chain raw_output {
     type filter hook output priority raw; policy accept;
     meta l4proto udp fib daddr type local jump zones
   }
-${
-  names
-    ? `  chain names {
-    udp dport 53 redirect to :${names.udp}
-    tcp dport 53 redirect to :${names.tcp}
-  }
-`
-    : ""
-}  chain publish {
-    dnat ip to meta l4proto . ip daddr . th dport map @one
-    dnat ip to meta l4proto . th dport map @any
+${namesChain(names)}  chain publish {
+    dnat ${ip} to meta l4proto . ${ip} daddr . th dport map @one
+    dnat ${ip} to meta l4proto . th dport map @any
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
@@ -64,29 +86,24 @@ ${
   }
   chain output {
     type nat hook output priority -100; policy accept;
-    fib daddr type local jump publish
+    ${local}fib daddr type local jump publish
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    ${[...leaves, `oifname "${bridge}" ip saddr 127.0.0.0/8 masquerade`, `oifname "${bridge}" ip saddr ${own} ct status dnat masquerade`].join("\n    ")}
+    ${[...leaves, ...answers].join("\n    ")}
   }
 ${forwardChain(spec)}}
 `;
 }
 
-/** The same for IPv6, without published ports; nothing where the bridge has none. */
-export function tableText6(spec: TableSpec): string {
-  const { name, bridge, subnet6 } = spec;
-  if (subnet6 === undefined) return "";
-  const leaves =
-    spec.masquerade === false || spec.internal ? "" : `ip6 saddr ${subnet6} oifname != "${bridge}" masquerade`;
-  return `table ip6 ${name} {
-  chain postrouting {
-    type nat hook postrouting priority srcnat; policy accept;
-    ${leaves}
+function namesChain(names: TableSpec["names"]): string {
+  return names
+    ? `  chain names {
+    udp dport 53 redirect to :${names.udp}
+    tcp dport 53 redirect to :${names.tcp}
   }
-${forwardChain(spec)}}
-`;
+`
+    : "";
 }
 
 /** What crosses the bridge, and what goes between its ports where br_netfilter shows that; ports are isolated from each other besides where `icc` is off. */

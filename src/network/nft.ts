@@ -1,9 +1,9 @@
 import { randomInt } from "node:crypto";
 import { run } from "../host/spawn.ts";
 import { BerthError } from "../spec/errors.ts";
-import { type TableSpec, tableText, tableText6 } from "./nft-table.ts";
+import { type TableSpec, tablesText } from "./nft-table.ts";
 
-/** One published port: host address and port → container's address and port. `hostIp` 0.0.0.0: all addresses. */
+/** One published port: host address and port → container's address and port, both of one family. `hostIp` 0.0.0.0 or ::: all addresses. */
 export interface Published {
   proto: "tcp" | "udp";
   hostIp: string;
@@ -114,12 +114,14 @@ export class PublishTable {
     const maps = new Map<string, string[]>();
     for (const { ports, zone } of publications) {
       for (const port of ports) {
+        const family = port.hostIp.includes(":") ? "ip6" : "ip";
         for (const { map, key, value } of elementsOf(port, zone)) {
-          maps.set(map, [...(maps.get(map) ?? []), verb === "add" ? `${key} : ${value}` : key]);
+          const where = `${family} ${this.name} ${map}`;
+          maps.set(where, [...(maps.get(where) ?? []), verb === "add" ? `${key} : ${value}` : key]);
         }
       }
     }
-    return [...maps].map(([map, items]) => `${verb} element ip ${this.name} ${map} { ${items.join(", ")} }`);
+    return [...maps].map(([where, items]) => `${verb} element ${where} { ${items.join(", ")} }`);
   }
 
   #nextZone(): number {
@@ -129,7 +131,7 @@ export class PublishTable {
 
   #render(): string {
     const all = [...this.#published.values()];
-    const text = `${tableText(this.#spec)}${tableText6(this.#spec)}`;
+    const text = tablesText(this.#spec);
     return `${this.#empty()}${text}${this.#elements("add", all).join("\n")}\n`;
   }
 
@@ -141,7 +143,7 @@ export class PublishTable {
 
 function elementsOf(port: Published, zone: number): { map: string; key: string; value: string }[] {
   const { proto, hostIp, hostPort, ip } = port;
-  const exact = hostIp !== "0.0.0.0";
+  const exact = hostIp !== "0.0.0.0" && hostIp !== "::";
   const key = exact ? `${proto} . ${hostIp} . ${hostPort}` : `${proto} . ${hostPort}`;
   const target = { map: exact ? "one" : "any", key, value: `${ip} . ${port.port}` };
   if (proto === "tcp") return [target];

@@ -170,7 +170,7 @@ describe("what is made of a request", () => {
 
 describe("options of the bridge", () => {
   test("nothing said, and everything said", () => {
-    expect(readOptions({})).toEqual({ icc: true, masquerade: true, hostIp: "0.0.0.0", mtu: 0, link: "" });
+    expect(readOptions({})).toEqual({ icc: true, masquerade: true, hostIp: "", mtu: 0, link: "" });
     const said = {
       "com.docker.network.bridge.name": "mine0",
       "com.docker.network.bridge.enable_icc": "false",

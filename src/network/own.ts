@@ -22,7 +22,7 @@ const MAX_MTU = 65535;
 export interface BridgeChoices {
   icc: boolean;
   masquerade: boolean;
-  /** Where ports go that name no address. */
+  /** Where ports go that name no address; "": all addresses. */
   hostIp: string;
   /** 0: as the default bridge. */
   mtu: number;
@@ -123,8 +123,10 @@ export function readOptions(options: Record<string, string>): BridgeChoices & { 
     throw bad(`failed to parse ${OPTION.mtu} value: ${mtu} (${why})`);
   }
   if (Number(mtu) !== 0 && (Number(mtu) < MIN_MTU || Number(mtu) > MAX_MTU)) throw bad(`invalid MTU value: ${mtu}`);
-  const hostIp = options[OPTION.hostIp] ?? "0.0.0.0";
-  if (parseIp(hostIp)?.family !== 4)
+  const asked = options[OPTION.hostIp] ?? "";
+  // All addresses: what a binding without one means.
+  const hostIp = asked === "0.0.0.0" ? "" : asked;
+  if (hostIp !== "" && parseIp(hostIp)?.family !== 4)
     throw bad(`failed to parse ${OPTION.hostIp} value: ${hostIp} (invalid ip address)`);
   const link = options[OPTION.link] ?? "";
   if (link !== "" && !LINK_NAME.test(link)) throw bad(`invalid bridge name "${link.slice(0, 40)}"`);

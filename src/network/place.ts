@@ -172,7 +172,7 @@ table ip berth-names {
 
 /** Ports that name no address go where the network says. */
 export function portsFor(ports: PortMap, hostIp: string): PortMap {
-  if (hostIp === "0.0.0.0") return ports;
+  if (hostIp === "") return ports;
   const at = (bindings: PortMap[string]): PortMap[string] =>
     bindings?.map((b) => (b.HostIp ? b : { ...b, HostIp: hostIp })) ?? null;
   return Object.fromEntries(Object.entries(ports).map(([key, bindings]) => [key, at(bindings)]));

@@ -1,7 +1,7 @@
 import { messageOf } from "../spec/errors.ts";
 import { inNet, parseIp } from "../spec/ipnet.ts";
 import type { Table } from "../store/types.ts";
-import { portsNetwork } from "./connections.ts";
+import { portsNetwork, reachedAt } from "./connections.ts";
 import { ipBatch, type LinkInfo, links } from "./ip.ts";
 import { hairpinLines, isMounted, LINK_NAME, listSlots, removeSlots, rewire } from "./netns.ts";
 import { type EndpointRecord, endpointsOf } from "./networks.ts";
@@ -112,7 +112,7 @@ async function mendPorts(kept: Kept[], { segments, ledger, log }: Recovery): Pro
       if (ip && segment.v4 && !inNet(segment.v4.net, ip))
         log(`network: ${name}: ${endpoint.ip} is not on ${segment.bridge.name} any more`);
       if (portsNetwork(record) !== id) continue;
-      const ports = publishedOf(record.ports, endpoint.ip);
+      const ports = publishedOf(record.ports, reachedAt(endpoint));
       published.push([containerId, ports]);
       for (const lost of await ledger.restore(containerId, ports))
         log(`network: ${name}: another program also listens on ${lost.hostIp}:${lost.hostPort}/${lost.proto}`);

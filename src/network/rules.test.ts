@@ -69,6 +69,21 @@ describe("the table of a bridge", () => {
     expect(lab.sh("nft list ruleset")).toBe("");
   });
 
+  test("with ports of both families, which go as they came", async () => {
+    const table = new PublishTable({ bridge: "br0", subnet: "172.30.0.0/24", subnet6: "fd00:30::/64" });
+    await table.load([]);
+    const empty = ruleset();
+    const six = (proto: "tcp" | "udp", hostIp: string, hostPort: number): Published => ({
+      ...{ proto, hostIp, hostPort, ip: "fd00:30::2", port: 80 },
+    });
+    await table.publish("a", [...A, six("tcp", "::", 8080), six("udp", "::", 53), six("udp", "2001:db8::1", 54)]);
+    golden("rules-published-dual-stack.txt", ruleset());
+    await table.unpublish("a");
+    expect(ruleset()).toBe(empty);
+    await table.drop();
+    expect(lab.sh("nft list ruleset")).toBe("");
+  });
+
   test.each([
     ["internal", { internal: true }],
     ["no-icc", { icc: false }],

@@ -217,7 +217,7 @@ describe("published ports", () => {
     [{ "80/tcp": [{ HostIp: "1.2.3", HostPort: "80" }] }, "invalid IP address: 1.2.3"],
     [
       { "80/tcp": [{ HostIp: "::1", HostPort: "80" }] },
-      "cannot publish on ::1: ports can be published on IPv4 addresses only",
+      "cannot publish on ::1: the container has no IPv6 address there (put it on a network that was made with --ipv6)",
     ],
   ] as [PortMap, string][])("%j is refused", async (ports, words) => {
     expect(await message(service.attach(request("a", { ports })))).toBe(words);

@@ -25,7 +25,7 @@ export interface Segment {
   isolated: boolean;
   /** The daemon answers names at its gateway. */
   named: boolean;
-  /** The address of published ports that name none. */
+  /** The address of published ports that name none; "": all that the container can be reached by. */
   hostIp: string;
   /** Attachments that are being made; a network that has some is in use. */
   pending: number;
@@ -59,7 +59,7 @@ export function openWired(
     internal: false,
     isolated: false,
     named: false,
-    hostIp: "0.0.0.0",
+    hostIp: "",
     pending: 0,
   };
   const make = async (): Promise<WiredSlot> => {
