@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "./config.ts";
 
-function ofFile(settings: object): ReturnType<typeof loadConfig> {
+function ofFile(settings: object, flags: string[] = []): ReturnType<typeof loadConfig> {
   const dir = mkdtempSync("/tmp/berth-config.");
   try {
     writeFileSync(join(dir, "daemon.json"), JSON.stringify(settings));
-    return loadConfig(["--config-file", join(dir, "daemon.json")]);
+    return loadConfig(["--config-file", join(dir, "daemon.json"), ...flags]);
   } finally {
     rmSync(dir, { recursive: true });
   }
@@ -28,6 +28,9 @@ test.each([
   [{ "default-ulimits": ["nofile"] }, "invalid ulimit of nofile"],
   [{ "default-ulimits": { frob: { Name: "frob", Soft: 1, Hard: 1 } } }, "invalid ulimit type: frob"],
   [{ "default-ulimits": { nofile: { Name: "nofile", Soft: "1" } } }, "invalid ulimit of nofile"],
+  [{ "default-address-pools": { base: "10.0.0.0/8" } }, "default-address-pools wants a list like"],
+  [{ "default-address-pools": [{ base: "10.0.0.0/8" }] }, "default-address-pools wants a list like"],
+  [{ "default-address-pools": [{ base: "10.0.0.0/8", size: "x" }] }, "default-address-pools wants a list like"],
   [
     { "default-ulimits": { nofile: { Name: "nofile", Soft: 5, Hard: 2 } } },
     "must be less than or equal to hard limit: 5 > 2",
@@ -48,6 +51,17 @@ test.each(["nofile=x", "nofile=", "nofile=1:2:3", "nofile=5:2", "frob=1:2"])(
     }
   },
 );
+
+test("address pools are the same by flags and by the file", () => {
+  const addressPools = [
+    { base: "10.5.0.0/16", size: 26 },
+    { base: "fd00:5::/48", size: 64 },
+  ];
+  const flags = addressPools.flatMap(({ base, size }) => ["--default-address-pool", `base=${base},size=${size}`]);
+  expect(ofFile({}, flags)).toMatchObject({ addressPools });
+  expect(ofFile({ "default-address-pools": addressPools })).toMatchObject({ addressPools });
+  expect(ofFile({})).toMatchObject({ addressPools: [] });
+});
 
 test("what is right is taken", () => {
   const config = ofFile({

@@ -4,6 +4,7 @@ import { BerthError, messageOf } from "../spec/errors.ts";
 import { type TlsPaths, tlsPaths } from "./tls.ts";
 import {
   addresses,
+  addressPools,
   attributes,
   bytes,
   flag,
@@ -50,6 +51,8 @@ export interface DaemonConfig {
   /** URLs of registries that are asked before Docker Hub. */
   registryMirrors: string[];
   insecureRegistries: string[];
+  /** What networks without a subnet of their own are cut from; none: Docker's. */
+  addressPools: { base: string; size: number }[];
   defaultUlimits: Record<string, { Name: string; Soft: number; Hard: number }>;
   /** Started by a command that found no daemon: leaves after this many idle milliseconds; 0: never. */
   idleExit: number;
@@ -95,6 +98,7 @@ const KEYS: Record<string, string> = {
   "default-ulimits": "defaultUlimit",
   "registry-mirrors": "registryMirror",
   "insecure-registries": "insecureRegistry",
+  "default-address-pools": "defaultAddressPool",
 };
 /** Keys of dockerd that ask for what Berth does anyway, or that concern parts it does not have: taken without effect. */
 const WITHOUT_EFFECT = new Set([
@@ -132,6 +136,7 @@ function daemonCommand(): Command {
       `Bridge of the default network; "none" for no networking (default "${DEFAULTS.bridge}")`,
     )
     .option("--bip <cidr>", "Address and prefix of the default bridge")
+    .option("--default-address-pool <base=cidr,size=n>", "Subnets of new networks are cut from these", collect)
     .option("--mtu <bytes>", "MTU of the default network (default: the default route's)", integer)
     .option("-l, --log-level <level>", `Logging level: ${LOG_LEVELS.join(", ")} (default "info")`)
     .option("-D, --debug", "Same as --log-level debug")
@@ -270,6 +275,7 @@ function toConfig(s: Settings): DaemonConfig {
     dnsOpts: list(s, "dnsOpt"),
     registryMirrors: mirrors(s),
     insecureRegistries: list(s, "insecureRegistry"),
+    addressPools: addressPools(s),
     defaultUlimits: ulimitsOf(s["defaultUlimit"]),
     idleExit: typeof s["idleExit"] === "number" ? s["idleExit"] * 1000 : 0,
   };

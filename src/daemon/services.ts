@@ -36,6 +36,7 @@ export async function openServices(
     records,
     execRoot: config.execRoot,
     bridge: config.bridge,
+    pools: config.addressPools,
     log: (line) => log("info", line),
     ...(config.bip ? { bip: config.bip } : {}),
     ...(config.mtu ? { mtu: config.mtu } : {}),
@@ -78,5 +79,6 @@ function engineConfig(config: DaemonConfig, helper: string): Parameters<typeof o
     dns: { dns: config.dns, search: config.dnsSearch, options: config.dnsOpts },
     debug: config.logLevel === "debug",
     experimental: config.experimental,
+    addressPools: config.addressPools,
   };
 }

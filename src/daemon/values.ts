@@ -115,3 +115,16 @@ function ulimit(name: string, range: unknown): { Name: string; Soft: number; Har
     );
   return { Name: name, Soft: Number(soft), Hard: Number(hard) };
 }
+
+/** `["base=10.0.0.0/16,size=24"]` from flags, `[{"base": "10.0.0.0/16", "size": 24}]` from the file. */
+export function addressPools(s: Settings): DaemonConfig["addressPools"] {
+  const given = s["defaultAddressPool"];
+  if (given === undefined) return [];
+  const wanted = wrong('default-address-pools wants a list like [{"base": "10.0.0.0/16", "size": 24}]');
+  if (!Array.isArray(given)) throw wanted;
+  return given.map((pool: unknown) => {
+    const fields = typeof pool === "string" ? Object.fromEntries(pool.split(",").map((p) => p.split("=", 2))) : pool;
+    if (!isObject(fields) || typeof fields["base"] !== "string" || !/^\d+$/.test(String(fields["size"]))) throw wanted;
+    return { base: fields["base"], size: Number(fields["size"]) };
+  });
+}

@@ -28,6 +28,8 @@ export interface EngineConfig {
   /** `dns`, `dns-search`, `dns-opts` for containers that set none. */
   dns: { dns: string[]; search: string[]; options: string[] };
   debug: boolean;
+  /** `default-address-pools`, as configured; for people to see. */
+  addressPools: { base: string; size: number }[];
   /** Clients may ask for what Docker calls experimental. */
   experimental: boolean;
 }

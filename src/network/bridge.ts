@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { BerthError } from "../spec/errors.ts";
 import { formatAddress, formatSubnet, macOf, overlap, parseBip, parseCidr, type Subnet } from "./cidr.ts";
 import { addressesOf, ipBatch, type LinkInfo, links, type RouteInfo, routes } from "./ip.ts";
+import { SubnetPools } from "./pools.ts";
 
 /** What the records keep of the default bridge. `subnet` and `gateway` as `a.b.c.d/n` and `a.b.c.d`. */
 export interface BridgeRecord {
@@ -28,6 +29,7 @@ export interface BridgeOptions {
   name: string;
   bip?: string;
   mtu?: number;
+  pools?: SubnetPools;
   /** What an earlier daemon wrote. */
   record?: BridgeRecord;
   /** Containers are attached: their subnet stays, whatever `bip` says. */
@@ -38,6 +40,8 @@ export interface BridgeOptions {
 
 const ETHERNET_MTU = 1500;
 const CHOICES = 6;
+/** Among so many free subnets one is chosen by chance after a clash. */
+const STEPS_BACK = 30;
 /** Routes wider than this cover half the internet (a VPN's way to write "default") and do not count as used. */
 const WIDEST_PREFIX = 8;
 
@@ -84,14 +88,18 @@ export async function removeBridge(bridge: BridgeState): Promise<void> {
   if (bridge.owned && link) await ipBatch([`link delete dev ${bridge.name}`]);
 }
 
-/** The first of Docker's default subnets, 172.18.0.0/16 first, that no route of the host touches. Throws `unavailable`. */
-export function chooseSubnet(used: RouteInfo[], start = 0): { subnet: Subnet; gateway: number } {
+/** The first subnet of the pools that no route of the host touches, or one of the next ones. Throws `unavailable`. */
+export function chooseSubnet(
+  used: RouteInfo[],
+  { start = 0, pools = new SubnetPools() }: { start?: number; pools?: SubnetPools } = {},
+): { subnet: Subnet; gateway: number } {
   const taken = used.flatMap((route) => subnetOfRoute(route) ?? []);
-  const free = candidates().filter((subnet) => !taken.some((t) => overlap(t, subnet)));
+  const free: Subnet[] = [];
+  for (const subnet of pools.free4(taken)) if (free.push(subnet) > start) break;
   const subnet = free[start % Math.max(1, free.length)];
   if (subnet) return { subnet, gateway: subnet.base + 1 };
   throw new BerthError("unavailable", "all predefined address pools have been fully subnetted", {
-    hint: "give the daemon a subnet with --bip",
+    hint: "give the daemon a subnet with --bip, or pools with --default-address-pool",
   });
 }
 
@@ -112,8 +120,8 @@ async function planSubnet(options: BridgeOptions, now: { foreign: boolean; again
   if (existing) return { ...parseBip(existing), chosen: false };
   if (recorded && !now.again && !(await clashing(recorded.subnet, name))) return { ...recorded, chosen: true };
   const others = (await routes()).filter((route) => route.dev !== name);
-  const start = recorded ? randomInt(1000) : 0;
-  return { ...chooseSubnet(others, start), chosen: true };
+  const start = recorded ? randomInt(STEPS_BACK) : 0;
+  return { ...chooseSubnet(others, { start, ...(options.pools ? { pools: options.pools } : {}) }), chosen: true };
 }
 
 async function configure(wanted: {
@@ -150,13 +158,6 @@ async function clashing(subnet: Subnet, own: string): Promise<boolean> {
     const used = route.dev === own ? undefined : subnetOfRoute(route);
     return used !== undefined && overlap(used, subnet);
   });
-}
-
-/** Docker's default pools, IPv4. */
-export function candidates(): Subnet[] {
-  const wide = Array.from({ length: 14 }, (_, i) => subnetIn(`172.${18 + i}.0.0/16`).subnet);
-  const narrow = Array.from({ length: 16 }, (_, i) => subnetIn(`192.168.${16 * i}.0/20`).subnet);
-  return [...wide, ...narrow];
 }
 
 function subnetIn(cidr: string): { subnet: Subnet } {

@@ -67,7 +67,8 @@ test("the subnet is the first that no route touches; a VPN's half of the interne
   expect(chosen("default", "128.0.0.0/1", "192.0.2.0/24")).toBe("172.18.0.0/16");
   expect(chosen("172.18.5.0/24", "172.19.0.1")).toBe("172.20.0.0/16");
   expect(chosen("172.16.0.0/12")).toBe("192.168.0.0/20");
-  expect(() => chosen("172.16.0.0/12", "192.168.0.0/16")).toThrow(
+  expect(chosen("172.16.0.0/12", "192.168.0.0/16", "10.208.0.0/24")).toBe("10.208.1.0/24");
+  expect(() => chosen("172.16.0.0/12", "192.168.0.0/16", "10.0.0.0/8")).toThrow(
     "all predefined address pools have been fully subnetted",
   );
 });

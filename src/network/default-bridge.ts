@@ -7,6 +7,7 @@ import { formatAddress, parseBip } from "./cidr.ts";
 import { setMac } from "./netns.ts";
 import type { EndpointRecord, NetworkRecord } from "./networks.ts";
 import { checkMac } from "./place.ts";
+import type { SubnetPools } from "./pools.ts";
 import { boundPorts, type PortLedger, parsePorts, publishedOf, type WantedPort } from "./ports.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { Attachment, AttachRequest } from "./types.ts";
@@ -17,6 +18,7 @@ export interface DefaultBridgeOptions {
   bridge: string;
   bip?: string;
   mtu?: number;
+  pools: SubnetPools;
   poolSize: number;
   dir: string;
   book: Book;
@@ -37,11 +39,12 @@ export class DefaultBridge {
 
   /** Makes the bridge, or takes it over; its pool is still empty. */
   async open(live: Set<string>): Promise<Wired> {
-    const { bridge: name, bip, mtu, log, poolSize: size, book, dir } = this.#options;
+    const { bridge: name, bip, mtu, pools, log, poolSize: size, book, dir } = this.#options;
     const network = book.bridge;
     const record = network?.bridge?.name === name ? network.bridge : undefined;
     const bridge = await ensureBridge({
       name,
+      pools,
       ...(bip === undefined ? {} : { bip }),
       ...(mtu === undefined ? {} : { mtu }),
       ...(record ? { record } : {}),

@@ -3,13 +3,14 @@ import { BerthError, messageOf } from "../spec/errors.ts";
 import { type IpNet, netsOverlap, parseNet } from "../spec/ipnet.ts";
 import type { Table } from "../store/types.ts";
 import { AddressPool } from "./addresses.ts";
-import { candidates, defaultMtu, setSysctl, subnetOfRoute } from "./bridge.ts";
+import { defaultMtu, setSysctl, subnetOfRoute } from "./bridge.ts";
 import { formatSubnet, macOf, parseAddress } from "./cidr.ts";
 import { ipBatch, links, routes } from "./ip.ts";
 import type { NameServer } from "./names/server.ts";
 import { type NetworkRecord, newNetworkId, type OwnNetwork } from "./networks.ts";
 import { PublishTable } from "./nft.ts";
 import { checkRequest, planNetwork, readOptions } from "./own.ts";
+import type { SubnetPools } from "./pools.ts";
 import type { NetworkRequest } from "./types.ts";
 import type { Lan, Segment } from "./wired.ts";
 
@@ -20,6 +21,7 @@ const ULA_PREFIX = 64;
 export interface SegmentsOptions {
   networks: Table<NetworkRecord>;
   names: NameServer;
+  pools: SubnetPools;
   /** MTU of networks that name none; undefined: the way out's. */
   mtu?: number;
   /** The default bridge's subnet, when there is one. */
@@ -71,7 +73,8 @@ export class Segments {
     const others = known.flatMap((n) => (n.own?.lans ?? []).flatMap((c) => parseNet(c.Subnet ?? "")?.net ?? []));
     if (defaultNet) others.push(defaultNet.net);
     const used = [...others, ...(await routedNets())];
-    const own = planNetwork(request, { id, known, used, others, choose });
+    const choice = (family: 4 | 6, taken: IpNet[]): IpNet => choose(this.#options.pools, family, taken);
+    const own = planNetwork(request, { id, known, used, others, choose: choice });
     if (!own.configOnly) await this.#checkLink(id, own, known);
     const driver = request.configOnly ? "null" : "bridge";
     const record: NetworkRecord = { id, name: request.name, driver, created: new Date().toISOString(), own };
@@ -217,20 +220,14 @@ async function routedNets(): Promise<IpNet[]> {
   return nets.flatMap((subnet) => parseNet(formatSubnet(subnet))?.net ?? []);
 }
 
-/** One of Docker's default pools, or a unique local prefix of IPv6 (RFC 4193), that nobody uses. Throws `unavailable`. */
-function choose(family: 4 | 6, used: IpNet[]): IpNet {
-  if (family === 6) {
+/** A network of the pools that nobody uses; of IPv6, where there are none, a unique local prefix (RFC 4193). Throws `unavailable`. */
+function choose(pools: SubnetPools, family: 4 | 6, used: IpNet[]): IpNet {
+  if (family === 6 && !pools.has(6)) {
     for (;;) {
       const base = ULA | (BigInt(`0x${randomBytes(5).toString("hex")}`) << 80n);
       const net: IpNet = { family, base, prefix: ULA_PREFIX };
       if (!used.some((u) => netsOverlap(u, net))) return net;
     }
   }
-  const free = candidates()
-    .flatMap((subnet) => parseNet(formatSubnet(subnet))?.net ?? [])
-    .find((net) => !used.some((u) => netsOverlap(u, net)));
-  if (free) return free;
-  throw new BerthError("unavailable", "all predefined address pools have been fully subnetted", {
-    hint: "remove networks that are not used, or give one of its own with --subnet",
-  });
+  return pools.choose(family, used);
 }

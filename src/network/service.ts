@@ -19,6 +19,7 @@ import {
 } from "./networks.ts";
 import { objectionsTo, releaseAddresses, waysOf } from "./place.ts";
 import { Pool } from "./pool.ts";
+import { type PoolConfig, SubnetPools } from "./pools.ts";
 import { PortLedger } from "./ports.ts";
 import { recover } from "./recover.ts";
 import {
@@ -42,6 +43,8 @@ export interface NetworkOptions {
   bridge: string;
   /** Address and prefix length of the bridge. Default: a free subnet, the same again after a restart. */
   bip?: string;
+  /** What networks without a subnet of their own are cut from. Default: Docker's. */
+  pools?: PoolConfig[];
   /** Default: that of the default route's interface. */
   mtu?: number;
   /** Namespaces kept ready of each kind. Default 4; 0 makes all to order. */
@@ -85,6 +88,7 @@ class Service implements IdleNetworkService {
 
   constructor(options: NetworkOptions) {
     const { records, log, mtu } = options;
+    const pools = new SubnetPools(options.pools);
     this.#options = options;
     const book = new Book(records, { hasBridge: options.bridge !== NO_BRIDGE });
     this.#book = book;
@@ -93,7 +97,7 @@ class Service implements IdleNetworkService {
     this.#bare = this.#openBare();
     this.#names = new NameServer({ index: book.index, upstream: (asking) => this.#upstream(asking), log });
     this.#segments = new Segments({
-      ...{ networks: book.networks, names: this.#names, log },
+      ...{ networks: book.networks, names: this.#names, pools, log },
       ...(mtu === undefined ? {} : { mtu }),
       defaultNet: () => this.#defaultNet(),
     });
@@ -109,7 +113,7 @@ class Service implements IdleNetworkService {
     });
     const { poolSize = POOL_SIZE } = options;
     const parts = { dir: this.#dir, book, ledger: this.#ledger, sweeper: this.#sweeper };
-    this.#default = new DefaultBridge({ ...options, poolSize, ...parts });
+    this.#default = new DefaultBridge({ ...options, poolSize, pools, ...parts });
   }
 
   async start(live: Set<string>): Promise<void> {

@@ -78,6 +78,7 @@ export class EngineHarness implements AsyncDisposable {
         dns: { dns: [], search: [], options: [] },
         debug: false,
         experimental: false,
+        addressPools: [],
       },
       log: (level, line) => (level === "error" || level === "warn" ? this.log.push(line) : undefined),
     });

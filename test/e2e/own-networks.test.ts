@@ -161,3 +161,33 @@ test("nothing is left at the end", async () => {
     ...{ mounts: [], links: [], tables: [], namespaces: [], processes: [] },
   });
 });
+
+test("networks are cut from the daemon's pools until they are full; both command lines show the pools", async () => {
+  const pools = ["base=10.61.0.0/24,size=26", "base=fd61::/48,size=64"].flatMap((pool) => [
+    "--default-address-pool",
+    pool,
+  ]);
+  await using own = await TestDaemon.start({ busybox: false, flags: pools });
+  const subnets: string[] = [];
+  for (const name of ["one", "two", "three"]) {
+    await own.ok("network", "create", "--ipv6", name);
+    subnets.push(await own.ok("network", "inspect", "-f", "{{range .IPAM.Config}}{{.Subnet}} {{end}}", name));
+  }
+  // The first is the default bridge's.
+  expect(subnets.map((text) => text.trim())).toEqual([
+    "10.61.0.64/26 fd61::/64",
+    "10.61.0.128/26 fd61:0:0:1::/64",
+    "10.61.0.192/26 fd61:0:0:2::/64",
+  ]);
+  const full = await own.docker("network", "create", "four");
+  expect(full.stderr).toContain("all predefined address pools have been fully subnetted");
+  await own.ok("network", "rm", "two");
+  await own.ok("network", "create", "four");
+  expect(await own.ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "four")).toBe("10.61.0.128/26");
+  const shown = (await own.docker("info", "--format", "{{json .DefaultAddressPools}}")).stdout;
+  expect(JSON.parse(shown)).toEqual([
+    { Base: "10.61.0.0/24", Size: 26 },
+    { Base: "fd61::/48", Size: 64 },
+  ]);
+  expect(await own.ok("info")).toContain("Base: 10.61.0.0/24, Size: 26");
+});

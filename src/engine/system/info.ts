@@ -57,6 +57,7 @@ export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
     Name: hostname(),
     Labels: ctx.config.labels,
     ExperimentalBuild: ctx.config.experimental,
+    ...addressPools(ctx),
     ServerVersion: ctx.version.version,
     ...runtimeInfo(ctx),
     Warnings: warnings.length > 0 ? warnings : null,
@@ -127,6 +128,12 @@ function runtimeInfo(ctx: EngineContext): object {
     FirewallBackend: { Driver: "nftables" },
     CDISpecDirs: [...ctx.runtime.runtimes().cdiDirs],
   };
+}
+
+/** Docker tells only of pools that a person gave. */
+function addressPools(ctx: EngineContext): Pick<SystemInfo, "DefaultAddressPools"> {
+  const pools = ctx.config.addressPools.map(({ base, size }) => ({ Base: base, Size: size }));
+  return pools.length > 0 ? { DefaultAddressPools: pools } : {};
 }
 
 /** `GET /version`. */
