@@ -35,6 +35,7 @@ export const containerRoutes: Route[] = [
   ...attachRoutes,
   ["POST", "/containers/:id/wait", wait],
   ["DELETE", "/containers/:id", remove],
+  ["DELETE", "/containers/:id/:alias", remove],
 ];
 
 const CREATE_BODY: Shape = {
@@ -206,7 +207,9 @@ async function update(context: Context): Promise<ApiResponse> {
 async function remove(context: Context): Promise<ApiResponse> {
   const { query } = context;
   const options = { force: bool(query, "force"), volumes: bool(query, "v"), link: bool(query, "link") };
-  await context.backend.container.remove(idOf(context), options);
+  // A link is named by its container and what that one calls it.
+  const alias = context.params["alias"];
+  await context.backend.container.remove(alias === undefined ? idOf(context) : `${idOf(context)}/${alias}`, options);
   return empty();
 }
 

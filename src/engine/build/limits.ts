@@ -14,6 +14,6 @@ export function stepHostConfig(ctx: EngineContext, limits: HostConfig | undefine
 export function checkLimits(ctx: EngineContext, limits: HostConfig | undefined): void {
   const host = stepHostConfig(ctx, limits, "none");
   checkResources(host);
-  checkIsolation(ctx, host);
+  checkIsolation(host);
   checkUlimits(host);
 }

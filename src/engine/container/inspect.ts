@@ -3,7 +3,9 @@ import { once } from "../../spec/once.ts";
 import type { Container } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
 import { logConfigOf, logPathOf } from "../logging/files.ts";
+import type { ContainerRecord } from "../record.ts";
 import { renderHostConfig } from "./host-config.ts";
+import { shownLinks } from "./links.ts";
 import { filesOwner } from "./modes.ts";
 import { mountPoints } from "./mounts.ts";
 import { networkSettings } from "./networks-view.ts";
@@ -40,13 +42,20 @@ export async function inspectContainer(
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: execIds(ctx, container),
-    HostConfig: once(HOST_CONFIGS, record.hostConfig, renderHostConfig),
+    HostConfig: hostConfigOf(ctx, record),
     GraphDriver: graphDriver(ctx, container),
     ...(options.size ? await sizesOf(ctx, record) : {}),
     Mounts: mountPoints(record),
     Config: once(CONFIGS, record.config, renderConfig),
     NetworkSettings: networkSettings(ctx, record),
   };
+}
+
+/** Links are shown by the names of now. */
+function hostConfigOf(ctx: EngineContext, record: ContainerRecord): HostConfig {
+  const shown = once(HOST_CONFIGS, record.hostConfig, renderHostConfig);
+  const links = shownLinks(ctx, record);
+  return links ? { ...shown, Links: links } : shown;
 }
 
 /** What is shown of a record's members, which never change: a change makes a new one. */

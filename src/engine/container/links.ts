@@ -1,34 +1,94 @@
-import { BerthError } from "../../spec/errors.ts";
+import type { HostConfig } from "../../spec/engine-api.ts";
+import { BerthError, messageOf } from "../../spec/errors.ts";
 import { type Container, isRunning } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";
-import { isUserDefined } from "./endpoints.ts";
+import { isUserDefined, networksOf } from "./endpoints.ts";
+import { sharedWith } from "./modes.ts";
 
-/** A link of a container on the default bridge: the other container, and what this one calls it. */
-export interface Link {
-  other: Container;
+/** A link of a container on the default bridge: the other container, undefined where it has gone, and what this one calls it. */
+interface Link {
+  other: Container | undefined;
+  /** Where it has gone: what it was called. */
+  name: string;
   alias: string;
 }
 
 /** Not handed on by a link, as in Docker. */
 const OWN = new Set(["HOME", "PATH"]);
+const BRIDGE = "bridge";
 
-/** `--link container[:alias]` of a container on the default bridge; on networks of one's own a link is a name only. Throws where the other is gone. */
-export function linksOf(ctx: EngineContext, record: ContainerRecord): Link[] {
-  if (isUserDefined(record.hostConfig.NetworkMode ?? "bridge")) return [];
+const bad = (message: string): BerthError => new BerthError("invalid-argument", message);
+
+/**
+ * The host configuration with `--link container[:alias]` bound to the container that has the name now: `id:alias:name`, so that a link follows it over
+ * renames. On networks of one's own a link is a name only. Throws in Docker's words.
+ */
+export function bindLinks(ctx: EngineContext, host: HostConfig): HostConfig {
+  const asked = (host.Links ?? []).map(parseLink);
+  const found = asked.map(({ reference, alias }) => ({ other: linkable(ctx, reference), alias }));
+  if (found.length === 0 || isUserDefined(host.NetworkMode ?? BRIDGE)) return host;
+  // The first of an alias counts; an empty one would be the container's own name, which is taken.
+  const byAlias = new Map<string, Container>();
+  for (const { other, alias } of found) if (alias !== "" && !byAlias.has(alias)) byAlias.set(alias, other);
+  const Links = [...byAlias].map(([alias, { record }]) => `${record.id}:${alias}:${record.name}`);
+  return { ...host, Links };
+}
+
+function parseLink(link: string): { reference: string; alias: string } {
+  if (link === "") throw bad("empty string specified for links");
+  const [reference = "", alias, ...more] = link.split(":");
+  if (more.length > 0) throw bad(`bad format for links: ${link}`);
+  const plain = (text: string): string => text.slice(text.lastIndexOf("/") + 1);
+  return { reference, alias: plain(alias ?? reference) };
+}
+
+/** Who shares another's network is reached where that one is. */
+function linkable(ctx: EngineContext, reference: string): Container {
+  if (reference === "") throw bad('could not get container for : invalid name or ID supplied: ""');
+  try {
+    const found = ctx.containers.find(reference);
+    const donor = sharedWith(found.record.hostConfig.NetworkMode);
+    if (donor !== undefined) return linkable(ctx, donor);
+    if (found.record.hostConfig.NetworkMode !== "host") return found;
+  } catch (error) {
+    throw bad(`could not get container for ${reference}: ${messageOf(error)}`);
+  }
+  throw bad(
+    "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+  );
+}
+
+function linksOf(ctx: EngineContext, record: ContainerRecord): Link[] {
+  if (isUserDefined(record.hostConfig.NetworkMode ?? BRIDGE)) return [];
   return (record.hostConfig.Links ?? []).map((link) => {
-    const [reference = "", alias = ""] = link.split(":");
-    const other = ctx.containers.find(reference);
-    return { other, alias: alias || other.record.name };
+    const [id = "", alias = "", name = id] = link.split(":");
+    const other = ctx.containers.get(id);
+    return { other, name: other?.record.name ?? name, alias };
   });
 }
 
-/** The same for a start: throws in Docker's words where the other does not run. */
-export function runningLinks(ctx: EngineContext, record: ContainerRecord): Link[] {
-  return linksOf(ctx, record).map((link) => {
-    if (isRunning(link.other)) return link;
-    const words = `Cannot link to a non running container: /${link.other.record.name} AS /${record.name}/${link.alias}`;
-    throw new BerthError("invalid-argument", words);
+/** Links as inspect shows them: `/other:/own/alias`; undefined where they are names only, or none. */
+export function shownLinks(ctx: EngineContext, record: ContainerRecord): string[] | undefined {
+  const links = linksOf(ctx, record);
+  return links.length === 0 ? undefined : links.map(({ name, alias }) => `/${name}:/${record.name}/${alias}`);
+}
+
+/** Whether a container has a link of that alias. */
+export function hasLink(ctx: EngineContext, record: ContainerRecord, alias: string): boolean {
+  return linksOf(ctx, record).some((link) => link.alias === alias);
+}
+
+/** The links of a container that is on the default bridge, for a start: throws in Docker's words where the other does not run, or is elsewhere. */
+export function runningLinks(ctx: EngineContext, record: ContainerRecord): { other: Container; alias: string }[] {
+  const isOnBridge = (of: ContainerRecord): boolean => networksOf(ctx, of).some(([name]) => name === BRIDGE);
+  if (!isOnBridge(record)) return [];
+  return linksOf(ctx, record).map(({ other, name, alias }) => {
+    if (!other || !isRunning(other))
+      throw bad(`Cannot link to a non running container: /${name} AS /${record.name}/${alias}`);
+    if (!isOnBridge(other.record))
+      throw new BerthError("internal", `container ${other.record.id} not attached to default bridge network`);
+    return { other, alias };
   });
 }
 
@@ -68,20 +128,13 @@ export function linkedNames(ctx: EngineContext): Map<string, string[]> {
   const names = new Map<string, string[]>();
   for (const { record } of ctx.containers.all()) {
     if (!record.hostConfig.Links?.length) continue;
-    for (const { other, alias } of knownLinks(ctx, record)) {
+    for (const { other, alias } of linksOf(ctx, record)) {
+      if (!other) continue;
       const { id } = other.record;
       names.set(id, [...(names.get(id) ?? []), `/${record.name}/${alias}`]);
     }
   }
   return names;
-}
-
-function knownLinks(ctx: EngineContext, record: ContainerRecord): Link[] {
-  try {
-    return linksOf(ctx, record);
-  } catch {
-    return []; // What it links to is gone.
-  }
 }
 
 function portOf(key: string): { port: number; proto: string } {

@@ -28,9 +28,11 @@ export function checkModes(own: ContainerConfig, host: HostConfig): void {
   checkMode("cgroup namespace", host.CgroupnsMode, false);
   const conflict = (what: string): BerthError => bad(`conflicting options: ${what}`);
   if (host.UTSMode === "host" && own.Hostname) throw conflict("hostname and the UTS mode");
+  const set = (value: object | null | undefined): boolean => Object.keys(value ?? {}).length > 0;
+  if (host.NetworkMode === "host" && set(host.Links))
+    throw conflict("host type networking can't be used with links. This would result in undefined behavior");
   if (sharedWith(host.NetworkMode) === undefined) return;
   if (host.NetworkMode === PREFIX) throw bad("invalid network mode: invalid container format container:<name|id>");
-  const set = (value: object | null | undefined): boolean => Object.keys(value ?? {}).length > 0;
   if (own.Hostname) throw conflict("hostname and the network mode");
   if (set(host.Links))
     throw conflict("container type network can't be used with links. This would result in undefined behavior");

@@ -2,6 +2,7 @@ import { BerthError } from "../../spec/errors.ts";
 import { type Container, isRunning } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { sendSignal } from "./kill.ts";
+import { removeLink } from "./remove-link.ts";
 import { removeLocked } from "./remove-locked.ts";
 import { cancelRestart } from "./schedule.ts";
 import { shownStatus } from "./status.ts";
@@ -14,8 +15,8 @@ export async function removeContainer(
   reference: string,
   options: { force: boolean; volumes: boolean; link: boolean },
 ): Promise<void> {
+  if (options.link) return removeLink(ctx, reference);
   const container = ctx.containers.find(reference);
-  if (options.link) throw new BerthError("internal", "Conflict, cannot remove the default link name of the container");
   if (container.removing) {
     // A forced removal is content with another one's work; AutoRemove is such another one.
     if (options.force) return void (await container.removed.promise);

@@ -2,9 +2,8 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { deviceNumbers } from "../../runtime/devices.ts";
 import type { HostConfig } from "../../spec/engine-api.ts";
-import { BerthError, messageOf } from "../../spec/errors.ts";
+import { BerthError } from "../../spec/errors.ts";
 import { parseSize } from "../../spec/size.ts";
-import type { EngineContext } from "../context.ts";
 
 /** Security options that stand without a value, and those that take one. What has no meaning on this host is taken without effect, as Docker does. */
 const BARE_OPTIONS = new Set(["no-new-privileges", "disable"]);
@@ -15,12 +14,12 @@ const BOOLEAN = /^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/;
 const bad = (message: string): BerthError => new BerthError("invalid-argument", message);
 
 /** What a container may do and reach beside its namespaces: security options, devices, names, storage. Throws in Docker's words. */
-export function checkIsolation(ctx: EngineContext, host: HostConfig): void {
+export function checkIsolation(host: HostConfig): void {
   if (host.Isolation && host.Isolation !== "default")
     throw bad(`invalid isolation (${host.Isolation}): linux only supports 'default'`);
   for (const option of host.SecurityOpt ?? []) checkSecurityOption(option);
   checkDevices(host);
-  checkNames(ctx, host);
+  checkNames(host);
   const strange = Object.keys(host.StorageOpt ?? {}).find((key) => key !== "size");
   if (strange !== undefined) throw bad(`Unknown option ${strange}`);
   const size = host.StorageOpt?.["size"];
@@ -50,7 +49,7 @@ function checkDevices(host: HostConfig): void {
     if (!deviceNumbers(path)) throw bad(`stat ${path}: no such file or directory`);
 }
 
-function checkNames(ctx: EngineContext, host: HostConfig): void {
+function checkNames(host: HostConfig): void {
   for (const entry of host.ExtraHosts ?? []) {
     const at = entry.search(/[:=]/);
     const address = entry.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
@@ -58,14 +57,6 @@ function checkNames(ctx: EngineContext, host: HostConfig): void {
     if (address !== "host-gateway" && isIP(address) === 0) throw bad(`invalid IP address in add-host: "${address}"`);
   }
   for (const server of host.Dns ?? []) if (isIP(server) === 0) throw bad(`bad nameserver address ${server}`);
-  for (const link of host.Links ?? []) {
-    const [reference = ""] = link.split(":");
-    try {
-      ctx.containers.find(reference);
-    } catch (error) {
-      throw bad(`could not get container for ${reference}: ${messageOf(error)}`);
-    }
-  }
 }
 
 /** CpusetCpus and CpusetMems (cpuset(7), "List format") against what this host has online. */
