@@ -48,8 +48,8 @@ export function tablesText(spec: TableSpec): string {
 function tableText(spec: TableSpec, family: Family): string {
   const { name, bridge } = spec;
   const { table: ip, address, loopback, subnet } = family;
-  const names = ip === "ip" ? spec.names : undefined;
-  const asked = names ? [`iifname "${bridge}" ip daddr ${names.gateway} jump names`] : [];
+  const names = spec.names?.gateway.includes(":") === (ip === "ip6") ? spec.names : undefined;
+  const asked = names ? [`iifname "${bridge}" ${ip} daddr ${names.gateway} jump names`] : [];
   const leaves =
     spec.masquerade === false || spec.internal ? [] : [`${ip} saddr ${subnet} oifname != "${bridge}" masquerade`];
   // Answers to ::1 would not be taken from a bridge: who asks there is served by the daemon's own socket (hold.ts).
@@ -97,13 +97,16 @@ ${forwardChain(spec)}}
 }
 
 function namesChain(names: TableSpec["names"]): string {
-  return names
-    ? `  chain names {
-    udp dport 53 redirect to :${names.udp}
-    tcp dport 53 redirect to :${names.tcp}
+  if (!names) return "";
+  const { gateway, udp, tcp } = names;
+  // A redirect of IPv6 may choose the bridge's link-local address, where nobody listens.
+  const to = (port: number): string =>
+    gateway.includes(":") ? `dnat ip6 to [${gateway}]:${port}` : `redirect to :${port}`;
+  return `  chain names {
+    udp dport 53 ${to(udp)}
+    tcp dport 53 ${to(tcp)}
   }
-`
-    : "";
+`;
 }
 
 /** What crosses the bridge, and what goes between its ports where br_netfilter shows that; ports are isolated from each other besides where `icc` is off. */

@@ -146,8 +146,9 @@ export function deviceFor(endpoints: Endpoint[], wanted: string | undefined): st
  * container's own namespace. Its loopback stays its own: what comes from outside for it is dropped. Repeatable.
  */
 export async function pointNames(record: EndpointRecord, segmentOf: SegmentOf): Promise<void> {
-  const at = endpointsOf(record).find((e) => segmentOf(e.networkId)?.named);
-  const gateway = at && segmentOf(at.networkId)?.v4?.gateway;
+  // On networks of IPv6 alone resolv.conf names the gateway itself.
+  const segments = endpointsOf(record).map((e) => segmentOf(e.networkId));
+  const gateway = segments.find((segment) => segment?.named && segment.v4)?.v4?.gateway;
   if (!record.slot || !gateway) return;
   const rules = `
 add table ip berth-names

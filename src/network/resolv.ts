@@ -49,7 +49,7 @@ export function containerResolvConf(
 }
 
 /** resolv.conf(5) for a container whose names the daemon answers, as Docker writes it: one server, the host's search list, `ndots:0` unless said otherwise. */
-export function namesResolvConf(hostText: string, overrides: ResolvOverrides): string {
+export function namesResolvConf(hostText: string, overrides: ResolvOverrides, server = NAMES_SERVER): string {
   const search = overrides.search.length > 0 ? overrides.search : valuesOf(hostText, "search");
   const flags = overrides.options.length > 0 ? overrides.options : valuesOf(hostText, "options");
   const domains = search.filter((s) => s !== ".");
@@ -58,7 +58,7 @@ export function namesResolvConf(hostText: string, overrides: ResolvOverrides): s
   return [
     "# Made by Berth. Changes made here stay until the container restarts.",
     "",
-    `nameserver ${NAMES_SERVER}`,
+    `nameserver ${server}`,
     ...(domains.length > 0 ? [`search ${domains.join(" ")}`] : []),
     `options ${options.join(" ")}`,
     "",

@@ -130,12 +130,13 @@ export class Segments {
     const mtu = choices.mtu || (this.#options.mtu ?? (await defaultMtu()));
     const index = await ensureLink(own, { mtu, lans });
     const { v4, v6 } = lans;
-    const names = v4 ? await this.#options.names.open(record.id, v4.gateway) : undefined;
+    const asked = v4?.gateway ?? v6?.gateway;
+    const names = asked === undefined ? undefined : await this.#options.names.open(record.id, asked);
     const table = new PublishTable({
       bridge: own.link,
       ...(v4 ? { subnet: netText(own, 4) } : {}),
       ...(v6 ? { subnet6: netText(own, 6) } : {}),
-      ...(names && v4 ? { names: { gateway: v4.gateway, ...names } } : {}),
+      ...(names && asked !== undefined ? { names: { gateway: asked, ...names } } : {}),
       internal: own.internal,
       icc: choices.icc,
       masquerade: choices.masquerade,

@@ -228,6 +228,8 @@ class Service implements IdleNetworkService {
   resolvConf(modes: string | string[], overrides: ResolvOverrides): string {
     const networks = [modes].flat().map((mode) => this.#book.resolve(mode));
     if (networks.some((n) => n.own?.ipv4)) return namesResolvConf(hostResolvConf(), overrides);
+    const [gateway] = networks.flatMap((n) => this.#segments.get(n.id)?.v6?.gateway ?? []);
+    if (gateway !== undefined) return namesResolvConf(hostResolvConf(), overrides, gateway);
     const isolated = networks.every((n) => n.driver !== "host");
     return containerResolvConf(hostResolvConf(), { isolated, overrides });
   }

@@ -44,7 +44,8 @@ export class NameServer {
   /** Listens for a network; answers the ports. */
   async open(networkId: string, gateway: string): Promise<{ udp: number; tcp: number }> {
     this.close(networkId);
-    const udp = createSocket("udp4");
+    const v6 = gateway.includes(":");
+    const udp = createSocket({ type: v6 ? "udp6" : "udp4", ipv6Only: v6 });
     const clients = new Set<Socket>();
     const tcp = createServer((socket) => this.#serve(networkId, socket, clients));
     const { log } = this.#options;
@@ -55,7 +56,7 @@ export class NameServer {
       });
       await new Promise<void>((resolve, reject) => {
         tcp.once("error", reject);
-        tcp.listen({ host: gateway, port: 0, exclusive: true }, resolve);
+        tcp.listen({ host: gateway, port: 0, exclusive: true, ipv6Only: v6 }, resolve);
       });
     } catch (error) {
       udp.close();

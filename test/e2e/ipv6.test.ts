@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { run, runOk } from "../../src/host/spawn.ts";
 import { TestDaemon } from "../../src/testing/daemon.ts";
 
-// Ports published over IPv6, with real traffic: from the host by each of its addresses, from other containers, over the daemon's death.
+// IPv6 with real traffic: names, and published ports from the host by each of its addresses, from other containers, over the daemon's death.
 
 const OUTSIDE = "2001:db8:77::1";
 const LIMIT = 60_000;
@@ -89,6 +89,42 @@ test(
     await web("next", "--network", "six", "-p", "8090:80");
     expect(await page("[::1]:8090")).toBe("next");
     await daemon.ok("rm", "-f", "next");
+  },
+  LIMIT,
+);
+
+test(
+  "names on a network with IPv6 alone: of containers, aliases, addresses, and renamed ones",
+  async () => {
+    await daemon.ok(
+      "run",
+      "-d",
+      "--name",
+      "six-a",
+      "--network",
+      "six",
+      "--network-alias",
+      "known",
+      "busybox",
+      "sleep",
+      "1000",
+    );
+    await daemon.ok("run", "-d", "--name", "six-b", "--network", "six", "busybox", "sleep", "1000");
+    const ask = (what: string): Promise<string> =>
+      daemon.ok("exec", "six-b", "sh", "-c", `nslookup ${what} 2>&1 || true`);
+    const address = await daemon.ok("inspect", "-f", "{{.NetworkSettings.Networks.six.GlobalIPv6Address}}", "six-a");
+    expect(await daemon.ok("exec", "six-b", "cat", "/etc/resolv.conf")).toContain("nameserver fd78::1\n");
+    for (const name of ["six-a", "known", "six-a.six"])
+      expect(await ask(`-type=AAAA ${name}`)).toContain(`Address: ${address}`);
+    expect(await ask(address)).toContain("six-a.six");
+    expect(await daemon.ok("exec", "six-b", "ping", "-c", "1", "six-a")).toContain("1 packets received");
+    await daemon.ok("rename", "six-a", "six-c");
+    expect(await ask("-type=AAAA six-c")).toContain(`Address: ${address}`);
+    expect(await ask("-type=AAAA six-a")).not.toContain(address);
+    await daemon.crash();
+    await daemon.up();
+    expect(await ask("-type=AAAA six-c")).toContain(`Address: ${address}`);
+    await daemon.ok("rm", "-f", "six-c", "six-b");
   },
   LIMIT,
 );
