@@ -45,6 +45,12 @@ test.each<[string, HostConfig, HostConfig, HostConfig]>([
     { MemoryReservation: 32 * MIB, Memory: 64 * MIB },
   ],
   ["shares", {}, { CpuShares: 512 }, { CpuShares: 512 }],
+  [
+    "shares and a policy where swap has no limit",
+    { Memory: 32 * MIB, MemorySwap: -1 },
+    { CpuShares: 512, RestartPolicy: { Name: "always" } },
+    { CpuShares: 512, Memory: 32 * MIB, MemorySwap: -1 },
+  ],
   ["cpus", {}, { NanoCpus: 5e8 }, { NanoCpus: 5e8 }],
   ["quota and period", {}, { CpuQuota: 20_000, CpuPeriod: 50_000 }, { CpuQuota: 20_000, CpuPeriod: 50_000 }],
   ["pids", { PidsLimit: 10 }, { PidsLimit: 20 }, { PidsLimit: 20 }],

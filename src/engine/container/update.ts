@@ -87,7 +87,7 @@ function checkConflicts(container: Container, changed: HostConfig): void {
   if (changed.NanoCpus && has.CpuQuota) throw options("Nano CPUs", "CPU Quota");
   if (changed.CpuPeriod && has.NanoCpus) throw options("CPU Period", "NanoCPUs");
   if (changed.CpuQuota && has.NanoCpus) throw options("CPU Quota", "NanoCPUs");
-  if ((changed.Memory ?? 0) > (has.MemorySwap ?? 0) && !changed.MemorySwap) {
+  if (changed.Memory && changed.Memory > (has.MemorySwap ?? 0) && !changed.MemorySwap) {
     throw conflict(
       "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
     );
