@@ -16,6 +16,7 @@ import { containerDir, type EngineContext } from "./context.ts";
 import { signal } from "./lock.ts";
 import { sendsAway, startSending } from "./logging/sending.ts";
 import { endMonitor } from "./monitors.ts";
+import { finishConnects } from "./network/connect.ts";
 import { afterExit, afterStart } from "./record.ts";
 import { startsWithDaemon } from "./restart-policy.ts";
 
@@ -44,6 +45,7 @@ export async function reconcile(ctx: EngineContext): Promise<void> {
       await thawAfterKill(ctx, container);
       takeUp(ctx, container, handle);
       await holdVolumes(ctx, container.record);
+      await finishConnects(ctx, container);
     } else await settle(ctx, container);
   }
   await ctx.volumes.releaseOthers();

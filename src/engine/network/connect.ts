@@ -1,5 +1,6 @@
+import { endpointsOf } from "../../network/networks.ts";
 import type { EndpointSettings } from "../../spec/engine-api.ts";
-import { BerthError } from "../../spec/errors.ts";
+import { BerthError, messageOf } from "../../spec/errors.ts";
 import { networksOf, objections, wantedOf, wishOf } from "../container/endpoints.ts";
 import { announce } from "../container/join.ts";
 import { sharedWith } from "../container/modes.ts";
@@ -10,8 +11,8 @@ import type { EngineContext } from "../context.ts";
 const bad = (message: string): BerthError => new BerthError("invalid-argument", message);
 
 /**
- * Puts a container on a network, now where it runs and at every later start: one transaction, after the interface. A kill before that leaves
- * an endpoint that goes with this run. Throws in Docker's words.
+ * Puts a container on a network, now where it runs and at every later start: the record, then the interface. A kill between leaves a container
+ * that is not where its record says: `finishConnects` puts it there. Throws in Docker's words.
  */
 export async function connectNetwork(
   ctx: EngineContext,
@@ -28,15 +29,42 @@ export async function connectNetwork(
     refuseModes(ctx, container, name);
     const wrong = objections(ctx, name, wanted);
     if (wrong) throw bad(wrong);
-    const networks = { ...Object.fromEntries(networksOf(ctx, container.record)), [name]: wanted };
-    const before = container.record;
-    const next = { ...before, networks };
-    if (!isRunning(container)) return ctx.containers.save(container, { networks });
-    const endpoint = await ctx.network.connect(before.id, wishOf(ctx, next, name, wanted));
-    ctx.containers.save(container, { networks });
-    rewriteNetworkFiles(ctx, container.record, before);
-    announce(ctx, before.id, endpoint, "connect");
+    const before = Object.fromEntries(networksOf(ctx, container.record));
+    ctx.containers.save(container, { networks: { ...before, [name]: wanted } });
+    if (!isRunning(container)) return;
+    try {
+      await plugIn(ctx, container, name);
+    } catch (error) {
+      ctx.containers.save(container, { networks: before });
+      throw error;
+    }
   });
+}
+
+/**
+ * For a running container, at start-up: the networks that its record names and that it is not on, since a daemon was killed in the middle of a connect
+ * or of a disconnect. What cannot be mended is told to the log.
+ */
+export async function finishConnects(ctx: EngineContext, container: Container): Promise<void> {
+  const { record } = container;
+  const live = ctx.network.get(record.id);
+  if (!record.networks || !live?.netns) return;
+  const present = new Set(endpointsOf(live).map((e) => e.network));
+  for (const [name] of networksOf(ctx, record)) {
+    try {
+      if (!present.has(ctx.network.nameOf(name))) await plugIn(ctx, container, name);
+    } catch (error) {
+      ctx.log("warn", `container ${record.id}: cannot connect it to network ${name}: ${messageOf(error)}`);
+    }
+  }
+}
+
+/** The interface, the files and the event of a network that the container's record names already. */
+async function plugIn(ctx: EngineContext, { record }: Container, name: string): Promise<void> {
+  const { [name]: wanted = {}, ...others } = record.networks ?? {};
+  const endpoint = await ctx.network.connect(record.id, wishOf(ctx, record, name, wanted));
+  rewriteNetworkFiles(ctx, record, { ...record, networks: others });
+  announce(ctx, record.id, endpoint, "connect");
 }
 
 /** Takes a container off a network. With `Force` a container that is no more is no error, nor is one that is not on it. */
