@@ -59,6 +59,7 @@ test("users by name and number, with their groups", () => {
   expect(resolveUser(accounts, "app:staff", ["web"])).toMatchObject({ uid: 10, gid: 50, additionalGids: [50, 60] });
   expect(resolveUser(accounts, "4711:12")).toEqual({ uid: 4711, gid: 12, additionalGids: [12], home: "/" });
   expect(() => resolveUser(accounts, "ghost")).toThrow("unable to find user ghost: no matching entries in passwd file");
+  expect(() => resolveUser(accounts, "app:50:60")).toThrow("unable to find group 50:60: no matching entries");
   expect(() => resolveUser(accounts, "app:ghost")).toThrow(
     "unable to find group ghost: no matching entries in group file",
   );

@@ -69,7 +69,7 @@ export class AccountsCache {
  * unknown name throws `invalid-argument` in Docker's words. `extra` are further groups (`--group-add`).
  */
 export function resolveUser({ accounts, groups }: Accounts, text: string, extra: readonly string[] = []): ResolvedUser {
-  const [userText = "", groupText] = text.split(":");
+  const [userText = "", groupText] = text.split(/:(.*)/s);
   const wanted = userText || "0";
   const number = idOf(wanted);
   const account = accounts.find((a) => a.name === wanted) ?? accounts.find((a) => a.uid === number);

@@ -34,6 +34,12 @@ test.each<[string, CreateBody, string, string]>([
     "You should always set the Memory limit when using Memoryswap limit, see usage",
   ],
   [
+    "a file as working folder",
+    { WorkingDir: "/etc/../etc/passwd" },
+    "invalid-argument",
+    "Cannot mkdir: /etc/../etc/passwd is not a directory",
+  ],
+  [
     "rm and restart",
     host({ AutoRemove: true, RestartPolicy: { Name: "always" } }),
     "invalid-argument",

@@ -54,6 +54,7 @@ export async function createContainer(
   await using undo = new AsyncDisposableStack();
   undo.defer(() => ctx.containers.release(chosen));
   checkUser(ctx, image, config);
+  checkFolder(ctx, image, config.WorkingDir ?? "");
   const volumes = await makeVolumes(ctx, plans);
   undo.defer(volumes.undo);
   const dir = containerDir(ctx, id);
@@ -124,6 +125,15 @@ function imageFor(ctx: EngineContext, body: CreateBody, platform: string | undef
 function checkUser(ctx: EngineContext, image: Image, config: ContainerConfig): void {
   const user = config.User ?? "";
   if (/^\d*(:\d*)?$/.test(user)) resolveUser(ctx.accounts.of(image.top), user);
+}
+
+/** A working folder that the image lacks is made; what it has there must be one. */
+function checkFolder(ctx: EngineContext, image: Image, path: string): void {
+  if (path === "" || path === "/") return;
+  const view = ctx.layers.view(image.top);
+  const there = view.lstat(view.resolve(path));
+  if (there && there.type !== "dir")
+    throw new BerthError("invalid-argument", `Cannot mkdir: ${path} is not a directory`);
 }
 
 /** Newer clients give the MAC address with the network. */
