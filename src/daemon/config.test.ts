@@ -63,6 +63,20 @@ test("address pools are the same by flags and by the file", () => {
   expect(ofFile({})).toMatchObject({ addressPools: [] });
 });
 
+test("where ports go that name no address: the same by flags and by the file", () => {
+  expect(ofFile({})).toMatchObject({ publish: { policy: "any" } });
+  expect(ofFile({ "publish-policy": "lan" })).toMatchObject({ publish: { policy: "lan" } });
+  expect(ofFile({}, ["--publish-policy", "ask"])).toMatchObject({ publish: { policy: "ask" } });
+  for (const key of ["publish-default", "ip"]) {
+    const publish = { policy: "any", address: "127.0.0.1" };
+    expect(ofFile({ [key]: "127.0.0.1" })).toMatchObject({ publish });
+    expect(ofFile({}, [`--${key}`, "127.0.0.1"])).toMatchObject({ publish });
+  }
+  expect(ofFile({ ip: "0.0.0.0", "publish-policy": "local" }).publish).toEqual({ policy: "any" });
+  expect(() => ofFile({ "publish-policy": "some" })).toThrow("unknown publish-policy: some");
+  expect(() => ofFile({ "publish-default": "localhost" })).toThrow("localhost is not an ip address");
+});
+
 test("what is right is taken", () => {
   const config = ofFile({
     "log-driver": "local",

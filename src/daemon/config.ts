@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
+import type { PublishPolicy } from "../network/publish-policy.ts";
 import { BerthError, messageOf } from "../spec/errors.ts";
 import { type TlsPaths, tlsPaths } from "./tls.ts";
 import {
@@ -10,6 +11,7 @@ import {
   flag,
   list,
   logging,
+  publishing,
   runtimesOf,
   type Settings,
   text,
@@ -53,6 +55,8 @@ export interface DaemonConfig {
   insecureRegistries: string[];
   /** What networks without a subnet of their own are cut from; none: Docker's. */
   addressPools: { base: string; size: number }[];
+  /** Where published ports go that name no address. */
+  publish: { policy: PublishPolicy; address?: string };
   defaultUlimits: Record<string, { Name: string; Soft: number; Hard: number }>;
   /** Started by a command that found no daemon: leaves after this many idle milliseconds; 0: never. */
   idleExit: number;
@@ -99,6 +103,9 @@ const KEYS: Record<string, string> = {
   "registry-mirrors": "registryMirror",
   "insecure-registries": "insecureRegistry",
   "default-address-pools": "defaultAddressPool",
+  "publish-policy": "publishPolicy",
+  "publish-default": "publishDefault",
+  ip: "ip",
 };
 /** Keys of dockerd that ask for what Berth does anyway, or that concern parts it does not have: taken without effect. */
 const WITHOUT_EFFECT = new Set([
@@ -137,6 +144,9 @@ function daemonCommand(): Command {
     )
     .option("--bip <cidr>", "Address and prefix of the default bridge")
     .option("--default-address-pool <base=cidr,size=n>", "Subnets of new networks are cut from these", collect)
+    .option("--publish-policy <policy>", "Where ports go that name no address: any, lan, local or ask (default any)")
+    .option("--publish-default <address>", "Address of published ports that name none, whatever the policy")
+    .option("--ip <address>", "Docker's name for --publish-default")
     .option("--mtu <bytes>", "MTU of the default network (default: the default route's)", integer)
     .option("-l, --log-level <level>", `Logging level: ${LOG_LEVELS.join(", ")} (default "info")`)
     .option("-D, --debug", "Same as --log-level debug")
@@ -276,6 +286,7 @@ function toConfig(s: Settings): DaemonConfig {
     registryMirrors: mirrors(s),
     insecureRegistries: list(s, "insecureRegistry"),
     addressPools: addressPools(s),
+    publish: publishing(s),
     defaultUlimits: ulimitsOf(s["defaultUlimit"]),
     idleExit: typeof s["idleExit"] === "number" ? s["idleExit"] * 1000 : 0,
   };

@@ -4,6 +4,7 @@ import { type Engine, openEngine } from "../engine/engine.ts";
 import { helperPath } from "../host/embedded.ts";
 import { openImageStore } from "../image/store.ts";
 import { openLayerStore } from "../layer/store.ts";
+import { unnamedBy } from "../network/publish-policy.ts";
 import { openNetworkService } from "../network/service.ts";
 import { openRegistryClient } from "../registry/client.ts";
 import { findRuntimes } from "../runtime/binaries.ts";
@@ -37,6 +38,7 @@ export async function openServices(
     execRoot: config.execRoot,
     bridge: config.bridge,
     pools: config.addressPools,
+    unnamed: unnamedBy({ ...config.publish, bridge: config.bridge }),
     log: (line) => log("info", line),
     ...(config.bip ? { bip: config.bip } : {}),
     ...(config.mtu ? { mtu: config.mtu } : {}),

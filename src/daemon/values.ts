@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { checkLog } from "../engine/logging/drivers.ts";
+import { PUBLISH_POLICIES } from "../network/publish-policy.ts";
 import { ULIMIT_NAMES } from "../runtime/limits.ts";
 import type { HostConfig } from "../spec/engine-api.ts";
 import { BerthError } from "../spec/errors.ts";
@@ -127,4 +128,16 @@ export function addressPools(s: Settings): DaemonConfig["addressPools"] {
     if (!isObject(fields) || typeof fields["base"] !== "string" || !/^\d+$/.test(String(fields["size"]))) throw wanted;
     return { base: fields["base"], size: Number(fields["size"]) };
   });
+}
+
+/** `publish-policy`, and `publish-default`, which is `ip` in Docker's words: one of the two names. */
+export function publishing(s: Settings): DaemonConfig["publish"] {
+  const given = text(s, "publishPolicy") ?? "any";
+  const policy = PUBLISH_POLICIES.find((p) => p === given);
+  if (!policy) throw wrong(`unknown publish-policy: ${given}`, `one of ${PUBLISH_POLICIES.join(", ")}`);
+  const address = text(s, "publishDefault") ?? text(s, "ip");
+  if (address === undefined) return { policy };
+  if (isIP(address) === 0) throw wrong(`publish-default: ${address} is not an ip address`);
+  // All addresses are no restriction, of either family.
+  return address === "0.0.0.0" || address === "::" ? { policy: "any" } : { policy, address };
 }

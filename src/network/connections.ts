@@ -15,11 +15,13 @@ import {
   waysOf,
 } from "./place.ts";
 import { boundPorts, familiesOf, type PortLedger, parsePorts, publishedOf, type Reached } from "./ports.ts";
+import type { Unnamed } from "./publish-policy.ts";
 import type { Attachment, AttachRequest, Endpoint, EndpointWish } from "./types.ts";
 
 /** What connections work with. */
 export interface ConnectionsOptions {
   dir: string;
+  unnamed: Unnamed;
   ledger: PortLedger;
   segmentOf: SegmentOf;
   find: (mode: string) => NetworkRecord;
@@ -157,7 +159,7 @@ export class Connections {
     const ports = portsFor(request.ports, segment?.hostIp ?? "");
     const reached = reachedAt(at);
     try {
-      const wanted = parsePorts(ports, familiesOf(reached));
+      const wanted = parsePorts(ports, { ...familiesOf(reached), unnamed: this.#options.unnamed });
       return boundPorts(ports, await this.#options.ledger.claim(request.containerId, wanted, reached));
     } catch (error) {
       const what = `driver failed programming external connectivity on endpoint ${request.name} (${at.endpointId})`;

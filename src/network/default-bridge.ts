@@ -9,6 +9,7 @@ import type { EndpointRecord, NetworkRecord } from "./networks.ts";
 import { checkMac } from "./place.ts";
 import type { SubnetPools } from "./pools.ts";
 import { boundPorts, type PortLedger, parsePorts, publishedOf, type WantedPort } from "./ports.ts";
+import type { Unnamed } from "./publish-policy.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { Attachment, AttachRequest } from "./types.ts";
 import { macFor, openWired, type Wired, type WiredSlot } from "./wired.ts";
@@ -21,6 +22,7 @@ export interface DefaultBridgeOptions {
   pools: SubnetPools;
   poolSize: number;
   dir: string;
+  unnamed: Unnamed;
   book: Book;
   ledger: PortLedger;
   sweeper: Sweeper;
@@ -66,7 +68,7 @@ export class DefaultBridge {
   async attach(request: AttachRequest, network: NetworkRecord): Promise<Attachment> {
     const { wired } = this;
     if (!wired) throw new BerthError("unavailable", "the network service is not running");
-    const wanted = parsePorts(request.ports);
+    const wanted = parsePorts(request.ports, { v4: true, v6: false, unnamed: this.#options.unnamed });
     const ownMac = checkMac(request.mac);
     const slot = await wired.pool.take();
     const blank = blankRecord(request, network);

@@ -5,6 +5,7 @@ import { formatIp, parseIp } from "../spec/ipnet.ts";
 import { parseAddress } from "./cidr.ts";
 import { type Hold, hold, holdWords, isTaken } from "./hold.ts";
 import type { Published } from "./nft.ts";
+import type { Unnamed } from "./publish-policy.ts";
 
 /** One wish: the same port, any from `from` to `to`, on each of `hostIps`; 0 to 0 is any free one. `key` is Docker's, `80/tcp`. */
 export interface WantedPort {
@@ -24,6 +25,8 @@ const ALL6 = "::";
 export interface Families {
   v4: boolean;
   v6: boolean;
+  /** Where a binding without an address goes, of these families. Default: everywhere. */
+  unnamed?: Unnamed;
 }
 
 /** An endpoint's addresses, as ports lead to them. "" and absent: none. */
@@ -46,7 +49,8 @@ export function parsePorts(ports: PortMap, families: Families = { v4: true, v6: 
       if (proto !== "tcp" && proto !== "udp") {
         throw new BerthError("not-implemented", `cannot publish ${key}: only tcp and udp ports can be published`);
       }
-      const hostIps = hostIpsOf(binding.HostIp ?? "", families);
+      const unnamed = binding.HostIp ? undefined : families.unnamed?.(key);
+      const hostIps = unnamed ? ofFamilies(unnamed, families) : hostIpsOf(binding.HostIp ?? "", families);
       const wish = { key, proto, port, hostIps, ...rangeOf(binding.HostPort ?? "") } as const;
       return hostIps.length > 0 ? [wish] : [];
     });
@@ -237,6 +241,10 @@ function hostIpsOf(text: string, { v4, v6 }: Families): string[] {
   throw new BerthError("not-implemented", `cannot publish on ${text}: the container has no IPv6 address there`, {
     hint: "put it on a network that was made with --ipv6",
   });
+}
+
+function ofFamilies(hostIps: string[], { v4, v6 }: Families): string[] {
+  return hostIps.filter((hostIp) => (hostIp.includes(":") ? v6 : v4));
 }
 
 /** As Go's net.JoinHostPort. */

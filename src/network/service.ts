@@ -21,6 +21,7 @@ import { objectionsTo, releaseAddresses, waysOf } from "./place.ts";
 import { Pool } from "./pool.ts";
 import { type PoolConfig, SubnetPools } from "./pools.ts";
 import { PortLedger } from "./ports.ts";
+import type { Unnamed } from "./publish-policy.ts";
 import { recover } from "./recover.ts";
 import {
   containerResolvConf,
@@ -47,6 +48,8 @@ export interface NetworkOptions {
   pools?: PoolConfig[];
   /** Default: that of the default route's interface. */
   mtu?: number;
+  /** Where published ports go that name no address. Default: everywhere. */
+  unnamed?: Unnamed;
   /** Namespaces kept ready of each kind. Default 4; 0 makes all to order. */
   poolSize?: number;
   log: (line: string) => void;
@@ -87,6 +90,7 @@ class Service implements IdleNetworkService {
   #bare: Pool<Slot>;
 
   constructor(options: NetworkOptions) {
+    const { unnamed = () => undefined } = options;
     const { records, log, mtu } = options;
     const pools = new SubnetPools(options.pools);
     this.#options = options;
@@ -102,7 +106,7 @@ class Service implements IdleNetworkService {
       defaultNet: () => this.#defaultNet(),
     });
     this.#connections = new Connections({
-      ...{ dir: this.#dir, ledger: this.#ledger },
+      ...{ dir: this.#dir, ledger: this.#ledger, unnamed },
       segmentOf: (id) => this.#segment(id),
       find: (mode) => book.resolve(mode),
       get: (id) => book.get(id),
@@ -113,7 +117,7 @@ class Service implements IdleNetworkService {
     });
     const { poolSize = POOL_SIZE } = options;
     const parts = { dir: this.#dir, book, ledger: this.#ledger, sweeper: this.#sweeper };
-    this.#default = new DefaultBridge({ ...options, poolSize, pools, ...parts });
+    this.#default = new DefaultBridge({ ...options, poolSize, pools, unnamed, ...parts });
   }
 
   async start(live: Set<string>): Promise<void> {

@@ -3,8 +3,9 @@ import { readdirSync, readFileSync, statfsSync } from "node:fs";
 import { arch, cpus, hostname, release, totalmem } from "node:os";
 import { cgroupMode } from "../../host/cgroup.ts";
 import { run } from "../../host/spawn.ts";
+import { firewallWarnings } from "../../network/firewall.ts";
 import { API_VERSION, MIN_API_VERSION } from "../../spec/api-version.ts";
-import type { SystemInfo, SystemVersion } from "../../spec/engine-api.ts";
+import type { PortMap, SystemInfo, SystemVersion } from "../../spec/engine-api.ts";
 import { hostPlatform } from "../../spec/platform.ts";
 import type { EngineContext } from "../context.ts";
 import { LOG_DRIVERS } from "../logging/drivers.ts";
@@ -25,7 +26,11 @@ const FILE_SYSTEMS: Record<number, string> = {
 /** `GET /info`. */
 export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
   const logs = logBound(ctx.config.logDriver || "json-file", ctx.config.logOpts);
-  const warnings = [...ctx.runtime.runtimes().warnings, ...(logs.warning ? [logs.warning] : [])];
+  const warnings = [
+    ...ctx.runtime.runtimes().warnings,
+    ...(logs.warning ? [logs.warning] : []),
+    ...(await firewallWarnings(publishing(ctx))),
+  ];
   const shown = {
     ID: installationId(ctx),
     ...counts(ctx),
@@ -63,6 +68,14 @@ export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
     Warnings: warnings.length > 0 ? warnings : null,
   };
   return shown as unknown as SystemInfo;
+}
+
+/** The running containers with their published ports. */
+function publishing(ctx: EngineContext): { name: string; ports: PortMap }[] {
+  return ctx.containers.all().flatMap(({ record: { id, name } }) => {
+    const ports = ctx.network.get(id)?.ports;
+    return ports ? [{ name, ports }] : [];
+  });
 }
 
 function registryInfo({ registry }: EngineContext): object {
