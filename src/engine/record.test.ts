@@ -97,7 +97,14 @@ test.each<[string, number]>([
   expect(parseSize(text)).toBe(bytes);
 });
 
-test.each(["", "m", "10x", "-2", "1,5m", "0x10", "10 20"])("size %p is refused", (text) => {
+test.each([
+  ["10x", "x"],
+  ["1.5 Foo", "foo"],
+])("size %p has no such suffix as %p", (text, suffix) => {
+  expect(() => parseSize(text)).toThrow(`invalid suffix: '${suffix}'`);
+});
+
+test.each(["", "m", "-2", "1,5m", "0x10", "10 20"])("size %p is refused", (text) => {
   expect(() => parseSize(text)).toThrow(`invalid size: '${text}'`);
 });
 
