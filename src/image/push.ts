@@ -48,9 +48,13 @@ export async function* pushImages(
   ref: Reference,
   options: PushOptions,
 ): AsyncGenerator<PushProgress> {
-  const tagged = taggedImages(catalog, ref, options.platform);
-  for (const { image, tag } of tagged) refusePlatform(image, `${familiarName(ref)}:${tag}`, options.platform);
+  const { platform } = options;
+  if (platform !== undefined) {
+    for (const { image, tag } of taggedImages(catalog, ref, platform))
+      refusePlatform(image, `${familiarName(ref)}:${tag}`, platform);
+  }
   yield { status: `The push refers to repository [${ref.domain}/${ref.path}]` };
+  const tagged = taggedImages(catalog, ref, platform);
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   const { credentials } = options;
@@ -76,22 +80,21 @@ function taggedImages(
   ref: Reference,
   platform: string | undefined,
 ): { image: StoredImage; tag: string }[] {
-  const own = catalog.all().flatMap((image) =>
+  const all = catalog.all().flatMap((image) =>
     catalog.names(image.id).flatMap((name) => {
-      const same =
-        name.tag && name.domain === ref.domain && name.path === ref.path && (!ref.tag || name.tag === ref.tag);
+      const same = name.tag && name.domain === ref.domain && name.path === ref.path;
       return same && name.tag ? [{ image, tag: name.tag }] : [];
     }),
   );
+  const own = all.filter(({ tag }) => !ref.tag || tag === ref.tag);
   if (own.length > 0) return own.sort((a, b) => (a.tag < b.tag ? -1 : 1));
   if (platform !== undefined)
     throw new BerthError("not-found", `No such image: ${familiarString(withDefaultTag(ref))}`);
-  const name = `${ref.domain}/${ref.path}`;
   throw new BerthError(
     "not-found",
-    ref.tag
-      ? `tag does not exist: ${familiarName(ref)}:${ref.tag}`
-      : `An image does not exist locally with the tag: ${name.replace(/^docker\.io\/(library\/)?/, "")}`,
+    all.length > 0
+      ? `tag does not exist: ${familiarString(ref)}`
+      : `An image does not exist locally with the tag: ${familiarName(ref)}`,
   );
 }
 

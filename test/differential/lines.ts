@@ -169,4 +169,186 @@ export const SCRIPTS: Record<string, string[]> = {
     volume rm diff-vol
     volume rm diff-vol
     volume rm -f diff-vol`,
+  files: table`
+    create --name diff-f busybox sleep 1000
+    start diff-f
+    exec diff-f sh -c 'mkdir -p /d/sub; echo 1 >/d/a; ln -s a /d/link; ln -s /nowhere /d/broken; chmod 640 /d/a'
+    cp diff-f:/d/a /dev/null/x
+    cp diff-f:/d/broken -
+    cp diff-f:/d/a/ -
+    cp diff-f:/d/nosuch/. -
+    cp -L diff-f:/d/broken -
+    cp /etc/hostname diff-f:/d/a/b
+    cp - diff-f:/d/a
+    cp diff-f:/d diff-f:/e
+    cp /nosuch diff-f:/
+    cp diff-f: /tmp
+    cp :/x /tmp
+    diff diff-f
+    exec diff-f rm -r /d
+    diff diff-f
+    export diff-f -o /nosuch/dir/x
+    stop -t 0 diff-f
+    cp diff-f:/etc/passwd /nosuch/x/
+    rm diff-f`,
+  execs: table`
+    run -d --name diff-e -e A=1 -w /tmp --label diff=1 busybox sleep 1000
+    exec diff-e sh -c 'echo $A; pwd; id -u'
+    exec -e A=2 -e B diff-e sh -c 'echo $A$B'
+    exec -e =x diff-e true
+    exec --env-file /nosuch diff-e true
+    exec -u 1000:2000 diff-e id
+    exec -u nobody diff-e id -un
+    exec -u root:nosuch diff-e true
+    exec -u 4294967296 diff-e true
+    exec -w relative diff-e true
+    exec -w /etc diff-e pwd
+    exec -d diff-e nosuch
+    exec diff-e /etc/passwd
+    exec diff-e sh -c 'kill -9 $$'
+    exec diff-e
+    exec --privileged diff-e sh -c 'grep CapEff /proc/self/status'
+    exec -t diff-e true
+    exec -it diff-e true
+    pause diff-e
+    exec diff-e true
+    unpause diff-e
+    stop -t 0 diff-e
+    exec diff-e true
+    rm diff-e`,
+  logs: table`
+    run --name diff-l busybox sh -c 'for i in 1 2 3 4 5; do echo out $i; done; sleep 0.2; echo err >&2'
+    logs diff-l
+    logs -n 2 diff-l
+    logs --tail 0 diff-l
+    logs --tail -1 diff-l
+    logs --tail all diff-l
+    logs --tail x diff-l
+    logs --since 1h diff-l
+    logs --until 1h diff-l
+    logs --since bogus diff-l
+    logs --since 2013-01-02T13:23:37Z --until 2013-01-02T13:23:38Z diff-l
+    logs --details diff-l
+    logs -f diff-l
+    logs
+    logs a b
+    rm diff-l
+    run --name diff-l --log-driver none busybox echo x
+    logs diff-l
+    rm diff-l
+    run --name diff-l --log-driver local --log-opt max-size=1m busybox echo local
+    logs diff-l
+    rm diff-l
+    run --rm --log-opt max-size=x busybox true
+    run --rm --log-opt bogus=1 busybox true
+    run --rm --log-driver syslog --log-opt syslog-address=bogus busybox true`,
+  templates: table`
+    run -d --name diff-t --label a=1 --label b.c=2 -p 127.0.0.1:18090:80 -v /anon --memory 32m busybox sleep 1000
+    inspect -f '{{.Name}} {{.Config.Labels}} {{json .Config.Labels}}' diff-t
+    inspect -f '{{range $k, $v := .Config.Labels}}{{$k}}={{$v}};{{end}}' diff-t
+    inspect -f '{{with .HostConfig.Memory}}{{.}}{{else}}none{{end}} {{- " x" -}}  end' diff-t
+    inspect -f '{{if and .State.Running (not .State.Paused)}}up{{end}}' diff-t
+    inspect -f '{{index .Config.Labels "b.c"}} {{index .Config.Labels "nosuch"}}' diff-t
+    inspect -f '{{.NetworkSettings.Ports}}' diff-t
+    inspect -f '{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}' diff-t
+    inspect -f '{{json .NetworkSettings.Ports}}' diff-t
+    inspect -f '{{printf "%q %v %T %5d|%-5d|%x" .Name .State.Running .State.ExitCode 7 7 255}}' diff-t
+    inspect -f '{{len .Mounts}} {{len .Config.Env}} {{len .Name}}' diff-t
+    inspect -f '{{slice .Name 1 3}} {{upper .Name}} {{title "abc def"}} {{lower "ABC"}}' diff-t
+    inspect -f '{{join .Config.Cmd ","}} {{split "a,b" ","}} {{pad "x" 1 2}}|{{truncate .Name 3}}' diff-t
+    inspect -f '{{.Nosuch}}' diff-t
+    inspect -f '{{.State.Nosuch}}' diff-t
+    inspect -f '{{nosuch .}}' diff-t
+    inspect -f '{{' diff-t
+    inspect -f '{{if}}' diff-t
+    inspect -f '{{range .Mounts}}{{.Type}} {{.Destination}} {{.RW}}{{end}}' diff-t
+    inspect -f '{{eq .State.Status "running"}} {{ne 1 2}} {{lt 1 2}} {{gt 1 2}} {{ge 2 2}} {{le 3 2}}' diff-t
+    inspect -f '{{.HostConfig.RestartPolicy}} {{.HostConfig.LogConfig}} {{.HostConfig.NetworkMode}}' diff-t
+    inspect -f '{{.HostConfig.PortBindings}} {{.HostConfig.Binds}} {{.HostConfig.CapAdd}}' diff-t
+    inspect -f '{{.Config.ExposedPorts}} {{.Config.Volumes}} {{.Config.Env}} {{.Config.Cmd}} {{.Config.Entrypoint}}' diff-t
+    inspect --type image diff-t
+    inspect --type bogus diff-t
+    inspect -s -f '{{.SizeRw}}' diff-t
+    inspect
+    container inspect nosuch
+    image inspect nosuch
+    network inspect nosuch
+    volume inspect nosuch
+    ps -f name=diff-t --format '{{.Ports}} {{.LocalVolumes}} {{.Networks}}'
+    ps -f name=diff-t --format '{{.Label "b.c"}} {{.Labels}}'
+    ps -f name=diff-t --format 'table {{.Names}}|{{.Nosuch}}'
+    ps -f name=diff-t --format '{{json .Names}} {{.Command}} {{.Image}} {{.State}}'
+    port diff-t
+    port diff-t 80
+    port diff-t 80/udp
+    port diff-t 99/tcp
+    port diff-t x/tcp
+    network inspect -f '{{.Name}} {{.Driver}} {{.Scope}} {{.EnableIPv6}} {{.Internal}} {{.Options}}' none
+    volume ls --format '{{.Name}}' -f dangling=bogus
+    rm -fv diff-t`,
+  archives: table`
+    tag busybox diff-img:1
+    tag busybox diff-img:2
+    tag busybox diff-img:1@sha256:0000000000000000000000000000000000000000000000000000000000000000
+    tag diff-img:nosuch diff-img:3
+    images diff-img --format '{{.Repository}}:{{.Tag}}'
+    images 'diff-im*' -q
+    images -f reference='diff-img:*' --format '{{.Tag}}'
+    images -f dangling=bogus
+    images -f bogus=1
+    images -f since=nosuch
+    history -q --no-trunc nosuch
+    history --format '{{.CreatedBy}}|{{.Size}}|{{.Comment}}' diff-img:1
+    save diff-img:1 -o /nosuch/dir/file
+    save
+    load -i /etc/passwd
+    import /etc/passwd diff-img:bad
+    import -c 'BOGUS x' /etc/passwd diff-img:bad
+    import /nosuch/file
+    rmi diff-img:1 diff-img:nosuch
+    rmi -f diff-img:2
+    rmi -f diff-img:nosuch
+    rmi sha256:nothex
+    image prune -f --filter bogus=1
+    image prune -f --filter until=bogus
+    pull BAD
+    pull busybox:bad/tag
+    push nosuch:1
+    search`,
+  limits: table`
+    run -d --name diff-u --label diff=1 busybox sleep 1000
+    update --cpus 0.5 --cpu-shares 200 --pids-limit 20 diff-u
+    inspect -f '{{.HostConfig.NanoCpus}} {{.HostConfig.CpuShares}} {{.HostConfig.PidsLimit}}' diff-u
+    update --cpu-quota 1 diff-u
+    update --cpus 0.5 --cpu-quota 20000 diff-u
+    update --memory-swap 10m diff-u
+    update --memory 10m --memory-swap 5m diff-u
+    update --memory 1m diff-u
+    update --restart on-failure:3 diff-u
+    update --restart bogus diff-u
+    update --restart always:3 diff-u
+    update --blkio-weight 5 diff-u
+    update --cpuset-cpus 77 diff-u
+    update --cpu-period 5 diff-u
+    update diff-u
+    update --memory 64m nosuch
+    inspect -f '{{.HostConfig.RestartPolicy}} {{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}' diff-u
+    kill -s 0 diff-u
+    kill -s 99 diff-u
+    kill -s HUP diff-u
+    kill -s SIGNOPE diff-u
+    rename diff-u 'bad name'
+    rename diff-u ''
+    rename diff-u diff
+    rename nosuch diff-x
+    restart -t bogus diff-u
+    stop -s SIGINT -t 1 diff-u
+    start nosuch diff-u
+    start -a nosuch diff-u
+    pause diff-u diff-u
+    unpause diff-u diff-u
+    rm diff-u
+    rm -f diff-u
+    rm -f diff-u
+    rm -l diff`,
 };

@@ -132,8 +132,12 @@ test.each([
 });
 
 test("a push of what is not there, and of what cannot be a name", async () => {
-  expect((await client("docker", "push", `${OPEN}/none:1`)).stderr).toContain(`tag does not exist: ${OPEN}/none:1`);
-  expect((await client("berth", "push", `${OPEN}/none:1`)).stderr).toContain(`tag does not exist: ${OPEN}/none:1`);
+  expect((await client("docker", "push", `${OPEN}/none:1`)).stderr).toContain(
+    `An image does not exist locally with the tag: ${OPEN}/none`,
+  );
+  expect((await client("berth", "push", `${OPEN}/none:1`)).stderr).toContain(
+    `An image does not exist locally with the tag: ${OPEN}/none`,
+  );
 });
 
 /** The named image's row of the list, and what inspect says with its manifests; each as the specification has it. */

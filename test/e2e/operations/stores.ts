@@ -47,7 +47,11 @@ export const imageCases: Case[] = [
   { line: "POST /auth", status: 200, json: { username: "me", password: "secret", serveraddress: "127.0.0.1:5001" } },
   { line: "POST /auth", status: 401, json: { username: "me", password: "wrong", serveraddress: "127.0.0.1:5001" } },
   { line: "POST /images/create?fromImage=127.0.0.1:5000/nosuch&tag=1", status: 404 },
-  { line: "POST /images/nosuch/push", status: 404, headers: { "X-Registry-Auth": "e30=" } },
+  {
+    line: `POST /images/nosuch/push?platform=${encodeURIComponent('{"os":"linux","architecture":"amd64"}')}`,
+    status: 404,
+    headers: { "X-Registry-Auth": "e30=" },
+  },
 ];
 
 /** Volumes' operations. */
