@@ -1,6 +1,6 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
-import { messageOf } from "../../spec/errors.ts";
+import { errnoOf, messageOf } from "../../spec/errors.ts";
 import type { EndpointRecord } from "../networks.ts";
 import { answer, failure } from "./answer.ts";
 import { forward, framed } from "./forward.ts";
@@ -25,6 +25,11 @@ const TCP_BYTES = 65535;
 const TCP_IDLE_MS = 10_000;
 /** Questions under way to other servers; more are refused. */
 const MOST_FORWARDED = 512;
+/**
+ * The port where it is free. For half a minute the kernel goes on sending a client's questions to the port that they were led to before: a
+ * gateway whose network, or daemon, is another now has to answer at the same one.
+ */
+const PORT = 20_053;
 /** TCP clients of one network. */
 const MOST_CLIENTS = 256;
 
@@ -44,20 +49,13 @@ export class NameServer {
   /** Listens for a network; answers the ports. */
   async open(networkId: string, gateway: string): Promise<{ udp: number; tcp: number }> {
     this.close(networkId);
-    const v6 = gateway.includes(":");
-    const udp = createSocket({ type: v6 ? "udp6" : "udp4", ipv6Only: v6 });
     const clients = new Set<Socket>();
-    const tcp = createServer((socket) => this.#serve(networkId, socket, clients));
     const { log } = this.#options;
+    const udp = await atPort((port) => listenUdp(gateway, port));
+    let tcp: Server;
     try {
-      await new Promise<void>((resolve, reject) => {
-        udp.once("error", reject);
-        udp.bind({ address: gateway, port: 0, exclusive: true }, resolve);
-      });
-      await new Promise<void>((resolve, reject) => {
-        tcp.once("error", reject);
-        tcp.listen({ host: gateway, port: 0, exclusive: true, ipv6Only: v6 }, resolve);
-      });
+      const serve = (socket: Socket): void => this.#serve(networkId, socket, clients);
+      tcp = await atPort((port) => listenTcp(gateway, { port, serve }));
     } catch (error) {
       udp.close();
       throw error;
@@ -130,4 +128,31 @@ export class NameServer {
       }
     });
   }
+}
+
+/** Listens at our port, or at any other where a program has that. */
+async function atPort<T>(listen: (port: number) => Promise<T>): Promise<T> {
+  try {
+    return await listen(PORT);
+  } catch (error) {
+    if (errnoOf(error) !== "EADDRINUSE") throw error;
+    return listen(0);
+  }
+}
+
+function listenUdp(address: string, port: number): Promise<UdpSocket> {
+  const v6 = address.includes(":");
+  return new Promise((resolve, reject) => {
+    const socket = createSocket({ type: v6 ? "udp6" : "udp4", ipv6Only: v6 });
+    socket.once("error", reject);
+    socket.bind({ address, port, exclusive: true }, () => resolve(socket));
+  });
+}
+
+function listenTcp(host: string, { port, serve }: { port: number; serve: (socket: Socket) => void }): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer(serve);
+    server.once("error", reject);
+    server.listen({ host, port, exclusive: true, ipv6Only: host.includes(":") }, () => resolve(server));
+  });
 }
