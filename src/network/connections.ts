@@ -141,7 +141,7 @@ export class Connections {
     const segment = this.#options.segmentOf(network.id);
     if (!segment) {
       if (network.own?.configOnly)
-        throw new BerthError("forbidden", `configuration network "${network.name}" cannot have containers`);
+        throw new BerthError("forbidden", "cannot create endpoint on configuration-only network");
       throw new BerthError("unavailable", `network ${network.name} is not running; see the daemon's log`);
     }
     const endpoints = before.map((b) => b.endpoint);

@@ -37,10 +37,10 @@ export function checkRequest(request: NetworkRequest, known: NetworkRecord[]): v
   if (name === "") throw bad("invalid name: name is empty");
   if (name.length > MAX_NAME || /[\0/\n]/.test(name)) throw bad(`invalid name: ${JSON.stringify(name.slice(0, 80))}`);
   if (isBuiltIn(name)) throw refused(`operation is not permitted on predefined ${name} network `);
+  checkIpam(request);
   if (known.some((n) => n.name === name)) throw new BerthError("conflict", `network with name ${name} already exists`);
   if (request.scope === "swarm") throw refused("cannot create a swarm scoped network when swarm is not active");
   if (request.ingress) throw refused("Ingress network can only be global scope network");
-  checkIpam(request);
   checkConfigFrom(request, known);
   if (request.configOnly) return;
   if (driver === "host" || driver === "null") throw refused(`only one instance of "${driver}" network is allowed`);
@@ -62,7 +62,10 @@ function checkConfigFrom(request: NetworkRequest, known: NetworkRecord[]): void 
   if (configOnly) throw refused("a configuration network cannot depend on another configuration network");
   const set: [boolean, string][] = [
     [Object.keys(request.options).length > 0, "network driver options"],
-    [request.ipam.config.length > 0 || Object.keys(request.ipam.options).length > 0, "user specified configurations"],
+    [
+      request.ipam.config.length > 0 || Object.keys(request.ipam.options ?? {}).length > 0,
+      "user specified configurations",
+    ],
     [Object.keys(request.labels).length > 0, "user specified configurations"],
   ];
   const twice = set.find(([given]) => given);
@@ -156,7 +159,7 @@ export function planNetwork(
   };
   const shown = {
     driver: ipam.driver,
-    options: Object.keys(ipam.options ?? {}).length > 0 ? ipam.options : null,
+    options: ipam.options,
     config: ipam.config,
   };
   if (request.configOnly) return { ...base, ipam: shown, chosen: false, link: "", lans: [] };

@@ -83,7 +83,8 @@ export interface NetworkRequest {
   configFrom: string;
   ipv4: boolean;
   ipv6: boolean;
-  ipam: { driver: string; options: Record<string, string>; config: IpamConfig[] };
+  /** `options` null: the request says nothing of them. */
+  ipam: { driver: string; options: Record<string, string> | null; config: IpamConfig[] };
   options: Record<string, string>;
   labels: Record<string, string>;
 }

@@ -351,4 +351,115 @@ export const SCRIPTS: Record<string, string[]> = {
     rm -f diff-u
     rm -f diff-u
     rm -l diff`,
+  subnets: table`
+    network create --label diff=1 --subnet 10.124.0.0/24 --gateway 10.124.0.77 --ip-range 10.124.0.128/25 --aux-address a=10.124.0.129 diff-s
+    network inspect -f '{{json .IPAM}}' diff-s
+    network create --subnet 10.124.1.0/24 --gateway 10.9.9.9 diff-s2
+    network create --subnet 10.124.1.0/24 --ip-range 10.9.0.0/16 diff-s2
+    network create --subnet 10.124.1.0/24 --aux-address a=10.9.9.9 diff-s2
+    network create --subnet 10.124.1.0/33 diff-s2
+    network create --subnet 10.124.1.5/24 diff-s2
+    network create --gateway 10.124.1.1 diff-s2
+    network create --ip-range 10.124.1.0/24 diff-s2
+    network create --subnet 10.124.1.0/24 --subnet 10.124.1.128/25 diff-s2
+    network create --subnet fd99::/64 diff-s2
+    network create --ipv6 --subnet fd99::/130 diff-s2
+    network create -o com.docker.network.driver.mtu=bogus diff-s2
+    network create -o com.docker.network.bridge.enable_icc=bogus diff-s2
+    network create --ipam-driver nosuch diff-s2
+    network create --internal --attachable --label diff=1 diff-s3
+    network inspect -f '{{.Internal}} {{.Attachable}} {{.Ingress}} {{.ConfigOnly}} {{.Labels}}' diff-s3
+    network create --config-only --subnet 10.124.2.0/24 --label diff=1 diff-s4
+    network create --config-from diff-s4 --label diff=1 diff-s5
+    network create --config-from nosuch diff-s6
+    network create --scope bogus diff-s6
+    network create 'bad name'
+    network create host
+    network create none
+    network create ''
+    network ls -f label=diff --format '{{.Name}} {{.Driver}} {{.Scope}} {{.Internal}} {{.IPv6}}'
+    network ls -f driver=bridge -f name=diff-s --format '{{.Name}}'
+    network ls -f type=custom -f name=diff-s --format '{{.Name}}'
+    network ls -f type=bogus
+    network ls -f dangling=true -f label=diff --format '{{.Name}}'
+    network ls -f dangling=bogus
+    network ls -f bogus=1
+    network connect --ip 10.124.0.5 diff-s diff
+    network connect --ip 10.124.0.200 --alias al --link diff:self diff-s diff
+    inspect -f '{{json (index .NetworkSettings.Networks "diff-s").IPAMConfig}}' diff
+    network connect --ip bogus diff-s3 diff
+    network connect --ip 10.1.1.1 diff-s3 diff
+    network connect diff-s4 diff
+    network rm diff-s
+    network disconnect -f diff-s nosuch
+    network disconnect diff-s diff
+    network disconnect diff-s diff
+    run --rm --network diff-s --ip 10.124.0.77 busybox true
+    run --rm --network diff-s --ip 10.124.0.129 busybox true
+    run --rm --network diff-s --mac-address bogus busybox true
+    run --rm --network diff-s --mac-address 92:d0:c6:0a:29:33 busybox cat /sys/class/net/eth0/address
+    run --rm --network diff-s --network diff-s busybox true
+    run --rm --network name=diff-s,alias=x,ip=10.124.0.201 busybox hostname -i
+    run --rm --network name=diff-s,bogus=1 busybox true
+    run --rm --network host --network diff-s busybox true
+    run --rm --network container:nosuch busybox true
+    run --rm --network container:diff --hostname x busybox true
+    run --rm --network container:diff -p 80:80 busybox true
+    run --rm --network host -p 80:80 busybox true
+    run --rm --network none --dns 1.1.1.1 busybox cat /etc/resolv.conf
+    run --rm --dns bogus busybox true
+    run --rm --dns-option ndots:3 --dns-search example.com --dns 9.9.9.9 busybox cat /etc/resolv.conf
+    run --rm --add-host a:1.2.3.4 --add-host b=::1 busybox grep -E 'a$|b$' /etc/hosts
+    run --rm --add-host bogus busybox true
+    network prune -f --filter label=diff
+    network rm diff-s2 diff-s4 diff-s6 'bad name'
+    network prune -f --filter bogus=1`,
+  mounts: table`
+    volume create --label diff=1 --opt type=tmpfs --opt device=tmpfs --opt o=size=1m diff-m
+    volume inspect -f '{{.Driver}} {{.Options}} {{.Labels}} {{.Scope}}' diff-m
+    volume create --opt bogus=1 diff-m2
+    volume create --driver nosuch diff-m2
+    volume create -d local --label diff=1 diff-m3
+    volume create diff-m3 extra
+    volume create 'a/b'
+    volume create x
+    run --rm --mount type=volume,src=diff-m,dst=/v busybox sh -c 'df -k /v | tail -1 | tr -s " " | cut -d" " -f2'
+    run --rm --mount type=bind,src=/nosuch,dst=/v busybox true
+    run --rm --mount type=bind,src=relative,dst=/v busybox true
+    run --rm --mount type=bind,dst=/v busybox true
+    run --rm --mount type=volume,src=diff-m3 busybox true
+    run --rm --mount type=bogus,dst=/v busybox true
+    run --rm --mount dst=/v,bogus busybox true
+    run --rm --mount type=tmpfs,dst=/v,tmpfs-size=1m,tmpfs-mode=700 busybox stat -c %a /v
+    run --rm --mount type=tmpfs,src=x,dst=/v busybox true
+    run --rm --mount type=tmpfs,dst=/v,tmpfs-mode=x busybox true
+    run --rm --mount type=volume,dst=/v,volume-nocopy,readonly busybox touch /v/x
+    run --rm --mount type=volume,src=diff-m3,dst=/v,volume-subpath=nosuch busybox true
+    run --rm --mount type=volume,src=diff-m3,dst=/v,volume-subpath=../x busybox true
+    run --rm --mount type=image,src=nosuch,dst=/v busybox true
+    run --rm --mount type=bind,src=/etc,dst=/v,bind-propagation=bogus busybox true
+    run --rm --mount type=bind,src=/etc,dst=/v,bind-recursive=bogus busybox true
+    run --rm -v diff-m3:/v:ro,z busybox touch /v/x
+    run --rm -v diff-m3:/v:nocopy busybox true
+    run --rm -v diff-m3:/v:rw,ro busybox true
+    run --rm -v diff-m3 busybox true
+    run --rm -v :/v busybox true
+    run --rm -v /:/ busybox true
+    run --rm -v /etc:/v:/w busybox true
+    run --rm -v diff-m3:/v -v diff-m3:/v busybox true
+    run --rm --tmpfs /t:bogus busybox true
+    run --rm --tmpfs t busybox true
+    run --rm --volumes-from diff:bogus busybox true
+    run --rm --read-only --tmpfs /t busybox sh -c 'touch /t/x && touch /x'
+    run --rm --device /dev/null:/dev/x:bogus busybox true
+    run --rm --device /dev/null:/dev/x:r busybox ls /dev/x
+    run --rm --shm-size 1x busybox true
+    run --rm --shm-size 2m busybox sh -c 'df -k /dev/shm | tail -1 | tr -s " " | cut -d" " -f2'
+    volume ls -f label=diff --format '{{.Name}} {{.Driver}}'
+    volume ls -f driver=local -f name=diff-m3 -q
+    volume ls -f dangling=true -f name=diff-m3 -q
+    volume ls -f bogus=1
+    volume rm diff-m diff-m3 nosuch x
+    volume prune -f --filter bogus=1
+    volume prune -af --filter label=diff`,
 };

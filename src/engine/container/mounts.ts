@@ -40,7 +40,8 @@ export function planMounts(ctx: EngineContext, config: ContainerConfig, host: Ho
   for (const [path, options] of Object.entries(host.Tmpfs ?? {}))
     add(tmpfsMount(cleanTarget(path), checkedTmpfs(options)));
   for (const path of Object.keys(config.Volumes ?? {})) {
-    const destination = cleanTarget(path);
+    // Docker takes a relative one from the root.
+    const destination = cleanTarget(path.startsWith("/") ? path : `/${path}`);
     if (!plans.has(destination))
       plans.set(destination, volumeMount(destination, { copy: true, ...driverOf(host.VolumeDriver) }, ANONYMOUS));
   }

@@ -1,6 +1,6 @@
 import { endpointsOf } from "../../network/networks.ts";
 import type { EndpointSettings } from "../../spec/engine-api.ts";
-import { BerthError, messageOf } from "../../spec/errors.ts";
+import { BerthError, isKind, messageOf } from "../../spec/errors.ts";
 import { networksOf, objections, wantedOf, wishOf } from "../container/endpoints.ts";
 import { announce } from "../container/join.ts";
 import { sharedWith } from "../container/modes.ts";
@@ -67,14 +67,14 @@ async function plugIn(ctx: EngineContext, { record }: Container, name: string): 
   announce(ctx, record.id, endpoint, "connect");
 }
 
-/** Takes a container off a network. With `Force` a container that is no more is no error, nor is one that is not on it. */
+/** Takes a container off a network. */
 export async function disconnectNetwork(
   ctx: EngineContext,
   id: string,
   body: { Container?: string; Force?: boolean },
 ): Promise<void> {
   const { Name: name = "" } = ctx.network.inspect(id);
-  const container = containerOf(ctx, body.Container);
+  const container = body.Force ? endpointOwner(ctx, body.Container) : containerOf(ctx, body.Container);
   await container.lock.run(async () => {
     const before = container.record;
     const networks = Object.fromEntries(networksOf(ctx, before));
@@ -92,6 +92,16 @@ export async function disconnectNetwork(
     rewriteNetworkFiles(ctx, container.record, before);
     announce(ctx, before.id, endpoint, "disconnect");
   });
+}
+
+/** By force Docker looks among the network's endpoints. */
+function endpointOwner(ctx: EngineContext, reference = ""): Container {
+  try {
+    return containerOf(ctx, reference);
+  } catch (error) {
+    if (!isKind(error, "not-found")) throw error;
+    throw new BerthError("not-found", `endpoint ${reference} not found`);
+  }
 }
 
 function containerOf(ctx: EngineContext, reference: string | undefined): Container {

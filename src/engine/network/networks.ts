@@ -51,7 +51,7 @@ async function createNetwork(ctx: EngineContext, body: NetworkCreateBody): Promi
     configFrom: body.ConfigFrom?.Network ?? "",
     ipv4: body.EnableIPv4 ?? true,
     ipv6: body.EnableIPv6 ?? false,
-    ipam: { driver: ipam.Driver || "default", options: ipam.Options ?? {}, config: ipam.Config ?? [] },
+    ipam: { driver: ipam.Driver || "default", options: ipam.Options ?? null, config: ipam.Config ?? [] },
     options: body.Options ?? {},
     labels: body.Labels ?? {},
   });
@@ -74,7 +74,9 @@ async function pruneNetworks(ctx: EngineContext, filters: Filters): Promise<{ Ne
   const deleted: string[] = [];
   for (const network of ctx.network.list()) {
     const { Id: id = "", Name: name = "" } = network;
-    if (isBuiltIn(name) || Object.keys(network.Containers ?? {}).length > 0 || !wanted(network)) continue;
+    // A network that others take their configuration from has containers on it never.
+    if (network.ConfigOnly || isBuiltIn(name) || Object.keys(network.Containers ?? {}).length > 0 || !wanted(network))
+      continue;
     try {
       await removeNetwork(ctx, id);
       deleted.push(name);
