@@ -326,7 +326,9 @@ describe("removal", () => {
     await service.create(network("cfg", { configOnly: true, ...subnet({ Subnet: "10.7.0.0/24" }) }));
     await service.create(network("one", { configFrom: "cfg" }));
     expect((await service.attach(request("a", "one"))).ip).toBe("10.7.0.2");
-    expect(await message(service.attach(request("b", "cfg")))).toContain("cannot create endpoint on configuration-only network");
+    expect(await message(service.attach(request("b", "cfg")))).toContain(
+      "cannot create endpoint on configuration-only network",
+    );
     expect(await message(service.remove("cfg"))).toBe(
       'error while removing network: configuration network "cfg" is in use',
     );
