@@ -12,6 +12,7 @@ export const READS: string[] = [
   ...table`
     version --format '{{.Server.Os}} {{.Server.APIVersion}} {{.Server.MinAPIVersion}}'
     run nosuch/image:x --bogus
+    rename diff ''
     run --rm busybox false
     run --rm busybox sh -c 'exit 7'
     run --rm busybox nosuchcommand

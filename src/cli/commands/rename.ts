@@ -9,6 +9,7 @@ export default command({
   args: [2, 2],
   flags: {},
   async run(ctx, { args: [id = "", name = ""] }) {
+    if (!id.trim() || !name.trim()) throw new ExitError(1, "Error: Neither old nor new names may be empty");
     await ctx.engine.containers.rename(id, name.trim()).catch((error: unknown) => {
       throw new ExitError(1, `${errorLine(error)}\nError: failed to rename container named ${id}`);
     });
