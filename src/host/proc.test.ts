@@ -6,7 +6,7 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { cgroupDir, cgroupMode, cgroupProcesses, readCgroup, removeCgroup } from "./cgroup.ts";
 import { readExit, readPid } from "./monitor-files.ts";
-import { killHard, signalMasks, startTime } from "./proc.ts";
+import { killHard, signalMasks, startTime, waitsForSignals } from "./proc.ts";
 import { selfCommand } from "./self.ts";
 import { run } from "./spawn.ts";
 
@@ -42,6 +42,24 @@ test("signal masks: what is caught, ignored and blocked", async () => {
   expect((masks?.blocked ?? 0n) & bit("SIGTERM")).toBe(bit("SIGTERM"));
   const pid = await end(child);
   expect([signalMasks(pid), startTime(pid), killHard(pid)]).toEqual([undefined, undefined, false]);
+});
+
+test("a thread that waits for signals is seen, whichever it is; others are not", async () => {
+  const waits = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])";
+  const inMain = `${waits}; print("ready", flush=True); signal.sigwait([signal.SIGTERM])`;
+  const inThread = `${waits}; import threading; threading.Thread(target=lambda: signal.sigwait([signal.SIGTERM])).start(); print("ready", flush=True); input()`;
+  for (const script of [inMain, inThread]) {
+    const child = await ready(["python3", "-c", script]);
+    // It says so before it waits.
+    while (!waitsForSignals(child.pid)) await new Promise((resolve) => setImmediate(resolve));
+    const gone = once(child, "exit");
+    child.kill("SIGKILL");
+    await gone;
+    expect(waitsForSignals(child.pid)).toBe(false);
+  }
+  const sleeps = await ready(["bash", "-c", WAIT]);
+  expect(waitsForSignals(sleeps.pid)).toBe(false);
+  await end(sleeps);
 });
 
 test("the start time is found behind any name of a program", async () => {

@@ -1,11 +1,11 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { errnoOf } from "../spec/errors.ts";
 
 /** What a process does with signals: bit n-1 is signal n. From /proc/PID/status (proc_pid_status(5)). */
 export interface SignalMasks {
   caught: bigint;
   ignored: bigint;
-  /** Held back until the process asks for them (sigwaitinfo(2), signalfd(2)): it hears them, even as pid 1. */
+  /** Held back until the process asks for them (signalfd(2)): it hears them, even as pid 1. Those that a thread waits for in sigwaitinfo(2) are missing here. */
   blocked: bigint;
 }
 
@@ -16,6 +16,30 @@ export function signalMasks(pid: number): SignalMasks | undefined {
   const mask = (name: string): bigint =>
     BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, "m").exec(status)?.[1] ?? "0"}`);
   return { caught: mask("SigCgt"), ignored: mask("SigIgn"), blocked: mask("SigBlk") };
+}
+
+/** Numbers of rt_sigtimedwait(2), which is sigwaitinfo(3) too: of this machine's own programs and of its 32-bit ones. */
+const SIGNAL_WAITS = new Set(process.arch === "arm64" ? ["137", "177", "421"] : ["128", "177", "421"]);
+
+/**
+ * True where a thread of the process waits for signals, or where that cannot be told. While it does, the kernel takes what it waits for out of the blocked
+ * ones: an init that sleeps like this (docker-init, tini) looks as if it heard nothing.
+ */
+export function waitsForSignals(pid: number): boolean {
+  let threads: string[];
+  try {
+    threads = readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return false; // The process has ended.
+  }
+  return threads.some((thread) => {
+    try {
+      const [call = ""] = readFileSync(`/proc/${pid}/task/${thread}/syscall`, "latin1").split(/\s/);
+      return SIGNAL_WAITS.has(call);
+    } catch (error) {
+      return errnoOf(error) !== "ESRCH";
+    }
+  });
 }
 
 /** True where the process has ended or is about to: as pid 1 of a namespace it takes all others along. */

@@ -220,6 +220,19 @@ test("ps, inspect, rename, kill, wait, restart, stop, start", async () => {
   expect((await daemon.berth("inspect", "two")).code).toBe(1);
 });
 
+test("stop hands the signal to an init that waits for it, and the program ends as it wants to", async () => {
+  for (const [script, code] of [
+    ["trap 'exit 4' TERM; echo up; sleep 1000 & wait", "4"],
+    ["echo up; exec sleep 1000", "143"],
+  ] as const) {
+    await daemon.ok("run", "-d", "--init", "--name", "heard", "busybox", "sh", "-c", script);
+    while ((await daemon.ok("logs", "heard")) !== "up");
+    await daemon.ok("stop", "-t", "60", "heard");
+    expect(await daemon.ok("inspect", "-f", "{{.State.ExitCode}}", "heard")).toBe(code);
+    await daemon.ok("rm", "heard");
+  }
+});
+
 test("stop does not wait for a PID 1 that cannot hear the signal, and the event says why", async () => {
   await daemon.ok("run", "-d", "--name", "deaf", "busybox", "sleep", "1000");
   const begin = Date.now();

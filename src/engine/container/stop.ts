@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { signalMasks } from "../../host/proc.ts";
+import { signalMasks, waitsForSignals } from "../../host/proc.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { parseSignal, signalName } from "../../spec/signals.ts";
 import { type Container, isRunning, type Run } from "../container.ts";
@@ -69,7 +69,7 @@ function isDeaf(pid: number, signal: number): boolean {
   if (!masks) return false;
   const bit = 1n << BigInt(signal - 1);
   if ((masks.ignored & bit) !== 0n) return true;
-  return ((masks.caught | masks.blocked) & bit) === 0n && isNamespaceInit(pid);
+  return ((masks.caught | masks.blocked) & bit) === 0n && isNamespaceInit(pid) && !waitsForSignals(pid);
 }
 
 function isNamespaceInit(pid: number): boolean {
