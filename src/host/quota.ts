@@ -17,8 +17,9 @@ export function limitTrees(folders: readonly string[], bytes: number, seed: stri
   try {
     if (!enforces(first)) return false;
     const id = freeProject(first, seed);
-    addon().limitProject(first, id, bytes);
+    // In this order: a kill in between leaves a folder that tells its project, never a limit that nobody finds.
     for (const fd of fds) addon().setProject(fd, id);
+    addon().limitProject(first, id, bytes);
     return true;
   } finally {
     for (const fd of fds) closeSync(fd);

@@ -120,13 +120,13 @@ class Service implements VolumeService {
       throw new BerthError("conflict", `remove ${name}: volume is in use - [${options.usedBy.join(", ")}]`);
     }
     if (record.options) await this.release(record.name, "");
-    if (record.options?.["size"] !== undefined) releaseTree(this.#folder(record.name));
     const grave = join(this.#root, REMOVING, randomBytes(8).toString("hex"));
     ensureDir(grave, 0o700);
     if (existsSync(join(this.#root, record.name))) renameSync(join(this.#root, record.name), join(grave, record.name));
     fsyncPath(grave);
     fsyncPath(this.#root);
     this.#records.delete(record.name);
+    if (record.options?.["size"] !== undefined) releaseTree(join(grave, record.name, "_data"));
     await bury(grave);
   }
 
@@ -198,6 +198,7 @@ class Service implements VolumeService {
     for (const grave of existsSync(graves) ? readdirSync(graves) : []) {
       for (const name of readdirSync(join(graves, grave))) {
         if (!existsSync(join(this.#root, name))) this.#records.delete(name);
+        releaseTree(join(graves, grave, name, "_data"));
       }
       void bury(join(graves, grave)).catch(() => undefined); // Tried again at the next start.
     }
@@ -210,6 +211,7 @@ class Service implements VolumeService {
         if (readdirSync(join(this.#root, name)).length === 0) rmdirSync(join(this.#root, name));
         continue;
       }
+      releaseTree(this.#folder(name));
       const labels = /^[0-9a-f]{64}$/.test(name) ? { [ANONYMOUS_LABEL]: "" } : {};
       this.#put({ name, createdAt: timestamp(statSync(this.#folder(name)).mtime), labels });
     }
