@@ -12,7 +12,7 @@ export async function printInspected(
   names: readonly string[],
   options: { format: string; fetch: (name: string) => Promise<unknown>; structOnly?: boolean },
 ): Promise<number> {
-  const results = await Promise.allSettled(names.map((name) => options.fetch(name)));
+  const results = await Promise.allSettled(names.map(async (name) => options.fetch(name)));
   const found = results.flatMap((r) => (r.status === "fulfilled" ? [r.value] : []));
   const failed = results.flatMap((r) => (r.status === "rejected" ? [errorLine(r.reason)] : []));
   await printAll(ctx, found, options);

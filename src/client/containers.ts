@@ -10,6 +10,7 @@ import type {
   HostConfig,
   NetworkingConfig,
 } from "../spec/engine-api.ts";
+import { BerthError } from "../spec/errors.ts";
 import { CheckpointApi } from "./checkpoints.ts";
 import type { EngineCore } from "./core.ts";
 import type { HijackedStream } from "./hijack.ts";
@@ -49,6 +50,12 @@ export function filterQuery(filters: Filters): string | undefined {
 /** A path segment that holds a name, id or reference. */
 export function segment(text: string): string {
   return encodeURIComponent(text).replaceAll("%2F", "/").replaceAll("%3A", ":").replaceAll("%40", "@");
+}
+
+/** As `segment`, for what has to be named. Throws in the words of docker's command line where it is not. */
+export function named(kind: "container" | "network" | "volume", text: string): string {
+  if (text.trim() === "") throw new BerthError("invalid-argument", `invalid ${kind} name or ID: value is empty`);
+  return segment(text);
 }
 
 /** `/containers/…` (Engine API, "Container"). Every `id` is a name, an id or a unique prefix of one. */
@@ -166,6 +173,6 @@ export class ContainerApi {
   }
 
   #path(id: string, verb?: string): string {
-    return `/containers/${segment(id)}${verb ? `/${verb}` : ""}`;
+    return `/containers/${named("container", id)}${verb ? `/${verb}` : ""}`;
   }
 }

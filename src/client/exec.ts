@@ -1,4 +1,4 @@
-import { segment } from "./containers.ts";
+import { named } from "./containers.ts";
 import type { EngineCore } from "./core.ts";
 import type { HijackedStream } from "./hijack.ts";
 
@@ -30,7 +30,7 @@ export class ExecApi {
   constructor(private readonly core: EngineCore) {}
 
   create(container: string, body: ExecBody): Promise<{ Id: string }> {
-    return this.core.json({ method: "POST", path: `/containers/${segment(container)}/exec`, json: body });
+    return this.core.json({ method: "POST", path: `/containers/${named("container", container)}/exec`, json: body });
   }
 
   /** Starts it in the background. */

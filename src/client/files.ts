@@ -1,4 +1,4 @@
-import { segment } from "./containers.ts";
+import { named } from "./containers.ts";
 import type { EngineCore } from "./core.ts";
 import type { EngineResponse, Query } from "./transport.ts";
 
@@ -33,21 +33,21 @@ export class FileApi {
   }
 
   async export(id: string): Promise<AsyncIterable<Uint8Array>> {
-    return (await this.core.stream({ method: "GET", path: `/containers/${segment(id)}/export` })).body();
+    return (await this.core.stream({ method: "GET", path: `/containers/${named("container", id)}/export` })).body();
   }
 
   async changes(id: string): Promise<{ Path: string; Kind: number }[]> {
     return (
       (await this.core.json<{ Path: string; Kind: number }[] | null>({
         method: "GET",
-        path: `/containers/${segment(id)}/changes`,
+        path: `/containers/${named("container", id)}/changes`,
       })) ?? []
     );
   }
 }
 
 function archiveOf(id: string): string {
-  return `/containers/${segment(id)}/archive`;
+  return `/containers/${named("container", id)}/archive`;
 }
 
 function pathStat(response: EngineResponse): PathStat {

@@ -7,7 +7,7 @@ import type {
   VolumeCreateOptions,
   VolumeListResponse,
 } from "../spec/engine-api.ts";
-import { type Filters, filterQuery, segment } from "./containers.ts";
+import { type Filters, filterQuery, named } from "./containers.ts";
 import type { EngineCore } from "./core.ts";
 
 /** `/volumes/…` (Engine API, "Volume"). */
@@ -23,17 +23,22 @@ export class VolumeApi {
   }
 
   inspect(name: string): Promise<Volume> {
-    return this.core.json({ method: "GET", path: `/volumes/${segment(name)}` });
+    return this.core.json({ method: "GET", path: `/volumes/${named("volume", name)}` });
   }
 
   /** Volumes of a cluster only. */
   async update(id: string, change: { version: number; spec: ClusterVolumeSpec }): Promise<void> {
     const { version, spec } = change;
-    await this.core.done({ method: "PUT", path: `/volumes/${segment(id)}`, query: { version }, json: { Spec: spec } });
+    await this.core.done({
+      method: "PUT",
+      path: `/volumes/${named("volume", id)}`,
+      query: { version },
+      json: { Spec: spec },
+    });
   }
 
   async remove(name: string, query: { force?: boolean }): Promise<void> {
-    await this.core.done({ method: "DELETE", path: `/volumes/${segment(name)}`, query });
+    await this.core.done({ method: "DELETE", path: `/volumes/${named("volume", name)}`, query });
   }
 
   prune(filters: Filters): Promise<{ VolumesDeleted?: string[] | null; SpaceReclaimed?: number }> {
@@ -50,7 +55,7 @@ export class NetworkApi {
   }
 
   inspect(id: string, query: { verbose?: boolean; scope?: string } = {}): Promise<Network> {
-    return this.core.json({ method: "GET", path: `/networks/${segment(id)}`, query });
+    return this.core.json({ method: "GET", path: `/networks/${named("network", id)}`, query });
   }
 
   create(body: object): Promise<NetworkCreateResponse> {
@@ -58,15 +63,15 @@ export class NetworkApi {
   }
 
   async remove(id: string): Promise<void> {
-    await this.core.done({ method: "DELETE", path: `/networks/${segment(id)}` });
+    await this.core.done({ method: "DELETE", path: `/networks/${named("network", id)}` });
   }
 
   async connect(id: string, body: { Container: string; EndpointConfig?: EndpointSettings }): Promise<void> {
-    await this.core.done({ method: "POST", path: `/networks/${segment(id)}/connect`, json: body });
+    await this.core.done({ method: "POST", path: `/networks/${named("network", id)}/connect`, json: body });
   }
 
   async disconnect(id: string, body: { Container: string; Force: boolean }): Promise<void> {
-    await this.core.done({ method: "POST", path: `/networks/${segment(id)}/disconnect`, json: body });
+    await this.core.done({ method: "POST", path: `/networks/${named("network", id)}/disconnect`, json: body });
   }
 
   prune(filters: Filters): Promise<{ NetworksDeleted?: string[] | null }> {

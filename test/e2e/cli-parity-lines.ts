@@ -36,6 +36,24 @@ export const READING = {
     ps -a -f is-task=false
     ps -a -f health=none
     ps -a -f bogus=1
+    ps -a -f name=up --format raw
+    ps -as -f name=fresh --format raw
+    ps -aq --format raw
+    ps -aq --format '{{.Names}}'
+    ps -aq --format json
+    ps -a --format 'table{{.Names}}'
+    images --format raw
+    images --digests other/name --format raw
+    volume ls --format raw
+    volume ls -q --format raw
+    network ls --format raw
+    container inspect ''
+    network inspect ''
+    volume inspect ''
+    inspect ''
+    logs ''
+    network rm ''
+    volume rm ''
     ps -a -f status=bogus
     ps -a -f exited=x
     ps -a -f before=nosuch

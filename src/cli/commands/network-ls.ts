@@ -43,6 +43,12 @@ function networkListing(truncate: boolean): Listing<Network> {
       CreatedAt: "CREATED AT",
     },
     columns: ["ID", "Name", "Driver", "Scope"],
+    raw: [
+      ["network_id", "ID"],
+      ["name", "Name"],
+      ["driver", "Driver"],
+      ["scope", "Scope"],
+    ],
     row: (n) =>
       new Row(
         {

@@ -27,13 +27,16 @@ export default command({
     const size = flags.size || /\{\{[^}]*(\.Size\b|json \.\s*\}\})/.test(format);
     const listing = containerListing({ truncate: !flags["no-trunc"], size: flags.size });
     await checkFormat(listing, format, {});
+    if (flags.quiet && flags.format !== "")
+      ctx.io.err("WARNING: Ignoring custom format, because both --format and --quiet are set.\n");
     const containers = await ctx.engine.containers.list({
       all: flags.all,
       size,
       ...(limit > 0 ? { limit } : {}),
       filters: parseFilters(flags.filter),
     });
-    await printListing(ctx, listing, containers, { format, quiet: flags.quiet ? "ID" : undefined });
+    if (!flags.quiet) await printListing(ctx, listing, containers, { format });
+    else await printListing(ctx, listing, containers, { format: flags.format === "raw" ? "raw" : "", quiet: "ID" });
     return 0;
   },
 });

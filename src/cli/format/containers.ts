@@ -28,12 +28,25 @@ const COLUMNS = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Nam
 const COMMAND_WIDTH = 20;
 const MOUNT_WIDTH = 15;
 
+const RAW: [string, string][] = [
+  ["container_id", "ID"],
+  ["image", "Image"],
+  ["command", "Command"],
+  ["created_at", "CreatedAt"],
+  ["state", "State"],
+  ["status", "Status"],
+  ["names", "Names"],
+  ["labels", "Labels"],
+  ["ports", "Ports"],
+];
+
 /** `ps` as Docker lists containers. */
 export function containerListing(options: { truncate: boolean; size: boolean }): Listing<ContainerSummary> {
   return {
     titles: TITLES,
     checked: true,
     columns: options.size ? [...COLUMNS, "Size"] : COLUMNS,
+    raw: options.size ? [...RAW, ["size", "Size"]] : RAW,
     row: (c) => containerRow(c, options.truncate),
   };
 }

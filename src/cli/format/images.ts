@@ -64,6 +64,14 @@ export function imageListing(options: { truncate: boolean; digests: boolean }): 
       SharedSize: "SHARED SIZE",
       UniqueSize: "UNIQUE SIZE",
     },
+    raw: [
+      ["repository", "Repository"],
+      ["tag", "Tag"],
+      ...(options.digests ? [["digest", "Digest"] as [string, string]] : []),
+      ["image_id", "ID"],
+      ["created_at", "CreatedAt"],
+      ["virtual_size", "Size"],
+    ],
     columns: ["Repository", "Tag", ...(options.digests ? ["Digest"] : []), "ID", "CreatedSince", "Size"],
     row: (line) => imageRow(line, id(line)),
   };

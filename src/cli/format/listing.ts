@@ -8,6 +8,8 @@ export interface Listing<T> {
   /** Column titles by field; those of `columns` make the default table. */
   titles: Record<string, string>;
   columns: readonly string[];
+  /** What `--format raw` prints of each: a label and the field behind it. Absent: `raw` is a template like any other. */
+  raw?: readonly [label: string, field: string][];
   /** True: a template is tried, as it was given, before anything is asked (`checkFormat`), and its errors have words of their own. */
   checked?: boolean;
   /** A thing's fields, for tables and templates. */
@@ -32,6 +34,14 @@ export async function printListing<T>(
     for (const item of items) printLine(ctx, fieldText(listing.row(item), quiet));
     return;
   }
+  if (format === "raw" && listing.raw) {
+    const shown = quiet === undefined ? listing.raw : listing.raw.filter(([, field]) => field === quiet);
+    for (const row of items.map((item) => listing.row(item))) {
+      for (const [label, field] of shown) printLine(ctx, `${label}: ${fieldText(row, field)}`.trimEnd());
+      if (quiet === undefined) printLine(ctx, "");
+    }
+    return;
+  }
   if (format === "" || format === "table") {
     const rows = items.map((item) => listing.row(item));
     const header = listing.columns.map((c) => listing.titles[c] ?? c.toUpperCase());
@@ -49,7 +59,7 @@ export function fieldText(row: Row, field: string): string {
 async function printTemplate<T>(ctx: Context, listing: Listing<T>, items: readonly T[], format: string): Promise<void> {
   const { compileTemplate } = await import("../template/execute.ts");
   const { FUNCTIONS, HEADER_FUNCTIONS } = await import("../template/functions.ts");
-  const isTable = /^table(\s|$)/.test(format);
+  const isTable = format.startsWith("table");
   const source =
     format === "json" ? "{{json .}}" : unescapeTabs(isTable ? format.slice("table".length).trim() : format);
   const template = explained("parse", () => compileTemplate(source, { functions: FUNCTIONS }), listing.checked);
@@ -75,7 +85,7 @@ function explained<T>(step: "parse" | "execute", action: () => T, checked = fals
 
 /** Tries a format on a thing without content. Throws as Docker's `ps` does, whether there is anything to list or not. */
 export async function checkFormat<T>(listing: Listing<T>, format: string, nothing: T): Promise<void> {
-  if (format === "" || format === "table" || format === "json") return;
+  if (["", "table", "json"].includes(format) || (format === "raw" && listing.raw)) return;
   const { compileTemplate } = await import("../template/execute.ts");
   const template = explained("parse", () => compileTemplate(format), true);
   explained("execute", () => template.execute(listing.row(nothing)), true);

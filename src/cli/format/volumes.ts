@@ -18,6 +18,10 @@ export const VOLUME_LISTING: Listing<Volume> = {
     Status: "STATUS",
   },
   columns: ["Driver", "Name"],
+  raw: [
+    ["name", "Name"],
+    ["driver", "Driver"],
+  ],
   row: (v) =>
     new Row(
       {

@@ -68,7 +68,8 @@ function testFor(ctx: EngineContext, key: string, values: string[]): Test {
         if (!/^(true|false|0|1)$/.test(v)) throw new BerthError("invalid-argument", `invalid filter 'is-task=[${v}]'`);
       return any((_, v) => v === "false" || v === "0");
     case "isolation":
-      return byPattern(values, () => ["", "default"]);
+      // Of Windows: on Linux it is no filter.
+      return () => true;
     default:
       throw new BerthError("invalid-argument", `invalid filter '${key}'`);
   }
@@ -125,6 +126,7 @@ function byOrder(ctx: EngineContext, key: "before" | "since", values: string[]):
 
 function checkPorts(key: string, value: string): void {
   const [range = ""] = value.split("/");
+  const [from = 0, to = from] = range.split("-").map(Number);
   for (const port of range.split("-")) {
     const why = !/^\d+$/.test(port) ? "invalid syntax" : Number(port) > MAX_PORT ? "value out of range" : undefined;
     if (why) {
@@ -133,6 +135,10 @@ function checkPorts(key: string, value: string): void {
         `error while looking up for ${key} ${value}: strconv.ParseUint: parsing "${port}": ${why}`,
       );
     }
+  }
+  if (from > to) {
+    const why = `Invalid range specified for the Port: ${range}`;
+    throw new BerthError("invalid-argument", `error while looking up for ${key} ${value}: ${why}`);
   }
 }
 
