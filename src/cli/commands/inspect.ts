@@ -50,6 +50,7 @@ async function firstOf(ctx: Context, name: string, size: boolean): Promise<unkno
     try {
       return await fetch(ctx, name, size);
     } catch (error) {
+      if (name.trim() === "") throw error;
       // A name that cannot be an image's is not an error: it may still be a volume's.
       if (!isKind(error, "not-found") && !isKind(error, "invalid-argument")) throw error;
     }
