@@ -41,6 +41,10 @@ export const READING = {
     ps -aq --format raw
     ps -aq --format '{{.Names}}'
     ps -aq --format json
+    ps -a --format '{{join .Names ","}}'
+    ps -a --format '{{.Label}}'
+    ps -a --format '{{.Label "a" "b"}}'
+    volume ls --format '{{.Label}}'
     ps -a --format 'table{{.Names}}'
     images --format raw
     images --digests other/name --format raw

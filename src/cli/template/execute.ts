@@ -174,6 +174,8 @@ function callFunction(
     const { value } = evalOperand(run, expr, { dot: from.dot, args: [] });
     if (stops?.(value)) return { value };
     if (TEXT_ARGUMENTS[word.name]?.includes(i)) checkText(expr, value);
+    // A table's header is made by functions of its own, from titles.
+    if (word.name === "join" && i === 0 && run.functions["join"] === FUNCTIONS["join"]) checkList(expr, value);
     args.push(value);
   }
   if (from.piped) args.push(from.piped.value);
@@ -191,6 +193,12 @@ function checkText(expr: Expr, value: unknown): void {
   if (expr.kind !== "field" || !(Array.isArray(value) || typeof value === "boolean")) return;
   const shown = `<.${expr.names.join(".")}>`;
   failAt(expr.at, `${shown}: wrong type for value; expected string; got ${goType(value)}`);
+}
+
+function checkList(expr: Expr, value: unknown): void {
+  if (expr.kind !== "field" || !["string", "number", "boolean"].includes(typeof value)) return;
+  const shown = `<.${expr.names.join(".")}>`;
+  failAt(expr.at, `${shown}: wrong type for value; expected []string; got ${goType(value)}`);
 }
 
 function evalOperand(run: Run, expr: Expr, from: { dot: unknown; args: unknown[] }): Found {
@@ -237,7 +245,12 @@ function member(
     const field = value.fields[want.name];
     if (field === undefined)
       return failAt(want.at, `${shown}: can't evaluate field ${want.name} in type ${value.type}`);
-    if (typeof field === "function") return field(...want.args);
+    if (typeof field === "function") {
+      const { length } = want.args;
+      if (length !== field.length)
+        failAt(want.at, `${shown}: wrong number of args for ${want.name}: want ${field.length} got ${length}`);
+      return field(...want.args);
+    }
     if (want.args.length > 0) failAt(want.at, `${shown}: ${want.name} has arguments but cannot be invoked as function`);
     return field;
   }
