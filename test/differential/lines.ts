@@ -185,7 +185,6 @@ export const SCRIPTS: Record<string, string[]> = {
     cp /nosuch diff-f:/
     cp diff-f: /tmp
     cp :/x /tmp
-    diff diff-f
     exec diff-f rm -r /d
     diff diff-f
     export diff-f -o /nosuch/dir/x
