@@ -409,7 +409,7 @@ export const SCRIPTS: Record<string, string[]> = {
     run --rm --network none --dns 1.1.1.1 busybox cat /etc/resolv.conf
     run --rm --dns bogus busybox true
     run --rm --dns-option ndots:3 --dns-search example.com --dns 9.9.9.9 busybox cat /etc/resolv.conf
-    run --rm --add-host a:1.2.3.4 --add-host b=::1 busybox grep -E 'a$|b$' /etc/hosts
+    run --rm --add-host host-a:1.2.3.4 --add-host host-b=::1 busybox grep host- /etc/hosts
     run --rm --add-host bogus busybox true
     network prune -f --filter label=diff
     network rm diff-s2 diff-s4 diff-s6 'bad name'
