@@ -6,6 +6,7 @@ import { ensureBridge, removeBridge } from "./bridge.ts";
 import { formatAddress, parseBip } from "./cidr.ts";
 import { setMac } from "./netns.ts";
 import type { EndpointRecord, NetworkRecord } from "./networks.ts";
+import type { Ruleset } from "./nft.ts";
 import { checkMac } from "./place.ts";
 import type { SubnetPools } from "./pools.ts";
 import { boundPorts, type PortLedger, parsePorts, publishedOf, type WantedPort } from "./ports.ts";
@@ -25,6 +26,7 @@ export interface DefaultBridgeOptions {
   unnamed: Unnamed;
   book: Book;
   ledger: PortLedger;
+  rules: Ruleset;
   sweeper: Sweeper;
   log: (line: string) => void;
 }
@@ -41,7 +43,7 @@ export class DefaultBridge {
 
   /** Makes the bridge, or takes it over; its pool is still empty. */
   async open(live: Set<string>): Promise<Wired> {
-    const { bridge: name, bip, mtu, pools, log, poolSize: size, book, dir } = this.#options;
+    const { bridge: name, bip, mtu, pools, log, poolSize: size, book, dir, rules } = this.#options;
     const network = book.bridge;
     const record = network?.bridge?.name === name ? network.bridge : undefined;
     const bridge = await ensureBridge({
@@ -60,7 +62,7 @@ export class DefaultBridge {
         `network: ${name} keeps ${formatAddress(bridge.gateway)} while containers use it; restart without them for ${bip}`,
       );
     }
-    this.wired = openWired(bridge, { dir, size, log });
+    this.wired = openWired(bridge, { dir, size, rules, log });
     return this.wired;
   }
 

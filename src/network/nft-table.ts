@@ -1,6 +1,5 @@
-/** What one bridge's tables are made from. `subnet` and `subnet6` as `base/prefix`; absent: none of that family. */
-export interface TableSpec {
-  name: string;
+/** What the rules know of one bridge. `subnet` and `subnet6` as `base/prefix`; absent: none of that family. */
+export interface BridgeSpec {
   bridge: string;
   subnet?: string;
   subnet6?: string;
@@ -14,51 +13,70 @@ export interface TableSpec {
   names?: { gateway: string; udp: number; tcp: number };
 }
 
-/** What differs between the two tables of a bridge. */
-interface Family {
-  /** nft's names: of the table's family, of an address in a packet, and of its type. */
-  table: "ip" | "ip6";
-  address: "ipv4_addr" | "ipv6_addr";
-  loopback: string;
-  subnet: string;
+/** nft's name of a table's family. */
+export type Family = "ip" | "ip6";
+
+/** One element of a set, or of a map where it has a value. */
+export interface Element {
+  set: string;
+  key: string;
+  value?: string;
+}
+
+const ADDRESS = { ip: "ipv4_addr", ip6: "ipv6_addr" } as const;
+const LOOPBACK = { ip: "127.0.0.0/8", ip6: "::1" } as const;
+
+/** The families that have something of a bridge: a bridge without IPv6 has nothing there. */
+export function familiesOf({ subnet6 }: BridgeSpec): Family[] {
+  return subnet6 === undefined ? ["ip"] : ["ip", "ip6"];
+}
+
+/** What the sets of a family's table hold of one bridge. */
+export function elementsOf(spec: BridgeSpec, family: Family): Element[] {
+  const { bridge, internal, names } = spec;
+  const subnet = family === "ip" ? spec.subnet : spec.subnet6;
+  const link = `"${bridge}"`;
+  const found: Element[] = [
+    { set: "bridges", key: link },
+    { set: "within", key: `${link} . ${link}`, value: spec.icc === false ? "goto reached" : "accept" },
+  ];
+  if (internal) found.push({ set: "internal", key: link });
+  if (subnet !== undefined) found.push({ set: "inside", key: `${subnet} . ${link}` });
+  if (subnet !== undefined && spec.masquerade !== false && !internal) found.push({ set: "leaving", key: subnet });
+  if (names && names.gateway.includes(":") === (family === "ip6")) {
+    const key = `${link} . ${names.gateway}`;
+    found.push({ set: "names_udp", key, value: `${names.gateway} . ${names.udp}` });
+    found.push({ set: "names_tcp", key, value: `${names.gateway} . ${names.tcp}` });
+  }
+  return found;
 }
 
 /**
- * The rules of both families (nft(8)). `publish` looks for the exact address first. The raw chain pays for `route_localnet`: with it,
- * containers could otherwise reach what listens on the host's loopback. Forwarded packets reach the bridge from
+ * The rules of one family (nft(8)), the same for any number of bridges: what differs is in the sets, so a packet's way does not get longer
+ * with them. `publish` looks for the exact address first. The raw chain pays for `route_localnet`: with it,
+ * containers could otherwise reach what listens on the host's loopback. Forwarded packets reach a bridge from
  * itself, as answers, or through a published port; all others are dropped, so forwarding opens nothing: neither to the outside nor
- * to the containers of another bridge.
+ * to the containers of another bridge. `within` sees packets where br_netfilter shows what a bridge sends between its ports.
  * Every publication puts its incoming UDP flows in a conntrack zone of its own: a client that goes on from the same port after
  * the container was replaced is a new flow, and does not follow the old one's translation into the void.
- * A bridge without IPv6 has no table of it.
  */
-export function tablesText(spec: TableSpec): string {
-  const v4: Family = {
-    table: "ip",
-    address: "ipv4_addr",
-    loopback: "127.0.0.0/8",
-    subnet: spec.subnet ?? "0.0.0.0/32",
-  };
-  const { subnet6 } = spec;
-  if (subnet6 === undefined) return tableText(spec, v4);
-  const v6: Family = { table: "ip6", address: "ipv6_addr", loopback: "::1", subnet: subnet6 };
-  return `${tableText(spec, v4)}${tableText(spec, v6)}`;
-}
-
-function tableText(spec: TableSpec, family: Family): string {
-  const { name, bridge } = spec;
-  const { table: ip, address, loopback, subnet } = family;
-  const names = spec.names?.gateway.includes(":") === (ip === "ip6") ? spec.names : undefined;
-  const asked = names ? [`iifname "${bridge}" ${ip} daddr ${names.gateway} jump names`] : [];
-  const leaves =
-    spec.masquerade === false || spec.internal ? [] : [`${ip} saddr ${subnet} oifname != "${bridge}" masquerade`];
+export function tableText(name: string, family: Family): string {
+  const ip = family;
+  const address = ADDRESS[ip];
+  const loopback = LOOPBACK[ip];
   // Answers to ::1 would not be taken from a bridge: who asks there is served by the daemon's own socket (hold.ts).
   const local = ip === "ip" ? "" : `ip6 daddr != ${loopback} `;
-  const answers = [
-    ...(ip === "ip" ? [`oifname "${bridge}" ip saddr ${loopback} masquerade`] : []),
-    `oifname "${bridge}" ${ip} saddr ${subnet} ct status dnat masquerade`,
-  ];
+  const fromLoopback = ip === "ip" ? `oifname @bridges ip saddr ${loopback} masquerade\n    ` : "";
+  // Not `redirect`: that of IPv6 may choose the bridge's link-local address, where nobody listens.
+  const names = (proto: string): string => `${proto} dport 53 dnat ${ip} to iifname . ${ip} daddr map @names_${proto}`;
   return `table ${ip} ${name} {
+  set bridges { type ifname; }
+  set internal { type ifname; }
+  set inside { type ${address} . ifname; flags interval; }
+  set leaving { type ${address}; flags interval; }
+  map within { type ifname . ifname : verdict; }
+  map names_udp { type ifname . ${address} : ${address} . inet_service; }
+  map names_tcp { type ifname . ${address} : ${address} . inet_service; }
   map any { type inet_proto . inet_service : ${address} . inet_service; }
   map one { type inet_proto . ${address} . inet_service : ${address} . inet_service; }
   map zone_any { typeof udp dport : ct zone; }
@@ -69,20 +87,22 @@ function tableText(spec: TableSpec, family: Family): string {
   }
   chain raw {
     type filter hook prerouting priority raw; policy accept;
-    iifname "${bridge}" ${ip} daddr ${loopback} drop
+    iifname @bridges ${ip} daddr ${loopback} drop
     meta l4proto udp fib daddr type local jump zones
   }
   chain raw_output {
     type filter hook output priority raw; policy accept;
     meta l4proto udp fib daddr type local jump zones
   }
-${namesChain(names)}  chain publish {
+  chain publish {
     dnat ${ip} to meta l4proto . ${ip} daddr . th dport map @one
     dnat ${ip} to meta l4proto . th dport map @any
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
-    ${[...asked, "fib daddr type local jump publish"].join("\n    ")}
+    ${names("udp")}
+    ${names("tcp")}
+    fib daddr type local jump publish
   }
   chain output {
     type nat hook output priority -100; policy accept;
@@ -90,41 +110,23 @@ ${namesChain(names)}  chain publish {
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    ${[...leaves, ...answers].join("\n    ")}
+    ${fromLoopback}${ip} saddr . oifname @inside ct status dnat masquerade
+    ${ip} saddr . oifname @inside accept
+    ${ip} saddr @leaving masquerade
   }
-${forwardChain(spec)}}
-`;
-}
-
-function namesChain(names: TableSpec["names"]): string {
-  if (!names) return "";
-  const { gateway, udp, tcp } = names;
-  // A redirect of IPv6 may choose the bridge's link-local address, where nobody listens.
-  const to = (port: number): string =>
-    gateway.includes(":") ? `dnat ip6 to [${gateway}]:${port}` : `redirect to :${port}`;
-  return `  chain names {
-    udp dport 53 ${to(udp)}
-    tcp dport 53 ${to(tcp)}
+  chain reached {
+    ct state established,related accept
+    ct status dnat accept
+    drop
   }
-`;
-}
-
-/** What crosses the bridge, and what goes between its ports where br_netfilter shows that; ports are isolated from each other besides where `icc` is off. */
-function forwardChain({ bridge, internal, icc }: TableSpec): string {
-  const across = internal
-    ? [`iifname "${bridge}" oifname != "${bridge}" drop`, `oifname "${bridge}" iifname != "${bridge}" drop`]
-    : [];
-  const rules = [
-    ...across,
-    `oifname != "${bridge}" accept`,
-    "ct state established,related accept",
-    `iifname "${bridge}" ${icc === false ? "ct status dnat accept" : "accept"}`,
-    "ct status dnat accept",
-    "drop",
-  ];
-  return `  chain forward {
+  chain forward {
     type filter hook forward priority filter; policy accept;
-    ${rules.join("\n    ")}
+    iifname . oifname vmap @within
+    iifname @internal drop
+    oifname @internal drop
+    oifname != @bridges accept
+    goto reached
   }
+}
 `;
 }

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { run } from "../host/spawn.ts";
 import { BerthError } from "../spec/errors.ts";
-import { type TableSpec, tablesText } from "./nft-table.ts";
+import { type BridgeSpec, type Element, elementsOf, type Family, familiesOf, tableText } from "./nft-table.ts";
 
 /** One published port: host address and port → container's address and port, both of one family. `hostIp` 0.0.0.0 or ::: all addresses. */
 export interface Published {
@@ -14,11 +14,18 @@ export interface Published {
 
 /** Conntrack zones are 16 bits; 0 is everybody's. */
 const ZONES = 65535;
+const FAMILIES: Family[] = ["ip", "ip6"];
 
 /** One container's ports and the conntrack zone of its UDP flows. */
 interface Publication {
   ports: Published[];
   zone: number;
+}
+
+/** A bridge, and what is published of its containers, by container. */
+interface Member {
+  spec: BridgeSpec;
+  published: Map<string, Publication>;
 }
 
 interface Pending {
@@ -28,70 +35,109 @@ interface Pending {
 }
 
 /**
- * The nftables table of one bridge, `ip berth-<bridge>`, and what is published in it, by container. Every rule names the
- * bridge, its subnet or its own maps, so several such tables live side by side. Changes that come while nft runs
- * go together in its next run, as one transaction. Where one fails (somebody flushed the ruleset) the whole table
- * is written anew from memory, so it mends itself.
+ * The nftables tables of one daemon, `ip NAME` and, where a bridge has IPv6, `ip6 NAME`: a few rules, and sets with what differs between
+ * bridges, so neither a packet nor a change costs more with a thousand networks than with one. Changes that come while nft runs go
+ * together in its next run, as one transaction. Where one fails (somebody flushed the ruleset) all is written anew from memory, so it
+ * mends itself. It begins held: what is put in is remembered, and an earlier daemon's tables stay in force until `release`.
  */
-export class PublishTable {
+export class Ruleset {
   readonly name: string;
-  readonly #published = new Map<string, Publication>();
+  readonly #members = new Map<string, Member>();
+  /** The families whose table is there. */
+  readonly #standing = new Set<Family>();
   #zone = randomInt(1, ZONES);
   #queue: Pending[] = [];
   #running: Promise<void> | undefined;
+  #held = true;
 
-  readonly #spec: TableSpec;
-
-  constructor(spec: Omit<TableSpec, "name">) {
-    this.name = `berth-${spec.bridge}`;
-    this.#spec = { ...spec, name: this.name };
+  constructor(name: string) {
+    this.name = name;
   }
 
-  /** Replaces the table in one transaction, with exactly these ports open. */
-  async load(published: Iterable<[string, Published[]]>): Promise<void> {
-    this.#published.clear();
-    for (const [owner, ports] of published) this.#published.set(owner, { ports, zone: this.#nextZone() });
-    await transact(this.#render());
+  /** Forgets everything, and only remembers what comes until `release`. */
+  hold(): void {
+    this.#held = true;
+    this.#members.clear();
   }
 
-  /** Opens the ports of one container, all or none. Nothing is run where there are none. */
-  async publish(owner: string, ports: Published[]): Promise<void> {
-    if (ports.length === 0) return;
+  /** Writes all that is remembered, in one transaction, in place of what was there. */
+  async release(): Promise<void> {
+    this.#held = false;
+    // A host without nftables can do without networks.
+    if (this.#members.size > 0) await this.mend();
+    else await this.mend().catch(() => undefined);
+  }
+
+  /** Writes all anew. */
+  async mend(): Promise<void> {
+    await this.#running;
+    await this.#rewrite();
+  }
+
+  /** One bridge's part. Nothing is done before its `load`. */
+  table(spec: BridgeSpec): PublishTable {
+    return new PublishTable(this, spec);
+  }
+
+  /** Puts a bridge in, in place of what is known of it. */
+  join(spec: BridgeSpec, published: Iterable<[string, Published[]]>): Promise<void> {
+    const gone = this.#members.has(spec.bridge) ? this.#leave(spec.bridge) : [];
+    const publications = [...published].map(([owner, ports]) => [owner, { ports, zone: this.#nextZone() }] as const);
+    const member = { spec, published: new Map(publications) };
+    this.#members.set(spec.bridge, member);
+    const made = familiesOf(spec).filter((family) => !this.#standing.has(family));
+    if (!this.#held) for (const family of made) this.#standing.add(family);
+    return this.#commit([...gone, ...made.map((f) => this.#fresh(f)), ...this.#lines("add", [member])]);
+  }
+
+  /** Takes a bridge out with all that is published there; a table without a bridge goes. Repeatable. */
+  async leave(bridge: string): Promise<void> {
+    if (this.#members.has(bridge)) await this.#commit(this.#leave(bridge));
+  }
+
+  /** Opens the ports of one container, all or none. */
+  async publish(bridge: string, owner: string, ports: Published[]): Promise<void> {
+    const member = this.#members.get(bridge);
+    if (!member) throw new BerthError("unavailable", `bridge ${bridge} is not there`);
     const publication = { ports, zone: this.#nextZone() };
-    this.#published.set(owner, publication);
+    member.published.set(owner, publication);
     try {
-      await this.#commit(this.#elements("add", [publication]));
+      await this.#commit(this.#write("add", portElements([publication])));
     } catch (error) {
-      this.#published.delete(owner);
+      member.published.delete(owner);
       throw error;
     }
   }
 
   /** Closes the ports of one container. Repeatable. */
-  async unpublish(owner: string): Promise<void> {
-    const publication = this.#published.get(owner);
+  async unpublish(bridge: string, owner: string): Promise<void> {
+    const published = this.#members.get(bridge)?.published;
+    const publication = published?.get(owner);
     if (!publication) return;
-    this.#published.delete(owner);
+    published?.delete(owner);
     try {
-      await this.#commit(this.#elements("delete", [publication]));
+      await this.#commit(this.#write("delete", portElements([publication])));
     } catch (error) {
-      this.#published.set(owner, publication);
+      published?.set(owner, publication);
       throw error;
     }
   }
 
-  /** Removes the table; a missing one is fine. */
-  async drop(): Promise<void> {
-    this.#published.clear();
-    await this.#running;
-    await transact(this.#empty());
+  #leave(bridge: string): string[] {
+    const member = this.#members.get(bridge);
+    if (!member) return [];
+    this.#members.delete(bridge);
+    const left = new Set([...this.#members.values()].flatMap(({ spec }) => familiesOf(spec)));
+    const over = [...this.#standing].filter((family) => !left.has(family));
+    for (const family of over) this.#standing.delete(family);
+    const lines = this.#lines("delete", [member]).filter((line) => !over.some((f) => line.includes(` element ${f} `)));
+    return [...lines, ...over.map((family) => `delete table ${family} ${this.name}`)];
   }
 
   #commit(lines: string[]): Promise<void> {
+    if (this.#held) return Promise.resolve();
     const done = new Promise<void>((resolve, reject) => this.#queue.push({ lines, resolve, reject }));
-    this.#running ??= this.#flush().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#flush();
     return done;
   }
 
@@ -102,53 +148,103 @@ export class PublishTable {
       const batch = this.#queue;
       this.#queue = [];
       try {
-        await transact(batch.flatMap((p) => p.lines).join("\n")).catch(() => transact(this.#render()));
+        await transact(batch.flatMap((p) => p.lines).join("\n")).catch(() => this.#rewrite());
         for (const pending of batch) pending.resolve();
       } catch (error) {
         for (const pending of batch) pending.reject(error);
       }
     }
+    // In the same turn as the last look: whoever comes next begins a run of its own.
+    this.#running = undefined;
   }
 
-  #elements(verb: "add" | "delete", publications: Publication[]): string[] {
-    const maps = new Map<string, string[]>();
-    for (const { ports, zone } of publications) {
-      for (const port of ports) {
-        const family = port.hostIp.includes(":") ? "ip6" : "ip";
-        for (const { map, key, value } of elementsOf(port, zone)) {
-          const where = `${family} ${this.name} ${map}`;
-          maps.set(where, [...(maps.get(where) ?? []), verb === "add" ? `${key} : ${value}` : key]);
-        }
-      }
+  async #rewrite(): Promise<void> {
+    const members = [...this.#members.values()];
+    const wanted = new Set(members.flatMap(({ spec }) => familiesOf(spec)));
+    for (const family of FAMILIES) wanted.has(family) ? this.#standing.add(family) : this.#standing.delete(family);
+    const tables = FAMILIES.map((family) => (wanted.has(family) ? this.#fresh(family) : this.#gone(family)));
+    await transact([...tables, ...this.#lines("add", members)].join("\n"));
+  }
+
+  /** A table without elements, whatever was there. */
+  #fresh(family: Family): string {
+    return `${this.#gone(family)}\n${tableText(this.name, family)}`;
+  }
+
+  #gone(family: Family): string {
+    return `add table ${family} ${this.name}\ndelete table ${family} ${this.name}`;
+  }
+
+  #lines(verb: "add" | "delete", members: Member[]): string[] {
+    const own = members.flatMap(({ spec }) =>
+      familiesOf(spec).flatMap((family) => elementsOf(spec, family).map((element) => ({ family, ...element }))),
+    );
+    const ports = portElements(members.flatMap(({ published }) => [...published.values()]));
+    return this.#write(verb, [...own, ...ports]);
+  }
+
+  #write(verb: "add" | "delete", elements: (Element & { family: Family })[]): string[] {
+    const sets = new Map<string, string[]>();
+    for (const { family, set, key, value } of elements) {
+      const where = `${family} ${this.name} ${set}`;
+      const item = verb === "add" && value !== undefined ? `${key} : ${value}` : key;
+      const items = sets.get(where);
+      if (items) items.push(item);
+      else sets.set(where, [item]);
     }
-    return [...maps].map(([where, items]) => `${verb} element ${where} { ${items.join(", ")} }`);
+    return [...sets].map(([where, items]) => `${verb} element ${where} { ${items.join(", ")} }`);
   }
 
   #nextZone(): number {
     this.#zone = (this.#zone % ZONES) + 1;
     return this.#zone;
   }
+}
 
-  #render(): string {
-    const all = [...this.#published.values()];
-    const text = tablesText(this.#spec);
-    return `${this.#empty()}${text}${this.#elements("add", all).join("\n")}\n`;
+/** What the rules hold of one bridge and its containers' ports. */
+export class PublishTable {
+  readonly #ruleset: Ruleset;
+  readonly #spec: BridgeSpec;
+
+  constructor(ruleset: Ruleset, spec: BridgeSpec) {
+    this.#ruleset = ruleset;
+    this.#spec = spec;
   }
 
-  #empty(): string {
-    const families = this.#spec.subnet6 === undefined ? ["ip"] : ["ip", "ip6"];
-    return families.map((f) => `add table ${f} ${this.name}\ndelete table ${f} ${this.name}\n`).join("");
+  /** Puts the bridge in, with exactly these ports open. */
+  load(published: Iterable<[string, Published[]]>): Promise<void> {
+    return this.#ruleset.join(this.#spec, published);
+  }
+
+  /** Opens the ports of one container, all or none. Nothing is run where there are none. */
+  async publish(owner: string, ports: Published[]): Promise<void> {
+    if (ports.length > 0) await this.#ruleset.publish(this.#spec.bridge, owner, ports);
+  }
+
+  /** Closes the ports of one container. Repeatable. */
+  unpublish(owner: string): Promise<void> {
+    return this.#ruleset.unpublish(this.#spec.bridge, owner);
+  }
+
+  /** Takes the bridge out. Repeatable. */
+  drop(): Promise<void> {
+    return this.#ruleset.leave(this.#spec.bridge);
   }
 }
 
-function elementsOf(port: Published, zone: number): { map: string; key: string; value: string }[] {
+function portElements(publications: Publication[]): (Element & { family: Family })[] {
+  return publications.flatMap(({ ports, zone }) => ports.flatMap((port) => elementsOfPort(port, zone)));
+}
+
+function elementsOfPort(port: Published, zone: number): (Element & { family: Family })[] {
   const { proto, hostIp, hostPort, ip } = port;
+  const family = hostIp.includes(":") ? "ip6" : "ip";
   const exact = hostIp !== "0.0.0.0" && hostIp !== "::";
   const key = exact ? `${proto} . ${hostIp} . ${hostPort}` : `${proto} . ${hostPort}`;
-  const target = { map: exact ? "one" : "any", key, value: `${ip} . ${port.port}` };
+  const target = { family, set: exact ? "one" : "any", key, value: `${ip} . ${port.port}` } as const;
   if (proto === "tcp") return [target];
   const zoneKey = exact ? `${hostIp} . ${hostPort}` : String(hostPort);
-  return [target, { map: exact ? "zone_one" : "zone_any", key: zoneKey, value: String(zone) }];
+  return [target, { family, set: exact ? "zone_one" : "zone_any", key: zoneKey, value: String(zone) }];
 }
 
 async function transact(text: string): Promise<void> {

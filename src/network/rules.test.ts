@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseNet } from "../spec/ipnet.ts";
 import { openRecords } from "../store/records.ts";
 import { NetLab } from "../testing/netlab.ts";
 import { AddressPool } from "./addresses.ts";
-import { type Published, PublishTable } from "./nft.ts";
+import { type Published, type PublishTable, Ruleset } from "./nft.ts";
+import type { BridgeSpec } from "./nft-table.ts";
 import { openNetworkService } from "./service.ts";
 
 let lab: NetLab;
@@ -28,12 +29,15 @@ function ruleset(): string {
     return zones.get(zone) ?? "";
   };
   const text = lab.sh("nft -nn list ruleset").replace(/\t/g, "  ");
-  return text.replace(/map (\w+) \{([^}]*?)elements = \{([^}]*)\}/g, (_, map: string, head: string, body: string) => {
-    // The kernel lists them in no order.
-    const items = body.split(",").map((e) => e.trim());
-    const shown = map.startsWith("zone") ? items.map((e) => e.replace(/(?<= : ).*/, name)) : items;
-    return `map ${map} {${head}elements = { ${shown.sort().join(", ")} }`;
-  });
+  return text.replace(
+    /((?:map|set) \w+) \{([^}]*?)elements = \{([^}]*)\}/g,
+    (_, set: string, head: string, body: string) => {
+      // The kernel lists them in no order.
+      const items = body.split(",").map((e) => e.trim());
+      const shown = set.startsWith("map zone") ? items.map((e) => e.replace(/(?<= : ).*/, name)) : items;
+      return `${set} {${head}elements = { ${shown.sort().join(", ")} }`;
+    },
+  );
 }
 
 /** Elements of the table's maps, sorted, without zones. */
@@ -54,7 +58,13 @@ function golden(name: string, got: string): void {
 }
 
 describe("the table of a bridge", () => {
-  const open = (): PublishTable => new PublishTable({ bridge: "br0", subnet: "172.30.0.0/24" });
+  let rules: Ruleset;
+  beforeEach(async () => {
+    rules = new Ruleset("berth-br0");
+    await rules.release();
+  });
+  const open = (more: Partial<BridgeSpec> = {}): PublishTable =>
+    rules.table({ bridge: "br0", subnet: "172.30.0.0/24", ...more });
   const A = [published("tcp", "0.0.0.0:8080", "172.30.0.2:80"), published("udp", "0.0.0.0:53", "172.30.0.2:53")];
   const B = [published("tcp", "10.9.0.2:8081", "172.30.0.3:80"), published("udp", "10.9.0.2:54", "172.30.0.3:53")];
 
@@ -70,7 +80,7 @@ describe("the table of a bridge", () => {
   });
 
   test("with ports of both families, which go as they came", async () => {
-    const table = new PublishTable({ bridge: "br0", subnet: "172.30.0.0/24", subnet6: "fd00:30::/64" });
+    const table = open({ subnet6: "fd00:30::/64" });
     await table.load([]);
     const empty = ruleset();
     const six = (proto: "tcp" | "udp", hostIp: string, hostPort: number): Published => ({
@@ -92,7 +102,7 @@ describe("the table of a bridge", () => {
     ["dual-stack", { subnet6: "fd00:30::/64" }],
     ["internal-dual-stack", { subnet6: "fd00:30::/64", internal: true }],
   ])("of a network that is %s it is these rules, and goes without a trace", async (name, more) => {
-    const table = new PublishTable({ bridge: "br0", subnet: "172.30.0.0/24", ...more });
+    const table = open(more);
     await table.load([["a", A]]);
     golden(`rules-${name}.txt`, ruleset());
     await table.drop();
@@ -100,7 +110,7 @@ describe("the table of a bridge", () => {
   });
 
   test("without IPv4 nothing is translated, and what crosses the bridge is dropped all the same", async () => {
-    const table = new PublishTable({ bridge: "br0", subnet6: "fd00:30::/64" });
+    const table = rules.table({ bridge: "br0", subnet6: "fd00:30::/64" });
     await table.load([]);
     golden("rules-only-ipv6.txt", ruleset());
     await table.drop();
@@ -168,16 +178,58 @@ describe("the table of a bridge", () => {
     await table.drop();
   });
 
-  test("two bridges have a table each, and one's end leaves the other's", async () => {
-    const [one, two] = [open(), new PublishTable({ bridge: "br1", subnet: "172.31.0.0/24" })];
+  test("a second bridge is some elements more, and its end leaves what was there before it came", async () => {
+    const [one, two] = [open(), open({ bridge: "br1", subnet: "172.31.0.0/24", subnet6: "fd00:31::/64" })];
     await one.load([["a", A]]);
     const alone = ruleset();
     await two.load([["b", [published("tcp", "0.0.0.0:9999", "172.31.0.2:80")]]]);
-    expect(lab.traces().tables).toEqual(["table ip berth-br0", "table ip berth-br1"]);
+    expect(lab.traces().tables).toEqual(["table ip berth-br0", "table ip6 berth-br0"]);
+    golden("rules-two-bridges.txt", ruleset());
     await two.drop();
     await two.drop();
     expect(ruleset()).toBe(alone);
     await one.drop();
+    expect(lab.sh("nft list ruleset")).toBe("");
+  });
+
+  test("a thousand bridges have no more rules than one, and come and go in any order", async () => {
+    const bridge = (i: number): PublishTable =>
+      open({ bridge: `br${i}`, subnet: `10.${i >> 8}.${i & 255}.0/24`, internal: i % 3 === 0, icc: i % 5 !== 0 });
+    const count = (): number => lab.sh("nft list ruleset").match(/\b(drop|accept|masquerade|dnat)\b/g)?.length ?? 0;
+    await bridge(1).load([]);
+    const alone = ruleset();
+    const few = count();
+    const others = Array.from({ length: 999 }, (_, i) => bridge(i + 2));
+    await Promise.all(others.map((table) => table.load([])));
+    const verdicts = 999; // Elements of `within`.
+    expect(count() - few).toBeLessThanOrEqual(verdicts);
+    await Promise.all(others.reverse().map((table) => table.drop()));
+    expect(ruleset()).toBe(alone);
+    await bridge(1).drop();
+  });
+
+  test("what an earlier daemon left stays in force until all is known, and then is replaced at once", async () => {
+    const one = open();
+    await one.load([["a", A]]);
+    const next = new Ruleset("berth-br0");
+    const table = next.table({ bridge: "br0", subnet: "172.30.0.0/24" });
+    await table.load([]);
+    await table.load([["a", A]]);
+    await table.publish("b", B);
+    expect(elements()).toHaveLength(3);
+    await next.release();
+    expect(elements()).toHaveLength(6);
+    await table.drop();
+    expect(lab.sh("nft list ruleset")).toBe("");
+  });
+
+  test("rules that somebody flushed are written anew when asked", async () => {
+    await open().load([["a", A]]);
+    const whole = ruleset();
+    lab.sh("nft flush ruleset");
+    await rules.mend();
+    expect(ruleset()).toBe(whole);
+    await open().drop();
   });
 });
 

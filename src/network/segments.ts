@@ -8,7 +8,7 @@ import { formatSubnet, macOf, parseAddress } from "./cidr.ts";
 import { ipBatch, links, routes } from "./ip.ts";
 import type { NameServer } from "./names/server.ts";
 import { type NetworkRecord, newNetworkId, type OwnNetwork } from "./networks.ts";
-import { PublishTable } from "./nft.ts";
+import type { Ruleset } from "./nft.ts";
 import { checkRequest, planNetwork, readOptions } from "./own.ts";
 import type { SubnetPools } from "./pools.ts";
 import type { NetworkRequest } from "./types.ts";
@@ -22,6 +22,7 @@ export interface SegmentsOptions {
   networks: Table<NetworkRecord>;
   names: NameServer;
   pools: SubnetPools;
+  rules: Ruleset;
   /** MTU of networks that name none; undefined: the way out's. */
   mtu?: number;
   /** The default bridge's subnet, when there is one. */
@@ -132,7 +133,7 @@ export class Segments {
     const { v4, v6 } = lans;
     const asked = v4?.gateway ?? v6?.gateway;
     const names = asked === undefined ? undefined : await this.#options.names.open(record.id, asked);
-    const table = new PublishTable({
+    const table = this.#options.rules.table({
       bridge: own.link,
       ...(v4 ? { subnet: netText(own, 4) } : {}),
       ...(v6 ? { subnet6: netText(own, 6) } : {}),
@@ -159,11 +160,9 @@ export class Segments {
     const { own } = record;
     if (!own || own.configOnly) return;
     this.#options.names.close(record.id);
-    const spec = { bridge: own.link, ...(own.ipv6 ? { subnet6: netText(own, 6) } : {}) };
-    const table = this.#open.get(record.id)?.table ?? new PublishTable(spec);
     // From now on nobody comes to it.
     this.#open.delete(record.id);
-    await table.drop();
+    await this.#options.rules.leave(own.link);
     const [link] = await links(["dev", own.link]);
     if (link && !own.foreign) await ipBatch([`link delete dev ${own.link}`]);
   }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Network } from "../spec/engine-api.ts";
 import { BerthError } from "../spec/errors.ts";
@@ -17,6 +18,7 @@ import {
   type NetworkRecord,
   viewNetwork,
 } from "./networks.ts";
+import { Ruleset } from "./nft.ts";
 import { objectionsTo, releaseAddresses, waysOf } from "./place.ts";
 import { Pool } from "./pool.ts";
 import { type PoolConfig, SubnetPools } from "./pools.ts";
@@ -80,6 +82,7 @@ class Service implements IdleNetworkService {
   readonly #options: NetworkOptions;
   readonly #book: Book;
   readonly #ledger = new PortLedger();
+  readonly #rules: Ruleset;
   readonly #sweeper: Sweeper;
   readonly #dir: string;
   readonly #names: NameServer;
@@ -97,11 +100,12 @@ class Service implements IdleNetworkService {
     const book = new Book(records, { hasBridge: options.bridge !== NO_BRIDGE });
     this.#book = book;
     this.#sweeper = new Sweeper(log);
+    this.#rules = new Ruleset(tableName(options));
     this.#dir = join(options.execRoot, "netns");
     this.#bare = this.#openBare();
     this.#names = new NameServer({ index: book.index, upstream: (asking) => this.#upstream(asking), log });
     this.#segments = new Segments({
-      ...{ networks: book.networks, names: this.#names, pools, log },
+      ...{ networks: book.networks, names: this.#names, pools, rules: this.#rules, log },
       ...(mtu === undefined ? {} : { mtu }),
       defaultNet: () => this.#defaultNet(),
     });
@@ -116,7 +120,7 @@ class Service implements IdleNetworkService {
       settled: () => this.#sweeper.idle(),
     });
     const { poolSize = POOL_SIZE } = options;
-    const parts = { dir: this.#dir, book, ledger: this.#ledger, sweeper: this.#sweeper };
+    const parts = { dir: this.#dir, book, ledger: this.#ledger, rules: this.#rules, sweeper: this.#sweeper };
     this.#default = new DefaultBridge({ ...options, poolSize, pools, unnamed, ...parts });
   }
 
@@ -124,6 +128,7 @@ class Service implements IdleNetworkService {
     await this.#retire();
     ensureNetworks(this.#book.networks);
     this.#ledger.clear();
+    this.#rules.hold();
     this.#bare = this.#openBare();
     if (this.#options.bridge !== NO_BRIDGE) await this.#default.open(live);
     await this.#segments.openAll();
@@ -132,6 +137,7 @@ class Service implements IdleNetworkService {
     const bridge = this.#book.bridge;
     if (this.#default.wired && bridge) segments.unshift([bridge.id, this.#default.wired]);
     await recover({ endpoints: this.#book.endpoints, live, dir: this.#dir, segments, ledger: this.#ledger, log });
+    await this.#rules.release();
     this.#book.index.changed();
     this.#default.wired?.pool.fill();
   }
@@ -290,6 +296,12 @@ class Service implements IdleNetworkService {
     for (const slot of await this.#bare.drain()) this.#sweeper.add(slot);
     await this.#sweeper.idle();
   }
+}
+
+/** Daemons beside each other have different bridges, or else different roots. */
+function tableName({ bridge, execRoot }: NetworkOptions): string {
+  if (bridge !== NO_BRIDGE) return `berth-${bridge}`;
+  return `berth-${NO_BRIDGE}-${createHash("sha256").update(execRoot).digest("hex").slice(0, 8)}`;
 }
 
 /** What a ready namespace of the pool is good for: the default bridge, with nothing asked for but a MAC address. */

@@ -3,7 +3,7 @@ import { AddressPool } from "./addresses.ts";
 import type { BridgeState } from "./bridge.ts";
 import { formatAddress, formatSubnet, macOf, parseAddress } from "./cidr.ts";
 import { makeSlot, type Slot, type Wire } from "./netns.ts";
-import { PublishTable } from "./nft.ts";
+import type { PublishTable, Ruleset } from "./nft.ts";
 import { Pool } from "./pool.ts";
 
 /** One family's part of a bridge: its subnet, the gateway's address on it, and who has the others. */
@@ -46,7 +46,7 @@ export interface Wired extends Segment {
 /** Builds the parts around the default bridge; touches nothing yet. `dir` is where the namespaces' files are. */
 export function openWired(
   bridge: BridgeState,
-  options: { dir: string; size: number; log: (line: string) => void },
+  options: { dir: string; size: number; rules: Ruleset; log: (line: string) => void },
 ): Wired {
   const gateway = formatAddress(bridge.gateway);
   const subnet = formatSubnet(bridge.subnet);
@@ -55,7 +55,7 @@ export function openWired(
   const segment: Segment = {
     bridge,
     v4: { net, gateway, addresses },
-    table: new PublishTable({ bridge: bridge.name, subnet }),
+    table: options.rules.table({ bridge: bridge.name, subnet }),
     internal: false,
     isolated: false,
     named: false,
