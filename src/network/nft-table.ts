@@ -61,16 +61,17 @@ export function elementsOf(spec: BridgeSpec, family: Family): Element[] {
  * the container was replaced is a new flow, and does not follow the old one's translation into the void.
  */
 export function tableText(name: string, family: Family): string {
-  const ip = family;
+  return `table ${family} ${name} {
+${setsText(family)}
+${translationText(family)}
+${FORWARD}
+}
+`;
+}
+
+function setsText(ip: Family): string {
   const address = ADDRESS[ip];
-  const loopback = LOOPBACK[ip];
-  // Answers to ::1 would not be taken from a bridge: who asks there is served by the daemon's own socket (hold.ts).
-  const local = ip === "ip" ? "" : `ip6 daddr != ${loopback} `;
-  const fromLoopback = ip === "ip" ? `oifname @bridges ip saddr ${loopback} masquerade\n    ` : "";
-  // Not `redirect`: that of IPv6 may choose the bridge's link-local address, where nobody listens.
-  const names = (proto: string): string => `${proto} dport 53 dnat ${ip} to iifname . ${ip} daddr map @names_${proto}`;
-  return `table ${ip} ${name} {
-  set bridges { type ifname; }
+  return `  set bridges { type ifname; }
   set internal { type ifname; }
   set inside { type ${address} . ifname; flags interval; }
   set leaving { type ${address}; flags interval; }
@@ -80,8 +81,17 @@ export function tableText(name: string, family: Family): string {
   map any { type inet_proto . inet_service : ${address} . inet_service; }
   map one { type inet_proto . ${address} . inet_service : ${address} . inet_service; }
   map zone_any { typeof udp dport : ct zone; }
-  map zone_one { typeof ${ip} daddr . udp dport : ct zone; }
-  chain zones {
+  map zone_one { typeof ${ip} daddr . udp dport : ct zone; }`;
+}
+
+function translationText(ip: Family): string {
+  const loopback = LOOPBACK[ip];
+  // Answers to ::1 would not be taken from a bridge: who asks there is served by the daemon's own socket (hold.ts).
+  const local = ip === "ip" ? "" : `ip6 daddr != ${loopback} `;
+  const fromLoopback = ip === "ip" ? `oifname @bridges ip saddr ${loopback} masquerade\n    ` : "";
+  // Not `redirect`: that of IPv6 may choose the bridge's link-local address, where nobody listens.
+  const names = (proto: string): string => `${proto} dport 53 dnat ${ip} to iifname . ${ip} daddr map @names_${proto}`;
+  return `  chain zones {
     ct original zone set ${ip} daddr . udp dport map @zone_one
     ct original zone set udp dport map @zone_any
   }
@@ -113,8 +123,10 @@ export function tableText(name: string, family: Family): string {
     ${fromLoopback}${ip} saddr . oifname @inside ct status dnat masquerade
     ${ip} saddr . oifname @inside accept
     ${ip} saddr @leaving masquerade
-  }
-  chain reached {
+  }`;
+}
+
+const FORWARD = `  chain reached {
     ct state established,related accept
     ct status dnat accept
     drop
@@ -126,7 +138,4 @@ export function tableText(name: string, family: Family): string {
     oifname @internal drop
     oifname != @bridges accept
     goto reached
-  }
-}
-`;
-}
+  }`;
