@@ -6,7 +6,7 @@ export interface AddressPoolOptions {
   net: IpNet;
   /** For messages. */
   network: string;
-  /** Never given out: the gateway and auxiliary addresses. */
+  /** Never given out: the gateway first, then auxiliary addresses. */
   taken: readonly string[];
   /** The part of the subnet that `take` chooses from. */
   range?: IpNet;
@@ -64,17 +64,25 @@ export class AddressPool {
     );
   }
 
-  /** Takes this very address. Throws `forbidden` in Docker's words where it is in use. */
-  claim(text: string): string {
+  /** Takes this very address. Throws `forbidden` in Docker's words where it is in use, with the container that `holder` finds. */
+  claim(text: string, holder: (address: string) => string | undefined = () => undefined): string {
     const ip = parseIp(text);
     if (!ip || !inNet(this.net, ip)) {
       throw new BerthError("invalid-argument", `${text} is not in the network's subnet ${formatNet(this.net)}`);
     }
     const address = formatIp(ip);
     if (this.#used.has(address) || this.#fixed.has(address))
-      throw new BerthError("forbidden", "Address already in use");
+      throw new BerthError("forbidden", `Address already in use: ${this.#ownerOf(address, holder)}`);
     this.#used.add(address);
     return address;
+  }
+
+  #ownerOf(address: string, holder: (address: string) => string | undefined): string {
+    const { network, taken } = this.#options;
+    const role = this.#fixed.has(address) && (address === taken[0] ? "the gateway" : "an auxiliary address");
+    if (role) return `${address} is ${role} of network ${network}`;
+    const name = holder(address);
+    return name === undefined ? `${address} on network ${network}` : `container ${name} has ${address} on ${network}`;
   }
 
   /** Marks an address that a record names as used; one outside of the subnet is ignored. */

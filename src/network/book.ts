@@ -9,6 +9,7 @@ import {
   isBuiltIn,
   type NetworkRecord,
 } from "./networks.ts";
+import type { Endpoint } from "./types.ts";
 
 /** The records of networks and attachments, and the index of names that follows them. */
 export class Book {
@@ -45,6 +46,13 @@ export class Book {
   /** All attachments. */
   all(): EndpointRecord[] {
     return this.endpoints.entries().map(([, endpoint]) => endpoint);
+  }
+
+  /** The name of the container that has an address on a network. */
+  holder(networkId: string, address: string): string | undefined {
+    const has = ({ ip, ip6, ...e }: Endpoint): boolean =>
+      e.networkId === networkId && (ip === address || ip6?.ip === address);
+    return this.all().find((attachment) => endpointsOf(attachment).some(has))?.name;
   }
 
   /** The networks that this daemon offers: without a bridge, no default one. */

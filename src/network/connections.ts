@@ -28,6 +28,8 @@ export interface ConnectionsOptions {
   get: (containerId: string) => EndpointRecord | undefined;
   save: (record: EndpointRecord) => EndpointRecord;
   forget: (containerId: string) => void;
+  /** The name of the container that has an address. */
+  holder: (networkId: string, address: string) => string | undefined;
   discard: (slot: Slot) => void;
   /** Resolves when the addresses of those who left are free: their namespaces have them until they are gone. */
   settled: () => Promise<void>;
@@ -149,7 +151,8 @@ export class Connections {
       const words = `endpoint with name ${container} already exists in network ${network.name}`;
       throw new BerthError("forbidden", words);
     }
-    const part = takePart(network, segment, { ...wish, dev: deviceFor(endpoints, wish.dev) });
+    const holder = (address: string): string | undefined => this.#options.holder(network.id, address);
+    const part = takePart(network, segment, { ...wish, dev: deviceFor(endpoints, wish.dev) }, holder);
     segment.pending++;
     return part;
   }

@@ -11,10 +11,11 @@ export interface LinkInfo {
   linkinfo?: { info_kind?: string };
 }
 
-/** A route as `ip -j route` prints it. */
+/** A route as `ip -j route` prints it. Without `gateway`: to a subnet that the device itself is in. */
 export interface RouteInfo {
   dst: string;
   dev?: string;
+  gateway?: string;
   metric?: number;
 }
 
@@ -31,8 +32,8 @@ export async function ipBatch(
 }
 
 /** The routes of the main table. */
-export function routes(): Promise<RouteInfo[]> {
-  return ipJson<RouteInfo>(["-4", "route", "show"]);
+export function routes(family: 4 | 6 = 4): Promise<RouteInfo[]> {
+  return ipJson<RouteInfo>([`-${family}`, "route", "show"]);
 }
 
 /** Links, all or (with `["master", "x"]`, `["dev", "x"]`) some. A missing device gives none. */

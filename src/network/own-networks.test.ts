@@ -225,8 +225,12 @@ describe("addresses that are asked for", () => {
     await service.create(network("one", subnet({ Subnet: "10.7.0.0/24" })));
     const a = await service.attach(request("a", "one", { ip: "10.7.0.9", mac: "02:00:00:00:00:09" }));
     expect([a.ip, a.mac]).toEqual(["10.7.0.9", "02:00:00:00:00:09"]);
-    expect(await message(service.attach(request("b", "one", { ip: "10.7.0.9" })))).toBe("Address already in use");
-    expect(await message(service.attach(request("b", "one", { ip: "10.7.0.1" })))).toBe("Address already in use");
+    expect(await message(service.attach(request("b", "one", { ip: "10.7.0.9" })))).toBe(
+      "Address already in use: container n-a has 10.7.0.9 on one",
+    );
+    expect(await message(service.attach(request("b", "one", { ip: "10.7.0.1" })))).toBe(
+      "Address already in use: 10.7.0.1 is the gateway of network one",
+    );
     await service.detach("a");
     await service.idle();
     expect((await service.attach(request("b", "one", { ip: "10.7.0.9" }))).ip).toBe("10.7.0.9");

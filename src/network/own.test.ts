@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type IpNet, parseNet } from "../spec/ipnet.ts";
 import type { NetworkRecord, OwnNetwork } from "./networks.ts";
-import { checkRequest, planNetwork, readOptions } from "./own.ts";
+import { checkRequest, planNetwork, readOptions, type TakenNet } from "./own.ts";
 import type { NetworkRequest } from "./types.ts";
 
 const ID = "0123456789abcdef".repeat(4);
@@ -33,10 +33,10 @@ function net(text: string): IpNet {
   return parseNet(text)?.net ?? { family: 4, base: 0n, prefix: 0 };
 }
 
-function plan(more: Partial<NetworkRequest> = {}, context: { known?: NetworkRecord[]; others?: string[] } = {}) {
-  const others = (context.others ?? []).map(net);
+function plan(more: Partial<NetworkRequest> = {}, context: { known?: NetworkRecord[]; others?: TakenNet[] } = {}) {
+  const { others = [] } = context;
   const choose = (family: 4 | 6): IpNet => net(family === 4 ? "172.19.0.0/16" : "fd00:1::/64");
-  return planNetwork(request(more), { id: ID, known: context.known ?? [], used: others, others, choose });
+  return planNetwork(request(more), { id: ID, known: context.known ?? [], used: [], others, choose });
 }
 
 function recordOf(name: string, own: OwnNetwork): NetworkRecord {
@@ -153,9 +153,22 @@ describe("what is made of a request", () => {
     expect(() => plan(subnets({ Subnet: "10.7.0.0/24" }, { Subnet: "10.8.0.0/24" }))).toThrow(
       "bridge driver doesn't support multiple subnets",
     );
-    expect(() => plan(subnets({ Subnet: "10.7.3.0/24" }), { others: ["10.7.0.0/16"] })).toThrow(
-      "invalid pool request: Pool overlaps with other one on this address space",
-    );
+    expect(() =>
+      plan(subnets({ Subnet: "10.7.3.0/24" }), { others: [{ net: net("10.7.0.0/16"), what: "x has it" }] }),
+    ).toThrow("invalid pool request: Pool overlaps with other one on this address space: x has it");
+  });
+
+  test("of a subnet behind a router a network may be a part, but not hide it; a bridge that is there has its own", () => {
+    const others = [
+      { net: net("10.8.0.0/16"), what: "routed", routed: true },
+      { net: net("10.9.0.0/24"), what: "bridged", dev: "br9" },
+    ];
+    const named = { options: { "com.docker.network.bridge.name": "br9" } };
+    expect(plan(subnets({ Subnet: "10.8.1.0/24" }), { others }).lans).toHaveLength(1);
+    expect(plan({ ...subnets({ Subnet: "10.9.0.0/24" }), ...named }, { others }).link).toBe("br9");
+    for (const Subnet of ["10.8.0.0/16", "10.0.0.0/12"])
+      expect(() => plan(subnets({ Subnet }), { others })).toThrow("space: routed");
+    expect(() => plan(subnets({ Subnet: "10.9.0.0/16" }), { others })).toThrow("space: bridged");
   });
 
   test("a network that depends on a configuration has its subnets, options and labels", () => {

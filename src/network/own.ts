@@ -138,11 +138,11 @@ export function readOptions(options: Record<string, string>): BridgeChoices & { 
 
 /**
  * What the network will be: the configuration that it depends on, its subnets, gateways and link. `used` are subnets that are not free;
- * a person's may not overlap those of other networks, a chosen one none of the host's either. Throws `forbidden` in Docker's words.
+ * a person's may not overlap `others`. Throws `forbidden` in Docker's words, and names what is in the way.
  */
 export function planNetwork(
   request: NetworkRequest,
-  context: { id: string; known: NetworkRecord[]; used: IpNet[]; others: IpNet[]; choose: Chooser },
+  context: { id: string; known: NetworkRecord[]; used: IpNet[]; others: TakenNet[]; choose: Chooser },
 ): OwnNetwork {
   const from = context.known.find((n) => n.name === request.configFrom)?.own;
   const { options, labels, ipam } = from ? { ...request, ...from } : request;
@@ -163,9 +163,26 @@ export function planNetwork(
     config: ipam.config,
   };
   if (request.configOnly) return { ...base, ipam: shown, chosen: false, link: "", lans: [] };
-  const { config, lans } = subnetsOf({ ...base, given: ipam.config }, context);
   const link = readOptions(options).link || `br-${context.id.slice(0, 12)}`;
+  // A bridge that is there already has its subnet for this very network.
+  const others = context.others.filter(({ dev }) => dev !== link);
+  const { config, lans } = subnetsOf({ ...base, given: ipam.config }, { ...context, others });
   return { ...base, ipam: { ...shown, config }, chosen: ipam.config.length > 0, link, lans };
+}
+
+/** A subnet that another network or the host has. */
+export interface TakenNet {
+  net: IpNet;
+  /** Who has it, for messages. */
+  what: string;
+  /** The host's interface that has it. */
+  dev?: string;
+  /** Behind a router: a network may be a part of it, but not hide it. */
+  routed?: boolean;
+}
+
+function isInTheWay(other: TakenNet, net: IpNet): boolean {
+  return netsOverlap(other.net, net) && !(other.routed && net.prefix > other.net.prefix);
 }
 
 /** Finds a free subnet of a family. */
@@ -173,7 +190,7 @@ export type Chooser = (family: 4 | 6, used: IpNet[]) => IpNet;
 
 function subnetsOf(
   network: { ipv4: boolean; ipv6: boolean; given: IpamConfig[] },
-  { used, others, choose }: { used: IpNet[]; others: IpNet[]; choose: Chooser },
+  { used, others, choose }: { used: IpNet[]; others: TakenNet[]; choose: Chooser },
 ): { config: IpamConfig[]; lans: IpamConfig[] } {
   const config: IpamConfig[] = [];
   const lans: IpamConfig[] = [];
@@ -185,8 +202,8 @@ function subnetsOf(
     if (wanted && seen.some((s) => s.family === net.family))
       throw refused("bridge driver doesn't support multiple subnets");
     seen.push(net);
-    if (wanted && others.some((o) => netsOverlap(o, net)))
-      throw refused("invalid pool request: Pool overlaps with other one on this address space");
+    const other = wanted ? others.find((o) => isInTheWay(o, net)) : undefined;
+    if (other) throw refused(`invalid pool request: Pool overlaps with other one on this address space: ${other.what}`);
     config.push(given);
     if (wanted) lans.push(withGateway(given, net));
   }

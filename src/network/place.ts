@@ -28,14 +28,19 @@ export function checkMac(mac: string | undefined): string | undefined {
   return mac.toLowerCase().replaceAll("-", ":");
 }
 
-/** Takes the addresses of an endpoint. Throws in Docker's words, with nothing taken. */
-export function takePart(network: NetworkRecord, segment: Segment, wish: EndpointWish & { dev: string }): Part {
+/** Takes the addresses of an endpoint. Throws in Docker's words, naming the container that `holder` says has one, with nothing taken. */
+export function takePart(
+  network: NetworkRecord,
+  segment: Segment,
+  wish: EndpointWish & { dev: string },
+  holder: (address: string) => string | undefined,
+): Part {
   const mac = checkMac(wish.mac);
   const { v4, v6 } = segment;
-  const ip = v4 ? (wish.ip ? v4.addresses.claim(wish.ip) : v4.addresses.take()) : "";
+  const ip = v4 ? (wish.ip ? v4.addresses.claim(wish.ip, holder) : v4.addresses.take()) : "";
   let second: string | undefined;
   try {
-    if (v6) second = wish.ip6 ? v6.addresses.claim(wish.ip6) : v6.addresses.take();
+    if (v6) second = wish.ip6 ? v6.addresses.claim(wish.ip6, holder) : v6.addresses.take();
   } catch (error) {
     v4?.addresses.release(ip);
     throw error;

@@ -1,21 +1,23 @@
 import { randomBytes } from "node:crypto";
 import { BerthError, messageOf } from "../spec/errors.ts";
-import { type IpNet, netsOverlap, parseNet } from "../spec/ipnet.ts";
+import { formatNet, type IpNet, netsOverlap, parseNet } from "../spec/ipnet.ts";
 import type { Table } from "../store/types.ts";
 import { AddressPool } from "./addresses.ts";
 import { defaultMtu, setSysctl, subnetOfRoute } from "./bridge.ts";
 import { formatSubnet, macOf, parseAddress } from "./cidr.ts";
-import { ipBatch, links, routes } from "./ip.ts";
+import { ipBatch, links, type RouteInfo, routes } from "./ip.ts";
 import type { NameServer } from "./names/server.ts";
 import { type NetworkRecord, newNetworkId, type OwnNetwork } from "./networks.ts";
 import type { Ruleset } from "./nft.ts";
-import { checkRequest, planNetwork, readOptions } from "./own.ts";
+import { checkRequest, planNetwork, readOptions, type TakenNet } from "./own.ts";
 import type { SubnetPools } from "./pools.ts";
 import type { NetworkRequest } from "./types.ts";
 import type { Lan, Segment } from "./wired.ts";
 
 const ULA = 0xfdn << 120n;
 const ULA_PREFIX = 64;
+/** fe80::/64, which every interface has. */
+const LINK_LOCAL = 0xfe80n << 112n;
 
 /** What the segments work with. */
 export interface SegmentsOptions {
@@ -71,9 +73,10 @@ export class Segments {
     checkRequest(request, known);
     const id = newNetworkId();
     const defaultNet = this.#options.defaultNet();
-    const others = known.flatMap((n) => (n.own?.lans ?? []).flatMap((c) => parseNet(c.Subnet ?? "")?.net ?? []));
-    if (defaultNet) others.push(defaultNet.net);
-    const used = [...others, ...(await routedNets())];
+    const others = known.flatMap((n) => (n.own?.lans ?? []).flatMap((lan) => netOf(n.name, lan.Subnet ?? "")));
+    if (defaultNet) others.push(...netOf("bridge", formatNet(defaultNet.net)));
+    others.push(...(await hostNets(4)), ...(request.ipv6 ? await hostNets(6) : []));
+    const used = others.map(({ net }) => net);
     const choice = (family: 4 | 6, taken: IpNet[]): IpNet => choose(this.#options.pools, family, taken);
     const own = planNetwork(request, { id, known, used, others, choose: choice });
     if (!own.configOnly) await this.#checkLink(id, own, known);
@@ -215,9 +218,25 @@ async function ensureLink(
   return made.ifindex;
 }
 
-async function routedNets(): Promise<IpNet[]> {
-  const nets = (await routes()).flatMap((route) => subnetOfRoute(route) ?? []);
-  return nets.flatMap((subnet) => parseNet(formatSubnet(subnet))?.net ?? []);
+function netOf(network: string, subnet: string): TakenNet[] {
+  const net = parseNet(subnet)?.net;
+  return net ? [{ net, what: `network ${network} has ${subnet}` }] : [];
+}
+
+/** The subnets that the host is in, or has a way to. */
+async function hostNets(family: 4 | 6): Promise<TakenNet[]> {
+  return (await routes(family)).flatMap((route) => {
+    const { dst, dev = "", gateway } = route;
+    const net = family === 4 ? ipv4Of(route) : parseNet(dst)?.net;
+    if (!net || net.base === LINK_LOCAL) return [];
+    const what = gateway ? `the host has a route to ${dst} by ${gateway}` : `the host's interface ${dev} has ${dst}`;
+    return [{ net, what, dev, routed: gateway !== undefined || dev === "" }];
+  });
+}
+
+function ipv4Of(route: RouteInfo): IpNet | undefined {
+  const subnet = subnetOfRoute(route);
+  return subnet && parseNet(formatSubnet(subnet))?.net;
 }
 
 /** A network of the pools that nobody uses; of IPv6, where there are none, a unique local prefix (RFC 4193). Throws `unavailable`. */

@@ -116,6 +116,7 @@ class Service implements IdleNetworkService {
       get: (id) => book.get(id),
       save: (record) => book.save(record),
       forget: (id) => book.forget(id),
+      holder: (network, address) => book.holder(network, address),
       discard: (slot) => this.#sweeper.add(slot),
       settled: () => this.#sweeper.idle(),
     });

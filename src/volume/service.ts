@@ -113,11 +113,13 @@ class Service implements VolumeService {
     return this.#folder(this.#find(name).name);
   }
 
-  async remove(name: string, options: { force: boolean; usedBy: string[] }): Promise<void> {
+  async remove(name: string, options: { force: boolean; usedBy: string[]; names?: string[] }): Promise<void> {
     if (options.force && !this.#records.get(name)) return;
     const record = this.#find(name);
     if (options.usedBy.length > 0) {
-      throw new BerthError("conflict", `remove ${name}: volume is in use - [${options.usedBy.join(", ")}]`);
+      const { usedBy, names = [] } = options;
+      const hint = names.length > 0 ? { hint: `used by ${names.join(", ")}` } : {};
+      throw new BerthError("conflict", `remove ${name}: volume is in use - [${usedBy.join(", ")}]`, hint);
     }
     if (record.options) await this.release(record.name, "");
     const grave = join(this.#root, REMOVING, randomBytes(8).toString("hex"));

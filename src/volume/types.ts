@@ -21,8 +21,8 @@ export interface VolumeService {
   list(filters: Filters): Volume[];
   /** Absolute host folder; throws `not-found`. */
   path(name: string): string;
-  /** Throws `conflict` where a container uses it. */
-  remove(name: string, options: { force: boolean; usedBy: string[] }): Promise<void>;
+  /** Throws `conflict` where containers use it: their ids are `usedBy`, and `names` is what the person calls them. */
+  remove(name: string, options: { force: boolean; usedBy: string[]; names?: string[] }): Promise<void>;
   isAnonymous(name: string): boolean;
   /**
    * `user` has the volume until `release`. One with driver options is mounted on its folder for its first user and unmounted after its last

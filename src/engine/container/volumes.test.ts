@@ -224,10 +224,11 @@ test("a mount inside a mount, whatever the order in which they were given", asyn
 
 test("a volume that is in use is not removed, by its container's id; afterwards it is", async () => {
   const id = await h.create(["true"], { HostConfig: { Binds: ["vol-used:/data"] } });
+  const name = (await h.backend.container.inspect(id, { size: false })).Name?.slice(1);
   for (const force of [false, true]) {
     await expect(h.backend.volume.remove("vol-used", { force })).rejects.toMatchObject({
       kind: "conflict",
-      message: `remove vol-used: volume is in use - [${id}]`,
+      message: `remove vol-used: volume is in use - [${id}] (used by ${name})`,
     });
   }
   await remove(id, true);

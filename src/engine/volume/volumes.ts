@@ -26,7 +26,9 @@ export function volumeBackend(ctx: EngineContext): VolumeBackend {
     inspect: async (name) => ctx.volumes.inspect(name),
     remove: async (name, options) => {
       const known = ctx.volumes.has(name);
-      await ctx.volumes.remove(name, { force: options.force, usedBy: volumeUsers(ctx, name) });
+      const usedBy = volumeUsers(ctx, name);
+      const names = usedBy.map((id) => ctx.containers.get(id)?.record.name ?? id);
+      await ctx.volumes.remove(name, { force: options.force, usedBy, names });
       if (known) emit("destroy", name);
     },
     prune: (filters) => pruneVolumes(ctx, filters),
