@@ -187,8 +187,9 @@ describe("parameters", () => {
     await call(api, "POST", "/v1.41/containers/c1/stop?signal=SIGINT");
     await call(api, "DELETE", "/containers/c1?v=1&force=true");
     await call(api, "POST", "/v1.41/volumes/prune");
-    expect(backend.state.calls.slice(0, 4)).toEqual([
+    expect(backend.state.calls.slice(0, 5)).toEqual([
       ["container.list", { all: true, size: false, limit: 3, filters: { status: ["exited"] } }],
+      ["container.listWarning"],
       ["container.stop", "c1", { signal: "SIGINT", timeout: -1 }],
       ["container.stop", "c1", {}],
       ["container.remove", "c1", { force: true, volumes: true, link: false }],

@@ -64,6 +64,8 @@ export interface ListOptions {
 /** Router `container`. Every `id` is a name, id or unique prefix; unknown ones throw `not-found` "No such container: x". */
 export interface ContainerBackend {
   list(options: ListOptions): Promise<ContainerSummary[]>;
+  /** What a person who looks at the containers is to know besides; undefined: nothing. One line of ASCII without quotes. */
+  listWarning(): Promise<string | undefined>;
   create(
     name: string | undefined,
     body: CreateBody,

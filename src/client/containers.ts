@@ -62,13 +62,19 @@ export function named(kind: "container" | "network" | "volume", text: string): s
 export class ContainerApi {
   constructor(private readonly core: EngineCore) {}
 
-  list(query: { all?: boolean; size?: boolean; limit?: number; filters?: Filters }): Promise<ContainerSummary[]> {
+  /** `onWarning` gets what the engine has to say besides (header `Warning`, RFC 7234 section 5.5). */
+  list(
+    query: { all?: boolean; size?: boolean; limit?: number; filters?: Filters },
+    onWarning: (text: string) => void = () => undefined,
+  ): Promise<ContainerSummary[]> {
     const { filters = {}, ...rest } = query;
-    return this.core.json({
-      method: "GET",
-      path: "/containers/json",
-      query: { ...rest, filters: filterQuery(filters) },
-    });
+    return this.core.json(
+      { method: "GET", path: "/containers/json", query: { ...rest, filters: filterQuery(filters) } },
+      (head) => {
+        const [, text] = /^299 \S+ "(.*)"$/.exec(head.header("warning") ?? "") ?? [];
+        if (text !== undefined) onWarning(text);
+      },
+    );
   }
 
   create(

@@ -44,9 +44,14 @@ export class EngineCore {
     this.#onUnreachable = options.onUnreachable;
   }
 
-  /** Sends and reads a whole JSON answer. */
-  async json<T>(request: EngineRequest & { json?: object | undefined }): Promise<T> {
-    const text = await (await this.#small(request)).text();
+  /** Sends and reads a whole JSON answer; `onHead` sees it first. */
+  async json<T>(
+    request: EngineRequest & { json?: object | undefined },
+    onHead: (head: EngineResponse) => void = () => undefined,
+  ): Promise<T> {
+    const response = await this.#small(request);
+    onHead(response);
+    const text = await response.text();
     return JSON.parse(text === "" ? "null" : text) as T;
   }
 

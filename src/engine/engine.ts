@@ -1,5 +1,6 @@
 import type { Backend, ContainerBackend, ExecBackend, FilesBackend, SystemBackend } from "../api/backend.ts";
 import { ensurePrivateDir } from "../host/files.ts";
+import { openPortsWarning } from "../network/firewall.ts";
 import { buildBackend } from "./build/builds.ts";
 import { attachContainer } from "./container/attach.ts";
 import { createContainer } from "./container/create.ts";
@@ -37,7 +38,7 @@ import { networkBackend } from "./network/networks.ts";
 import { reconcile, startByPolicies } from "./reconcile.ts";
 import { registryBackend } from "./registry/registries.ts";
 import { diskUsage } from "./system/disk-usage.ts";
-import { systemInfo, systemVersion } from "./system/info.ts";
+import { publishing, systemInfo, systemVersion } from "./system/info.ts";
 import { type Reloadable, reloadSettings } from "./system/reload.ts";
 import { AccountsCache } from "./user.ts";
 import { volumeBackend } from "./volume/volumes.ts";
@@ -129,6 +130,7 @@ function backendOf(ctx: EngineContext): Backend {
 function containerBackend(ctx: EngineContext): ContainerBackend {
   return {
     list: (options) => listContainers(ctx, options),
+    listWarning: () => openPortsWarning(publishing(ctx)),
     create: (name, body, options) => createContainer(ctx, name, body, options),
     inspect: (id, options) => inspectContainer(ctx, id, options),
     start: async (id) => startContainer(ctx, id),

@@ -129,6 +129,7 @@ function details(c: FakeContainer): ContainerInspectResponse {
 function fakeContainers(state: FakeState): ContainerBackend {
   return {
     ...fakeLifeCycle(state),
+    listWarning: async () => undefined,
     list: async ({ all }) => [...state.containers.values()].filter((c) => all || c.running).map(summary),
     inspect: async (id) => details(find(state, id)),
     async logs(id) {

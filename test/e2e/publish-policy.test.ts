@@ -50,6 +50,10 @@ test("info warns of ports that are open past a firewall, and of a foreign chain 
     expect.stringContaining("WARNING: chain FORWARD of the nftables table ip filter drops what it does not know"),
   ]);
   expect((await daemon.berth("info")).stderr).toContain("past firewalld: web 8001/tcp");
+  const listed = "WARNING: published ports are open to the world past firewalld: web 8001/tcp; see publish-policy\n";
+  expect((await daemon.berth("ps")).stderr).toBe(listed);
+  for (const quiet of [["-q"], ["--format", "{{.Names}}"], ["--format", "json"]])
+    expect((await daemon.berth("ps", ...quiet)).stderr).toBe("");
   await runOk(daemon.inNet("nft", "delete table ip filter; delete table inet firewalld"));
   await runOk(daemon.inNet("nft", "add table ip filter; add chain ip filter ufw-user-input"));
   expect(firewall(await warnings())).toEqual([expect.stringContaining("open to the world past ufw: web 8001/tcp")]);

@@ -61,7 +61,7 @@ function membersOf(name: string): Record<string, Shape> {
 
 async function list({ backend, query }: Context): Promise<ApiResponse> {
   const limit = integer(query, "limit");
-  return json(
+  const answer = json(
     await backend.container.list({
       all: bool(query, "all"),
       size: bool(query, "size"),
@@ -69,6 +69,9 @@ async function list({ backend, query }: Context): Promise<ApiResponse> {
       filters: filters(query),
     }),
   );
+  const warning = await backend.container.listWarning();
+  if (warning !== undefined) answer.headers["Warning"] = `299 berth "${warning}"`;
+  return answer;
 }
 
 async function create({ backend, query, request, version }: Context): Promise<ApiResponse> {

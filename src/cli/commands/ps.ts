@@ -29,14 +29,13 @@ export default command({
     await checkFormat(listing, format, {});
     if (flags.quiet && flags.format !== "")
       ctx.io.err("WARNING: Ignoring custom format, because both --format and --quiet are set.\n");
-    const containers = await ctx.engine.containers.list({
-      all: flags.all,
-      size,
-      ...(limit > 0 ? { limit } : {}),
-      filters: parseFilters(flags.filter),
-    });
+    const warnings: string[] = [];
+    const wanted = { all: flags.all, size, ...(limit > 0 ? { limit } : {}), filters: parseFilters(flags.filter) };
+    const containers = await ctx.engine.containers.list(wanted, (text) => warnings.push(text));
     if (!flags.quiet) await printListing(ctx, listing, containers, { format });
     else await printListing(ctx, listing, containers, { format: flags.format === "raw" ? "raw" : "", quiet: "ID" });
+    // A table is for persons; what programs read stays alone.
+    if (!flags.quiet && format === "") for (const text of warnings) ctx.io.err(`WARNING: ${text}\n`);
     return 0;
   },
 });

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync, statfsSync } from "node:fs";
 import { arch, cpus, hostname, release, totalmem } from "node:os";
 import { cgroupMode } from "../../host/cgroup.ts";
 import { run } from "../../host/spawn.ts";
-import { firewallWarnings } from "../../network/firewall.ts";
+import { firewallWarnings, type Publisher } from "../../network/firewall.ts";
 import { API_VERSION, MIN_API_VERSION } from "../../spec/api-version.ts";
-import type { PortMap, SystemInfo, SystemVersion } from "../../spec/engine-api.ts";
+import type { SystemInfo, SystemVersion } from "../../spec/engine-api.ts";
 import { hostPlatform } from "../../spec/platform.ts";
 import type { EngineContext } from "../context.ts";
 import { LOG_DRIVERS } from "../logging/drivers.ts";
@@ -71,7 +71,7 @@ export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
 }
 
 /** The running containers with their published ports. */
-function publishing(ctx: EngineContext): { name: string; ports: PortMap }[] {
+export function publishing(ctx: EngineContext): Publisher[] {
   return ctx.containers.all().flatMap(({ record: { id, name } }) => {
     const ports = ctx.network.get(id)?.ports;
     return ports ? [{ name, ports }] : [];
