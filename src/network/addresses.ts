@@ -12,6 +12,8 @@ export interface AddressPoolOptions {
   range?: IpNet;
 }
 
+/** IPv4 subnets from this prefix on have no broadcast address of their own (RFC 3021). */
+const POINT_TO_POINT = 31;
 /** More than this many addresses of a range are not looked through. */
 const MOST = 1n << 32n;
 
@@ -89,6 +91,18 @@ export class AddressPool {
   reserve(text: string): void {
     const ip = parseIp(text);
     if (ip && inNet(this.net, ip)) this.#used.add(formatIp(ip));
+  }
+
+  /** Addresses that cannot be given out: taken, kept for something, or no host's; and those that `take` can still choose. */
+  usage(): { inUse: number; available: number } {
+    const taken = new Set([...this.#fixed, ...this.#used].filter((a) => a !== ""));
+    const isChoice = (address: string): boolean => {
+      const value = (parseIp(address)?.value ?? -1n) - this.#first;
+      return value >= 0n && value < this.#count;
+    };
+    const choices = [...taken].filter(isChoice).length;
+    const noHost = this.net.family === 4 && this.net.prefix < POINT_TO_POINT ? 2 : 1;
+    return { inUse: taken.size + noHost, available: Number(this.#count) - choices };
   }
 
   /** Gives an address back; gateway and auxiliary ones stay taken. */

@@ -257,6 +257,22 @@ describe("a subnet that is nearly full", () => {
     expect(() => pool.take()).toThrow("no available IPv4 addresses");
   });
 
+  test("what it says of its usage: all that nobody can have, and what `take` can still choose", () => {
+    const parse = (text: string) => parseNet(text)?.net ?? { family: 4 as const, base: 0n, prefix: 32 };
+    const taken = ["10.1.2.1", "10.1.2.200"];
+    const pool = new AddressPool({ net: parse("10.1.2.0/24"), range: parse("10.1.2.128/25"), network: "n", taken });
+    expect(pool.usage()).toEqual({ inUse: 4, available: 126 });
+    pool.claim("10.1.2.7");
+    const one = pool.take();
+    expect(pool.usage()).toEqual({ inUse: 6, available: 125 });
+    pool.release(one);
+    pool.release("10.1.2.7");
+    expect(pool.usage()).toEqual({ inUse: 4, available: 126 });
+    const six = new AddressPool({ net: parse("fd00::/64"), network: "n", taken: ["fd00::1"] });
+    expect(six.usage().inUse).toBe(2);
+    expect(six.usage().available).toBeGreaterThan(2 ** 31);
+  });
+
   test.each([
     ["172.30.9.1/30", 1],
     ["172.30.9.1/29", 5],

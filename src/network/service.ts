@@ -35,7 +35,7 @@ import {
 import { Segments } from "./segments.ts";
 import { Sweeper } from "./sweeper.ts";
 import type { Attachment, AttachRequest, Endpoint, EndpointWish, NetworkRequest, NetworkService } from "./types.ts";
-import type { Segment, Wired } from "./wired.ts";
+import { type Segment, usageOf, type Wired } from "./wired.ts";
 
 /** How to open the network service. */
 export interface NetworkOptions {
@@ -215,7 +215,9 @@ class Service implements IdleNetworkService {
   }
 
   inspect(name: string): Network {
-    return viewNetwork(findNetwork(this.#book.known(), name), this.#book.all(), this.#default.wired?.bridge);
+    const record = findNetwork(this.#book.known(), name);
+    const network = viewNetwork(record, this.#book.all(), this.#default.wired?.bridge);
+    return { ...network, ...usageOf(this.#segment(record.id)) };
   }
 
   check(mode: string): void {

@@ -1,4 +1,4 @@
-import { type IpNet, parseNet } from "../spec/ipnet.ts";
+import { formatNet, type IpNet, parseNet } from "../spec/ipnet.ts";
 import { AddressPool } from "./addresses.ts";
 import type { BridgeState } from "./bridge.ts";
 import { formatAddress, formatSubnet, macOf, parseAddress } from "./cidr.ts";
@@ -76,6 +76,17 @@ export function openWired(
   };
   const pool = new Pool({ size: options.size, make, log: options.log });
   return { ...segment, bridge, v4: { net, gateway, addresses }, pool };
+}
+
+/** How full a network's subnets are, as the Engine API shows it from 1.52 on (definitions/NetworkStatus). */
+export function usageOf(segment: Segment | undefined): { Status?: object } {
+  const lans = [segment?.v4, segment?.v6].filter((lan) => lan !== undefined);
+  if (lans.length === 0) return {};
+  const subnets = lans.map(({ net, addresses }) => {
+    const { inUse, available } = addresses.usage();
+    return [formatNet(net), { IPsInUse: inUse, DynamicIPsAvailable: available }];
+  });
+  return { Status: { IPAM: { Subnets: Object.fromEntries(subnets) } } };
 }
 
 /** Docker's classic MAC address, made from the IPv4 address. */
