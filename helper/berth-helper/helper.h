@@ -53,6 +53,9 @@ bool runtime_is_plain(void);
 /* init.c */
 int run_init(int argc, char **argv);
 
+/* names.c */
+int run_names(void);
+
 /* stdio.c */
 const char *stdio_prepare(void);
 void stdio_child(int fds[3]);

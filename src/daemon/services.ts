@@ -33,7 +33,9 @@ export async function openServices(
   const layers = openLayerStore({ root: at("layers"), records });
   const images = openImageStore({ records, blobs, layers, leases, warn: (line) => log("warn", line) });
   const volumes = openVolumeService({ root: at("volumes"), records });
+  const helper = helperPath(at("helper"));
   const network = openNetworkService({
+    helper,
     records,
     execRoot: config.execRoot,
     bridge: config.bridge,
@@ -44,7 +46,6 @@ export async function openServices(
     ...(config.mtu ? { mtu: config.mtu } : {}),
   });
   opened.defer(() => network.stop());
-  const helper = helperPath(at("helper"));
   const { dataRoot, execRoot, cgroupParent } = config;
   const runtimes = findRuntimes(config.runtimes, config.defaultRuntime);
   for (const line of runtimes.warnings) log("warn", line);

@@ -7,7 +7,6 @@ import {
   dropInterface,
   makePlace,
   type Part,
-  pointNames,
   portsFor,
   releaseAddresses,
   type SegmentOf,
@@ -73,7 +72,6 @@ export class Connections {
         ...(dns.length > 0 ? { dns } : {}),
       };
       save(record);
-      await pointNames(record, segmentOf);
       if (at) await segmentOf(at.networkId)?.table.publish(containerId, publishedOf(bound, reachedAt(at)));
       return record;
     } catch (error) {
@@ -100,7 +98,6 @@ export class Connections {
       const after = save(this.#withPorts(withEndpoints(before, [...endpointsOf(before), endpoint])));
       try {
         await addInterface(after, endpoint, segmentOf);
-        await pointNames(after, segmentOf);
         await this.#movePorts(before, after);
       } catch (error) {
         save(before);
@@ -128,7 +125,6 @@ export class Connections {
     await this.#movePorts(before, after);
     await dropInterface(after, gone, segmentOf);
     save(after);
-    await pointNames(after, segmentOf);
     releaseAddresses(gone, segmentOf(gone.networkId));
     return true;
   }

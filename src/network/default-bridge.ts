@@ -73,7 +73,7 @@ export class DefaultBridge {
     const wanted = parsePorts(request.ports, { v4: true, v6: false, unnamed: this.#options.unnamed });
     const ownMac = checkMac(request.mac);
     const slot = await wired.pool.take();
-    const blank = blankRecord(request, network);
+    const blank = { ...blankRecord(request, network), ...(request.names?.length ? { names: request.names } : {}) };
     try {
       const ports = await this.#claim(request, { wanted, slot, endpointId: blank.endpointId });
       const mac = ownMac ?? macFor(slot.address);

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "no
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ensureDir } from "../host/files.ts";
-import { run } from "../host/spawn.ts";
+import { runOk } from "../host/spawn.ts";
 import { MNT, umount2 } from "../host/sys.ts";
-import { BerthError, errnoOf } from "../spec/errors.ts";
+import { errnoOf } from "../spec/errors.ts";
 import { ipBatch } from "./ip.ts";
 
 /** A network namespace of ours, kept by a bind mount at `path`. `link` is the host's end of its veth pair. */
@@ -37,6 +37,8 @@ export interface Wire {
   isolated: boolean;
 }
 
+/** Where helper/berth-helper/names.c listens. */
+const NAMES_PORT = 20_053;
 const NSFS_MAGIC = 0x6e736673;
 const GONE_POLLS = 25;
 const GONE_POLL_MS = 20;
@@ -60,12 +62,28 @@ export async function makeSlot(dir: string, wires: (own: string) => Wire[] = () 
   try {
     const lines = ["link set dev lo up", ...all.flatMap(wireLines)];
     await ipBatch(lines, { prefix: ["unshare", `--net=${slot.path}`] });
-    await ipBatch([...hairpinLines(names), ...isolationLines(all)]);
+    await Promise.all([
+      ipBatch([...hairpinLines(names), ...isolationLines(all)]),
+      all.length > 0 ? leadNames(slot) : undefined,
+    ]);
   } catch (error) {
     await removeSlots([slot]);
     throw error;
   }
   return slot;
+}
+
+/** What containers ask at 127.0.0.11, port 53, goes to the port where the daemon's helper listens: a name server of their own can have 53. */
+const NAMES_RULES = `table ip berth-names {
+  chain output {
+    type nat hook output priority -100; policy accept;
+    ip daddr 127.0.0.11 meta l4proto { tcp, udp } th dport 53 dnat to 127.0.0.11:${NAMES_PORT}
+  }
+}
+`;
+
+async function leadNames(slot: Slot): Promise<void> {
+  await runOk([...inside(slot), "nft", "-f", "-"], { input: NAMES_RULES });
 }
 
 /** The name of a new link, for an interface besides the first. */
@@ -97,12 +115,6 @@ export async function setRoutes(slot: Slot, ways: { gateway: string; dev: string
   const families = ways.map(({ gateway }) => (gateway.includes(":") ? "-6" : "-4"));
   for (const family of ["-4", "-6"] as const)
     if (!families.includes(family)) await ipBatch(["route delete default"], { prefix, family, force: true });
-}
-
-/** Runs one shell script inside a namespace, as its input. Throws `internal` with the script's own words. */
-export async function inSlot(slot: Slot, script: string): Promise<void> {
-  const { code, stderr } = await run([...inside(slot), "sh", "-e"], { input: script });
-  if (code !== 0) throw new BerthError("internal", `network namespace: ${stderr.trim().split("\n")[0] ?? "failed"}`);
 }
 
 /** Changes the MAC address of a slot's eth0. */

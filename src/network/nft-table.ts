@@ -9,8 +9,6 @@ export interface BridgeSpec {
   masquerade?: boolean;
   /** False: containers do not reach each other. Default true. */
   icc?: boolean;
-  /** Where questions to the gateway's port 53 really go. */
-  names?: { gateway: string; udp: number; tcp: number };
 }
 
 /** nft's name of a table's family. */
@@ -33,7 +31,7 @@ export function familiesOf({ subnet6 }: BridgeSpec): Family[] {
 
 /** What the sets of a family's table hold of one bridge. */
 export function elementsOf(spec: BridgeSpec, family: Family): Element[] {
-  const { bridge, internal, names } = spec;
+  const { bridge, internal } = spec;
   const subnet = family === "ip" ? spec.subnet : spec.subnet6;
   const link = `"${bridge}"`;
   const found: Element[] = [
@@ -43,11 +41,6 @@ export function elementsOf(spec: BridgeSpec, family: Family): Element[] {
   if (internal) found.push({ set: "internal", key: link });
   if (subnet !== undefined) found.push({ set: "inside", key: `${subnet} . ${link}` });
   if (subnet !== undefined && spec.masquerade !== false && !internal) found.push({ set: "leaving", key: subnet });
-  if (names && names.gateway.includes(":") === (family === "ip6")) {
-    const key = `${link} . ${names.gateway}`;
-    found.push({ set: "names_udp", key, value: `${names.gateway} . ${names.udp}` });
-    found.push({ set: "names_tcp", key, value: `${names.gateway} . ${names.tcp}` });
-  }
   return found;
 }
 
@@ -76,8 +69,6 @@ function setsText(ip: Family): string {
   set inside { type ${address} . ifname; flags interval; }
   set leaving { type ${address}; flags interval; }
   map within { type ifname . ifname : verdict; }
-  map names_udp { type ifname . ${address} : ${address} . inet_service; }
-  map names_tcp { type ifname . ${address} : ${address} . inet_service; }
   map any { type inet_proto . inet_service : ${address} . inet_service; }
   map one { type inet_proto . ${address} . inet_service : ${address} . inet_service; }
   map zone_any { typeof udp dport : ct zone; }
@@ -89,8 +80,6 @@ function translationText(ip: Family): string {
   // Answers to ::1 would not be taken from a bridge: who asks there is served by the daemon's own socket (hold.ts).
   const local = ip === "ip" ? "" : `ip6 daddr != ${loopback} `;
   const fromLoopback = ip === "ip" ? `oifname @bridges ip saddr ${loopback} masquerade\n    ` : "";
-  // Not `redirect`: that of IPv6 may choose the bridge's link-local address, where nobody listens.
-  const names = (proto: string): string => `${proto} dport 53 dnat ${ip} to iifname . ${ip} daddr map @names_${proto}`;
   return `  chain zones {
     ct original zone set ${ip} daddr . udp dport map @zone_one
     ct original zone set udp dport map @zone_any
@@ -110,8 +99,6 @@ function translationText(ip: Family): string {
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
-    ${names("udp")}
-    ${names("tcp")}
     fib daddr type local jump publish
   }
   chain output {

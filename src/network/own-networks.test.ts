@@ -4,12 +4,15 @@ import { createSocket, type Socket } from "node:dgram";
 import { mkdtempSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import packet from "dns-packet";
+import { helperPath } from "../host/embedded.ts";
 import { run } from "../host/spawn.ts";
 import { openRecords } from "../store/records.ts";
 import type { Records } from "../store/types.ts";
 import { NetLab } from "../testing/netlab.ts";
 import { type IdleNetworkService, openNetworkService } from "./service.ts";
 import type { AttachRequest, NetworkRequest } from "./types.ts";
+
+const HELPER = helperPath("");
 
 const HOST = "10.9.0.2";
 /** Knows one name of the outside. */
@@ -22,7 +25,14 @@ let service: IdleNetworkService;
 let logged: string[];
 
 function open(): IdleNetworkService {
-  return openNetworkService({ records, execRoot: root, bridge: "berth0", poolSize: 1, log: (l) => logged.push(l) });
+  return openNetworkService({
+    helper: HELPER,
+    records,
+    execRoot: root,
+    bridge: "berth0",
+    poolSize: 1,
+    log: (l) => logged.push(l),
+  });
 }
 
 function request(id: string, mode: string, more: Partial<AttachRequest> = {}): AttachRequest {
@@ -347,7 +357,7 @@ const [root, networks, requests] = process.argv.slice(-3);
 const { openNetworkService } = await import("${join(import.meta.dir, "service.ts")}");
 const { openRecords } = await import("${join(import.meta.dir, "../store/records.ts")}");
 const records = openRecords(root + "/berth.db");
-const service = openNetworkService({ records, execRoot: root, bridge: "berth0", poolSize: 1, log: console.error });
+const service = openNetworkService({ helper: "${HELPER}", records, execRoot: root, bridge: "berth0", poolSize: 1, log: console.error });
 await service.start(new Set());
 for (const network of JSON.parse(networks)) await service.create(network);
 for (const request of JSON.parse(requests)) await service.attach(request);

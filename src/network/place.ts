@@ -3,7 +3,7 @@ import type { PortMap } from "../spec/engine-api.ts";
 import { BerthError } from "../spec/errors.ts";
 import { inNet, parseIp, parseNet } from "../spec/ipnet.ts";
 import { ipBatch } from "./ip.ts";
-import { inSlot, makeSlot, newLink, rewire, type Slot, setRoutes, type Wire } from "./netns.ts";
+import { makeSlot, newLink, rewire, type Slot, setRoutes, type Wire } from "./netns.ts";
 import { type EndpointRecord, endpointsOf, type NetworkRecord } from "./networks.ts";
 import type { Endpoint, EndpointWish } from "./types.ts";
 import { macFor, type Segment, wireOf } from "./wired.ts";
@@ -144,36 +144,6 @@ export function deviceFor(endpoints: Endpoint[], wanted: string | undefined): st
     throw new BerthError("invalid-argument", `invalid interface name: ${wanted.slice(0, 40)}`);
   }
   for (let n = 0; ; n++) if (!taken.has(`eth${n}`)) return `eth${n}`;
-}
-
-/**
- * Leads 127.0.0.11, where Docker's containers ask for names, to the gateway of the first network that answers there: rules in the
- * container's own namespace. Its loopback stays its own: what comes from outside for it is dropped. Repeatable.
- */
-export async function pointNames(record: EndpointRecord, segmentOf: SegmentOf): Promise<void> {
-  // On networks of IPv6 alone resolv.conf names the gateway itself.
-  const segments = endpointsOf(record).map((e) => segmentOf(e.networkId));
-  const gateway = segments.find((segment) => segment?.named && segment.v4)?.v4?.gateway;
-  if (!record.slot || !gateway) return;
-  const rules = `
-add table ip berth-names
-delete table ip berth-names
-table ip berth-names {
-  chain raw {
-    type filter hook prerouting priority raw; policy accept;
-    iifname != "lo" ip daddr 127.0.0.0/8 drop
-  }
-  chain output {
-    type nat hook output priority -100; policy accept;
-    ip daddr 127.0.0.11 meta l4proto { tcp, udp } th dport 53 dnat to ${gateway}
-  }
-  chain postrouting {
-    type nat hook postrouting priority srcnat; policy accept;
-    ip saddr 127.0.0.0/8 oifname != "lo" masquerade
-  }
-}`;
-  const script = `echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet\nnft -f - <<'RULES'${rules}\nRULES\n`;
-  await inSlot(record.slot, script);
 }
 
 /** Ports that name no address go where the network says. */

@@ -6,7 +6,7 @@ import { ipBatch, type LinkInfo, links } from "./ip.ts";
 import { hairpinLines, isMounted, LINK_NAME, listSlots, removeSlots, rewire } from "./netns.ts";
 import { type EndpointRecord, endpointsOf } from "./networks.ts";
 import type { Published } from "./nft.ts";
-import { pointNames, type SegmentOf, wireFor } from "./place.ts";
+import { type SegmentOf, wireFor } from "./place.ts";
 import { type PortLedger, publishedOf } from "./ports.ts";
 import type { Endpoint } from "./types.ts";
 import type { Segment } from "./wired.ts";
@@ -93,7 +93,6 @@ async function mendLink(
     if (!isMounted(slot))
       return log(`network: ${name}: its namespace is gone from ${slot.path}; restart the container`);
     await rewire(slot, wireFor(endpoint, endpointsOf(record), { segmentOf, own: link }));
-    await pointNames(record, segmentOf);
   } catch (error) {
     log(`network: ${name}: cannot connect it again: ${messageOf(error)}`);
   }

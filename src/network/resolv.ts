@@ -26,12 +26,13 @@ export function hostResolvConf(): string {
 /**
  * resolv.conf(5) for a container. With `isolated` (a network namespace of its own) servers that only the host can reach are left
  * out: loopback ones, and IPv6 ones, as the network has IPv4 only. Without, and without overrides, it is the host's text as it is.
+ * With `named` the daemon is asked first, and the others where no daemon is there: 127.0.0.11 refuses at once then.
  */
 export function containerResolvConf(
   hostText: string,
-  options: { isolated: boolean; overrides: ResolvOverrides },
+  options: { isolated: boolean; named?: boolean; overrides: ResolvOverrides },
 ): string {
-  const { isolated, overrides } = options;
+  const { isolated, named = false, overrides } = options;
   const changed = overrides.dns.length + overrides.search.length + overrides.options.length > 0;
   if (!isolated && !changed) return hostText;
   const servers = overrides.dns.length > 0 ? overrides.dns : serversOf(hostText, isolated);
@@ -41,6 +42,7 @@ export function containerResolvConf(
   );
   const flags = overrides.options.length > 0 ? overrides.options : valuesOf(hostText, "options");
   const lines = [
+    ...(named ? [`nameserver ${NAMES_SERVER}`] : []),
     ...servers.map((server) => `nameserver ${server}`),
     ...(search.length > 0 ? [`search ${search.join(" ")}`] : []),
     ...(flags.length > 0 ? [`options ${flags.join(" ")}`] : []),
@@ -49,7 +51,7 @@ export function containerResolvConf(
 }
 
 /** resolv.conf(5) for a container whose names the daemon answers, as Docker writes it: one server, the host's search list, `ndots:0` unless said otherwise. */
-export function namesResolvConf(hostText: string, overrides: ResolvOverrides, server = NAMES_SERVER): string {
+export function namesResolvConf(hostText: string, overrides: ResolvOverrides): string {
   const search = overrides.search.length > 0 ? overrides.search : valuesOf(hostText, "search");
   const flags = overrides.options.length > 0 ? overrides.options : valuesOf(hostText, "options");
   const domains = search.filter((s) => s !== ".");
@@ -58,7 +60,7 @@ export function namesResolvConf(hostText: string, overrides: ResolvOverrides, se
   return [
     "# Made by Berth. Changes made here stay until the container restarts.",
     "",
-    `nameserver ${server}`,
+    `nameserver ${NAMES_SERVER}`,
     ...(domains.length > 0 ? [`search ${domains.join(" ")}`] : []),
     `options ${options.join(" ")}`,
     "",

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { helperPath } from "../host/embedded.ts";
 import { parseNet } from "../spec/ipnet.ts";
 import { openRecords } from "../store/records.ts";
 import { NetLab } from "../testing/netlab.ts";
@@ -8,6 +9,8 @@ import { AddressPool } from "./addresses.ts";
 import { type Published, type PublishTable, Ruleset } from "./nft.ts";
 import type { BridgeSpec } from "./nft-table.ts";
 import { openNetworkService } from "./service.ts";
+
+const HELPER = helperPath("");
 
 let lab: NetLab;
 beforeAll(() => {
@@ -98,7 +101,6 @@ describe("the table of a bridge", () => {
     ["internal", { internal: true }],
     ["no-icc", { icc: false }],
     ["no-masquerade", { masquerade: false }],
-    ["names", { names: { gateway: "172.30.0.1", udp: 4053, tcp: 4054 } }],
     ["dual-stack", { subnet6: "fd00:30::/64" }],
     ["internal-dual-stack", { subnet6: "fd00:30::/64", internal: true }],
   ])("of a network that is %s it is these rules, and goes without a trace", async (name, more) => {
@@ -280,6 +282,7 @@ describe("a subnet that is nearly full", () => {
     const root = mkdtempSync(join(lab.dir, "exec-"));
     const records = openRecords(join(root, "berth.db"));
     const service = openNetworkService({
+      helper: HELPER,
       records,
       execRoot: root,
       bridge: "tiny0",

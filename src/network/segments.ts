@@ -6,7 +6,6 @@ import { AddressPool } from "./addresses.ts";
 import { defaultMtu, setSysctl, subnetOfRoute } from "./bridge.ts";
 import { formatSubnet, macOf, parseAddress } from "./cidr.ts";
 import { ipBatch, links, type RouteInfo, routes } from "./ip.ts";
-import type { NameServer } from "./names/server.ts";
 import { type NetworkRecord, newNetworkId, type OwnNetwork } from "./networks.ts";
 import type { Ruleset } from "./nft.ts";
 import { checkRequest, planNetwork, readOptions, type TakenNet } from "./own.ts";
@@ -22,7 +21,6 @@ const LINK_LOCAL = 0xfe80n << 112n;
 /** What the segments work with. */
 export interface SegmentsOptions {
   networks: Table<NetworkRecord>;
-  names: NameServer;
   pools: SubnetPools;
   rules: Ruleset;
   /** MTU of networks that name none; undefined: the way out's. */
@@ -54,7 +52,6 @@ export class Segments {
 
   /** Makes all recorded networks. One that cannot be made is said, and its containers have to wait for the next start. */
   async openAll(): Promise<void> {
-    await this.closeNames();
     this.#open.clear();
     for (const [, record] of this.#options.networks.entries()) {
       if (!record.own || record.own.configOnly) continue;
@@ -100,16 +97,10 @@ export class Segments {
     this.#options.networks.delete(record.name);
   }
 
-  /** For shutdown: takes away the bridges that are not in use, and ends all name service. The records stay. */
+  /** For shutdown: takes away the bridges that are not in use. The records stay. */
   async closeAll(inUse: (networkId: string) => boolean): Promise<void> {
     for (const [, record] of this.#options.networks.entries())
       if (this.#open.has(record.id) && !inUse(record.id)) await this.#unmake(record);
-    await this.closeNames();
-  }
-
-  /** Ends the name service of all networks. */
-  async closeNames(): Promise<void> {
-    for (const id of this.#open.keys()) this.#options.names.close(id);
   }
 
   /** A bridge's name may be one network's only; a link of that name that is there already is used and left. */
@@ -134,13 +125,10 @@ export class Segments {
     const mtu = choices.mtu || (this.#options.mtu ?? (await defaultMtu()));
     const index = await ensureLink(own, { mtu, lans });
     const { v4, v6 } = lans;
-    const asked = v4?.gateway ?? v6?.gateway;
-    const names = asked === undefined ? undefined : await this.#options.names.open(record.id, asked);
     const table = this.#options.rules.table({
       bridge: own.link,
       ...(v4 ? { subnet: netText(own, 4) } : {}),
       ...(v6 ? { subnet6: netText(own, 6) } : {}),
-      ...(names && asked !== undefined ? { names: { gateway: asked, ...names } } : {}),
       internal: own.internal,
       icc: choices.icc,
       masquerade: choices.masquerade,
@@ -153,7 +141,6 @@ export class Segments {
       table,
       internal: own.internal,
       isolated: !choices.icc,
-      named: names !== undefined,
       hostIp: choices.hostIp,
       pending: 0,
     });
@@ -162,7 +149,6 @@ export class Segments {
   async #unmake(record: NetworkRecord): Promise<void> {
     const { own } = record;
     if (!own || own.configOnly) return;
-    this.#options.names.close(record.id);
     // From now on nobody comes to it.
     this.#open.delete(record.id);
     await this.#options.rules.leave(own.link);

@@ -2,12 +2,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { helperPath } from "../host/embedded.ts";
 import type { PortMap } from "../spec/engine-api.ts";
 import { openRecords } from "../store/records.ts";
 import type { Records } from "../store/types.ts";
 import { NetLab } from "../testing/netlab.ts";
 import { type IdleNetworkService, openNetworkService } from "./service.ts";
 import type { Attachment, AttachRequest } from "./types.ts";
+
+const HELPER = helperPath("");
 
 const BRIDGE = "berth0";
 const HOST = "10.9.0.2";
@@ -19,7 +22,14 @@ let service: IdleNetworkService;
 let logged: string[];
 
 function open(more: { bip?: string; bridge?: string; poolSize?: number } = {}): IdleNetworkService {
-  return openNetworkService({ records, execRoot: root, bridge: BRIDGE, log: (l) => logged.push(l), ...more });
+  return openNetworkService({
+    helper: HELPER,
+    records,
+    execRoot: root,
+    bridge: BRIDGE,
+    log: (l) => logged.push(l),
+    ...more,
+  });
 }
 
 function request(id: string, more: Partial<AttachRequest> = {}): AttachRequest {
@@ -254,7 +264,13 @@ describe("other modes", () => {
   test("without a bridge `default` is `none`, and nothing is made", async () => {
     const other = mkdtempSync(join(lab.dir, "exec-"));
     const own = openRecords(join(other, "berth.db"));
-    const bare = openNetworkService({ records: own, execRoot: other, bridge: "none", log: () => undefined });
+    const bare = openNetworkService({
+      helper: HELPER,
+      records: own,
+      execRoot: other,
+      bridge: "none",
+      log: () => undefined,
+    });
     await bare.start(new Set());
     expect(bare.list().map((n) => n.Name)).toEqual(["host", "none"]);
     expect((await bare.attach(request("a"))).network).toBe("none");
@@ -291,7 +307,10 @@ describe("many at once", () => {
     const others = ["berth1", "berth2"].map((bridge) => {
       const execRoot = mkdtempSync(join(lab.dir, "exec-"));
       const own = openRecords(join(execRoot, "berth.db"));
-      return { own, daemon: openNetworkService({ records: own, execRoot, bridge, log: () => undefined }) };
+      return {
+        own,
+        daemon: openNetworkService({ helper: HELPER, records: own, execRoot, bridge, log: () => undefined }),
+      };
     });
     await Promise.all(others.map(({ daemon }) => daemon.start(new Set())));
     const subnets = others.map(({ daemon }) => daemon.inspect("bridge").IPAM?.Config?.[0]?.Subnet);
@@ -305,7 +324,13 @@ describe("many at once", () => {
   test("two daemons side by side take different subnets and do not touch each other", async () => {
     const other = mkdtempSync(join(lab.dir, "exec-"));
     const own = openRecords(join(other, "berth.db"));
-    const second = openNetworkService({ records: own, execRoot: other, bridge: "berth1", log: () => undefined });
+    const second = openNetworkService({
+      helper: HELPER,
+      records: own,
+      execRoot: other,
+      bridge: "berth1",
+      log: () => undefined,
+    });
     await second.start(new Set());
     await second.idle();
     const [a, b] = [
@@ -332,7 +357,7 @@ const [root, bridge, requests] = process.argv.slice(-3);
 const { openNetworkService } = await import("${join(import.meta.dir, "service.ts")}");
 const { openRecords } = await import("${join(import.meta.dir, "../store/records.ts")}");
 const records = openRecords(root + "/berth.db");
-const service = openNetworkService({ records, execRoot: root, bridge, log: console.error });
+const service = openNetworkService({ helper: "${HELPER}", records, execRoot: root, bridge, log: console.error });
 await service.start(new Set());
 const made = [];
 for (const request of JSON.parse(requests)) made.push(await service.attach(request));

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Network } from "../spec/engine-api.ts";
-import { BerthError } from "../spec/errors.ts";
+import { BerthError, messageOf } from "../spec/errors.ts";
 import type { Records } from "../store/types.ts";
 import { Book } from "./book.ts";
 import { checkBridgeName } from "./bridge.ts";
@@ -40,6 +40,8 @@ import { type Segment, usageOf, type Wired } from "./wired.ts";
 /** How to open the network service. */
 export interface NetworkOptions {
   records: Records;
+  /** Path of berth-helper. */
+  helper: string;
   /** Volatile folder of this daemon alone; namespaces are kept in `netns/` below it. */
   execRoot: string;
   /** The default bridge's name; `none`: no default bridge, and `default` means `none`. */
@@ -103,9 +105,13 @@ class Service implements IdleNetworkService {
     this.#rules = new Ruleset(tableName(options));
     this.#dir = join(options.execRoot, "netns");
     this.#bare = this.#openBare();
-    this.#names = new NameServer({ index: book.index, upstream: (asking) => this.#upstream(asking), log });
+    this.#names = new NameServer({
+      ...{ index: book.index, helper: options.helper, log },
+      get: (id) => book.get(id),
+      upstream: (asking) => this.#upstream(asking),
+    });
     this.#segments = new Segments({
-      ...{ networks: book.networks, names: this.#names, pools, rules: this.#rules, log },
+      ...{ networks: book.networks, pools, rules: this.#rules, log },
       ...(mtu === undefined ? {} : { mtu }),
       defaultNet: () => this.#defaultNet(),
     });
@@ -140,6 +146,7 @@ class Service implements IdleNetworkService {
     await recover({ endpoints: this.#book.endpoints, live, dir: this.#dir, segments, ledger: this.#ledger, log });
     await this.#rules.release();
     this.#book.index.changed();
+    await this.#serveAll();
     this.#default.wired?.pool.fill();
   }
 
@@ -148,15 +155,42 @@ class Service implements IdleNetworkService {
     if (this.#book.get(request.containerId)) {
       throw new BerthError("conflict", `endpoint with name ${request.name} already exists in network ${network.name}`);
     }
-    if (network.driver === "bridge" && isPlain(request, network)) return this.#default.attach(request, network);
-    if (network.driver === "bridge" || network.own) return this.#connections.attach(request);
+    if (network.driver === "bridge" || network.own) return this.#attachNamed(request, network);
     const slot = network.driver === "null" ? await this.#bare.take() : undefined;
     return this.#book.save({ ...blankRecord(request, network), ...(slot ? { slot, netns: slot.path } : {}) });
+  }
+
+  /** On bridges, with names before anything runs in it. */
+  async #attachNamed(request: AttachRequest, network: NetworkRecord): Promise<Attachment> {
+    const attached = isPlain(request, network)
+      ? await this.#default.attach(request, network)
+      : await this.#connections.attach(request);
+    try {
+      if (attached.netns !== undefined) await this.#names.serve(request.containerId, attached.netns);
+      return attached;
+    } catch (error) {
+      await this.detach(request.containerId);
+      throw error;
+    }
+  }
+
+  /** Names for those that ran before this daemon. */
+  async #serveAll(): Promise<void> {
+    const { log } = this.#options;
+    const named = this.#book.all().filter((record) => record.network !== "none" && record.slot);
+    const served = named.map(({ containerId, name, slot }) =>
+      this.#names
+        .serve(containerId, slot?.path ?? "")
+        .catch((error: unknown) => log(`network: ${name}: ${messageOf(error)}`)),
+    );
+    await Promise.all(served);
+    if (this.#default.wired) this.#names.warm();
   }
 
   async detach(containerId: string): Promise<void> {
     const record = this.#book.get(containerId);
     if (!record) return;
+    this.#names.leave(containerId);
     const endpoints = endpointsOf(record);
     for (const { networkId } of endpoints) await this.#segment(networkId)?.table.unpublish(containerId);
     this.#book.forget(containerId);
@@ -206,7 +240,8 @@ class Service implements IdleNetworkService {
   }
 
   serving(): boolean {
-    return this.#book.all().some((record) => endpointsOf(record).some((e) => e.names !== undefined));
+    const own = (e: Endpoint): boolean => e.names !== undefined && e.networkId !== this.#book.bridge?.id;
+    return this.#book.all().some((record) => endpointsOf(record).some(own));
   }
 
   list(): Network[] {
@@ -240,15 +275,15 @@ class Service implements IdleNetworkService {
 
   resolvConf(modes: string | string[], overrides: ResolvOverrides): string {
     const networks = [modes].flat().map((mode) => this.#book.resolve(mode));
-    if (networks.some((n) => n.own?.ipv4)) return namesResolvConf(hostResolvConf(), overrides);
-    const [gateway] = networks.flatMap((n) => this.#segments.get(n.id)?.v6?.gateway ?? []);
-    if (gateway !== undefined) return namesResolvConf(hostResolvConf(), overrides, gateway);
+    if (networks.some((n) => n.own)) return namesResolvConf(hostResolvConf(), overrides);
     const isolated = networks.every((n) => n.driver !== "host");
-    return containerResolvConf(hostResolvConf(), { isolated, overrides });
+    const named = networks.some((n) => n.driver === "bridge");
+    return containerResolvConf(hostResolvConf(), { isolated, named, overrides });
   }
 
   async stop(): Promise<void> {
     const wired = this.#default.wired;
+    await this.#names.close();
     await this.#retire();
     this.#ledger.clear();
     const inUse = new Set(this.#book.all().flatMap((record) => endpointsOf(record).map((e) => e.networkId)));

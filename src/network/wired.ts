@@ -23,8 +23,6 @@ export interface Segment {
   internal: boolean;
   /** Ports of the bridge do not talk to each other. */
   isolated: boolean;
-  /** The daemon answers names at its gateway. */
-  named: boolean;
   /** The address of published ports that name none; "": all that the container can be reached by. */
   hostIp: string;
   /** Attachments that are being made; a network that has some is in use. */
@@ -58,7 +56,6 @@ export function openWired(
     table: options.rules.table({ bridge: bridge.name, subnet }),
     internal: false,
     isolated: false,
-    named: false,
     hostIp: "",
     pending: 0,
   };

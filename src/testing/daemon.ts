@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { readIfThere } from "../host/files.ts";
 import { type RunOutcome, run, runOk } from "../host/spawn.ts";
 
 const BERTH = join(import.meta.dir, "../../dist/berth");
@@ -135,8 +136,15 @@ export class TestDaemon implements AsyncDisposable {
       namespaces: netns.filter((n) => n.startsWith(`${this.name}-`)),
       links: (await list("ip", "-o", "link")).filter((l) => !/: lo:/.test(l)),
       tables: await list("nft", "list", "tables"),
-      processes: processesNaming(this.root).filter((p) => !p.includes("berth daemon ")),
+      processes: processesNaming(this.root).filter((p) => !p.includes("berth daemon ") && !this.isNamesHelper(p)),
     };
+  }
+
+  /** True for the line of the process that holds the name server's sockets, while its daemon lives. */
+  private isNamesHelper(line: string): boolean {
+    if (!line.trimEnd().endsWith(" names")) return false;
+    const status = readIfThere(`/proc/${Number.parseInt(line, 10)}/status`) ?? "";
+    return this.pid > 0 && status.includes(`PPid:\t${this.pid}\n`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -56,7 +56,14 @@ export class EngineHarness implements AsyncDisposable {
     const layers = openLayerStore({ root: at("layers"), records });
     this.layers = layers;
     const images = openImageStore({ records, blobs, layers, leases, warn: (line) => this.log.push(line) });
-    const network = openNetworkService({ records, execRoot, bridge: "none", poolSize: 0, log: () => undefined });
+    const network = openNetworkService({
+      helper: helperPath(at("helper")),
+      records,
+      execRoot,
+      bridge: "none",
+      poolSize: 0,
+      log: () => undefined,
+    });
     const volumes = openVolumeService({ root: at("volumes"), records });
     const runtime = openRuntimeService({
       execRoot,

@@ -16,6 +16,11 @@ export function isUserDefined(name: string): boolean {
   return !BUILT_IN.includes(name) && sharedWith(name) === undefined;
 }
 
+/** The network of containers that name none. They have names there too, which Docker's have not. */
+export function isDefaultBridge(name: string): boolean {
+  return name === "default" || name === "bridge";
+}
+
 /** What a body asks of each network, by the networks' own names. Throws `invalid-argument` in Docker's words. */
 export function wantedNetworks(
   ctx: EngineContext,
@@ -111,7 +116,7 @@ export function wishOf(
   const isMode = name === networkName(ctx, record.hostConfig.NetworkMode ?? "bridge");
   const mac = wanted.MacAddress || (isMode ? record.config.MacAddress : undefined);
   const wish = { ...wishFrom(name, wanted), ...(mac ? { mac } : {}) };
-  if (!isUserDefined(name)) return wish;
+  if (!isUserDefined(name)) return isDefaultBridge(name) ? { ...wish, names: dnsNames(record, {}) } : wish;
   const links = [...(wanted.Links ?? []), ...(isMode ? (record.hostConfig.Links ?? []) : [])];
   return {
     ...wish,

@@ -1,7 +1,7 @@
 import { BerthError } from "../../spec/errors.ts";
 import type { EngineContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
-import { dnsNames, isUserDefined, networksOf } from "./endpoints.ts";
+import { dnsNames, isDefaultBridge, isUserDefined, networksOf } from "./endpoints.ts";
 import { checkName } from "./validate.ts";
 
 /** Gives a container another name: one transaction. Throws `conflict` or `invalid-argument` in Docker's words. */
@@ -22,8 +22,9 @@ export function renameContainer(ctx: EngineContext, reference: string, to: strin
     }
     ctx.containers.release(old);
     const { record } = container;
-    const names = networksOf(ctx, record).map(([n, wanted]) => [n, isUserDefined(n) ? dnsNames(record, wanted) : []]);
-    ctx.network.rename(record.id, name, Object.fromEntries(names.filter(([, list]) => list?.length)));
+    const named = networksOf(ctx, record).filter(([n]) => isUserDefined(n) || isDefaultBridge(n));
+    const names = named.map(([n, wanted]) => [n, dnsNames(record, isDefaultBridge(n) ? {} : wanted)]);
+    ctx.network.rename(record.id, name, Object.fromEntries(names));
     emitContainer(ctx.events, container, "rename", { oldName: `/${old}` });
   });
 }
