@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Network } from "../spec/engine-api.ts";
-import { BerthError, messageOf } from "../spec/errors.ts";
+import { BerthError } from "../spec/errors.ts";
 import type { Records } from "../store/types.ts";
 import { Book } from "./book.ts";
 import { checkBridgeName } from "./bridge.ts";
@@ -146,7 +146,8 @@ class Service implements IdleNetworkService {
     await recover({ endpoints: this.#book.endpoints, live, dir: this.#dir, segments, ledger: this.#ledger, log });
     await this.#rules.release();
     this.#book.index.changed();
-    await this.#serveAll();
+    await this.#names.serveAll(this.#book.all().filter((record) => record.network !== "none"));
+    if (this.#default.wired) this.#names.warm();
     this.#default.wired?.pool.fill();
   }
 
@@ -172,19 +173,6 @@ class Service implements IdleNetworkService {
       await this.detach(request.containerId);
       throw error;
     }
-  }
-
-  /** Names for those that ran before this daemon. */
-  async #serveAll(): Promise<void> {
-    const { log } = this.#options;
-    const named = this.#book.all().filter((record) => record.network !== "none" && record.slot);
-    const served = named.map(({ containerId, name, slot }) =>
-      this.#names
-        .serve(containerId, slot?.path ?? "")
-        .catch((error: unknown) => log(`network: ${name}: ${messageOf(error)}`)),
-    );
-    await Promise.all(served);
-    if (this.#default.wired) this.#names.warm();
   }
 
   async detach(containerId: string): Promise<void> {

@@ -51,6 +51,17 @@ export class NameServer {
     this.#asking.set(place, containerId);
   }
 
+  /** Answers those that ran before this daemon; one that cannot be answered is said. */
+  async serveAll(records: EndpointRecord[]): Promise<void> {
+    const served = records.map(async ({ containerId, name, slot }) => {
+      if (slot)
+        await this.serve(containerId, slot.path).catch((error) =>
+          this.#options.log(`network: ${name}: ${messageOf(error)}`),
+        );
+    });
+    await Promise.all(served);
+  }
+
   /** Lets go of a container's namespace, which would else live on. Repeatable. */
   leave(containerId: string): void {
     const place = this.#places.get(containerId);
