@@ -27,7 +27,7 @@ function namespace(): Promise<Slot> {
       mac: "02:00:00:00:00:07",
       addresses: [],
       ipv6: false,
-      gateways: [],
+      ways: [],
       isolated: false,
     },
   ]);

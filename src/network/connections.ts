@@ -1,3 +1,4 @@
+import type { PortMap } from "../spec/engine-api.ts";
 import { BerthError, messageOf } from "../spec/errors.ts";
 import { newLink, type Slot } from "./netns.ts";
 import { type EndpointRecord, endpointsOf, type NetworkRecord } from "./networks.ts";
@@ -65,6 +66,7 @@ export class Connections {
         containerId,
         name,
         ports: bound,
+        ...wantedOf(ports),
         slot,
         netns: slot.path,
         ...(more.length > 0 ? { more } : {}),
@@ -98,7 +100,7 @@ export class Connections {
       const after = save(this.#withPorts(withEndpoints(before, [...endpointsOf(before), endpoint])));
       try {
         await addInterface(after, endpoint, segmentOf);
-        await this.#movePorts(before, after);
+        save(await this.#movePorts(before, after));
       } catch (error) {
         save(before);
         await dropInterface(before, endpoint, segmentOf).catch(() => undefined); // What went wrong first is what is told.
@@ -122,9 +124,9 @@ export class Connections {
     const left = endpointsOf(before).filter((e) => e !== gone && e.endpointId !== gone.endpointId);
     const pinned = left.map((e) => ({ ...e, ...pinnedLink(e, before) }));
     const after = this.#withPorts(withEndpoints(before, pinned));
-    await this.#movePorts(before, after);
-    await dropInterface(after, gone, segmentOf);
-    save(after);
+    const moved = await this.#movePorts(before, after);
+    await dropInterface(moved, gone, segmentOf);
+    save(moved);
     releaseAddresses(gone, segmentOf(gone.networkId));
     return true;
   }
@@ -153,7 +155,10 @@ export class Connections {
     return part;
   }
 
-  async #claim(request: AttachRequest, at: Endpoint): Promise<Attachment["ports"]> {
+  async #claim(
+    request: { containerId: string; name: string; ports: PortMap },
+    at: Endpoint,
+  ): Promise<Attachment["ports"]> {
     const segment = this.#options.segmentOf(at.networkId);
     const ports = portsFor(request.ports, segment?.hostIp ?? "");
     const reached = reachedAt(at);
@@ -173,15 +178,32 @@ export class Connections {
     return at === record.networkId ? rest : { ...rest, portsOn: at };
   }
 
-  async #movePorts(before: EndpointRecord, after: EndpointRecord): Promise<void> {
+  /** Publishes the ports where they are to be now. Answers the record with those that it then has: without a network for them it has none. */
+  async #movePorts(before: EndpointRecord, after: EndpointRecord): Promise<EndpointRecord> {
     const [from, to] = [portsNetwork(before), portsNetwork(after)];
-    if (from === to) return;
-    const { segmentOf } = this.#options;
-    const { containerId, ports } = before;
+    if (from === to) return after;
+    const { segmentOf, ledger } = this.#options;
+    const { containerId, name, wanted = {} } = before;
     await segmentOf(from)?.table.unpublish(containerId);
     const at = endpointsOf(after).find((e) => e.networkId === to);
-    if (at) await segmentOf(to)?.table.publish(containerId, publishedOf(ports, reachedAt(at)));
+    if (!at) {
+      ledger.release(containerId);
+      return { ...after, ports: boundPorts(wanted, []) };
+    }
+    const ports = from === "" ? await this.#claim({ containerId, name, ports: wanted }, at) : before.ports;
+    try {
+      await segmentOf(to)?.table.publish(containerId, publishedOf(ports, reachedAt(at)));
+      return { ...after, ports };
+    } catch (error) {
+      if (from === "") ledger.release(containerId);
+      throw error;
+    }
   }
+}
+
+/** What a record keeps of the ports that were asked for. */
+export function wantedOf(ports: PortMap): { wanted?: PortMap } {
+  return Object.keys(ports).length > 0 ? { wanted: ports } : {};
 }
 
 /** The addresses that a container's ports lead to there. */
@@ -192,7 +214,8 @@ export function reachedAt({ ip, ip6 }: Endpoint): Reached {
 /** The endpoint that has the published ports. */
 export function portsAt(endpoints: Endpoint[], segmentOf: SegmentOf): Endpoint | undefined {
   const { v4, v6 } = waysOf(endpoints, segmentOf);
-  return v4 ?? v6;
+  // What lies on an interface of the host's is reached without us.
+  return [v4, v6].find((endpoint) => endpoint && !segmentOf(endpoint.networkId)?.lower);
 }
 
 /** The network whose table has the ports of a record; "": none. */
@@ -204,7 +227,7 @@ const BLANK = { network: "", networkId: "", endpointId: "", ip: "", prefix: 0, g
 
 /** The record with other endpoints, all else as it was. */
 function withEndpoints(record: EndpointRecord, endpoints: Endpoint[]): EndpointRecord {
-  const { containerId, name, netns, ports, portsOn, dns, slot } = record;
+  const { containerId, name, netns, ports, portsOn, dns, slot, wanted } = record;
   const [first = BLANK, ...more] = endpoints.map(bare);
   return {
     ...first,
@@ -212,6 +235,7 @@ function withEndpoints(record: EndpointRecord, endpoints: Endpoint[]): EndpointR
     ...(netns === undefined ? {} : { netns }),
     ...(slot === undefined ? {} : { slot }),
     ...(portsOn === undefined ? {} : { portsOn }),
+    ...(wanted === undefined ? {} : { wanted }),
     ...(dns === undefined ? {} : { dns }),
     ...(more.length > 0 ? { more } : {}),
   };

@@ -4,6 +4,7 @@ import { BerthError, messageOf } from "../spec/errors.ts";
 import { type Book, isOn } from "./book.ts";
 import { ensureBridge, removeBridge } from "./bridge.ts";
 import { formatAddress, parseBip } from "./cidr.ts";
+import { wantedOf } from "./connections.ts";
 import { setMac } from "./netns.ts";
 import type { EndpointRecord, NetworkRecord } from "./networks.ts";
 import type { Ruleset } from "./nft.ts";
@@ -80,7 +81,14 @@ export class DefaultBridge {
       if (ownMac !== undefined) await setMac(slot, mac);
       const { net, gateway } = wired.v4;
       const place = { ip: slot.address, prefix: net.prefix, gateway, mac };
-      const endpoint = this.#options.book.save({ ...blank, ...place, ports, slot, netns: slot.path });
+      const endpoint = this.#options.book.save({
+        ...blank,
+        ...place,
+        ports,
+        ...wantedOf(request.ports),
+        slot,
+        netns: slot.path,
+      });
       await wired.table.publish(request.containerId, publishedOf(ports, { ip: endpoint.ip }));
       return endpoint;
     } catch (error) {

@@ -32,9 +32,17 @@ export interface Wire {
   addresses: string[];
   ipv6: boolean;
   /** The default routes, one a family at most. */
-  gateways: string[];
+  ways: Hop[];
   /** It talks to the bridge itself only, not to its other ports. */
   isolated: boolean;
+  /** It lies on this interface of the host's, with no bridge: ip-link(8)'s words for what it is. */
+  on?: { parent: string; type: string };
+}
+
+/** Where a default route goes. Without `via` to all that the device reaches (ipvlan in its layer 3 modes). */
+export interface Hop {
+  family: 4 | 6;
+  via?: string;
 }
 
 /** Where helper/berth-helper/names.c listens. */
@@ -55,13 +63,15 @@ export async function makeSlot(dir: string, wires: (own: string) => Wire[] = () 
   ensureDir(dir);
   const id = randomBytes(4).toString("hex");
   const all = wires(`bth${id}`);
-  const names = all.map((wire) => wire.link);
+  const [lower, pairs] = [all.filter((wire) => wire.on), all.filter((wire) => !wire.on)];
+  const names = pairs.map((wire) => wire.link);
   const [link, ...more] = names;
   const slot: Slot = { id, path: join(dir, id), ...(link ? { link } : {}), ...(more.length > 0 ? { more } : {}) };
   writeFileSync(slot.path, "", { flag: "wx", mode: 0o600 });
   try {
-    const lines = ["link set dev lo up", ...all.flatMap(wireLines)];
+    const lines = ["link set dev lo up", ...pairs.flatMap(wireLines)];
     await ipBatch(lines, { prefix: ["unshare", `--net=${slot.path}`] });
+    for (const wire of lower) await layOn(slot, wire);
     await Promise.all([
       ipBatch([...hairpinLines(names), ...isolationLines(all)]),
       all.length > 0 ? leadNames(slot) : undefined,
@@ -101,20 +111,22 @@ export function hairpinLines(names: string[]): string[] {
 
 /** Gives an existing namespace one more interface, or one again whose pair was lost. */
 export async function rewire(slot: Slot, wire: Wire): Promise<void> {
+  if (wire.on) return layOn(slot, wire);
   await ipBatch(wireLines(wire), { prefix: inside(slot) });
   await ipBatch([...hairpinLines([wire.link]), ...isolationLines([wire])]);
 }
 
 /** Replaces the default routes of a namespace, one a family at most; none of a family: its route goes. */
-export async function setRoutes(slot: Slot, ways: { gateway: string; dev: string }[]): Promise<void> {
+export async function setRoutes(slot: Slot, ways: (Hop & { dev: string })[]): Promise<void> {
   const prefix = inside(slot);
   await ipBatch(
-    ways.map(({ gateway, dev }) => `route replace default via ${gateway} dev ${dev}`),
+    ways.map((way) => `route replace ${routeText(way)} dev ${way.dev}`),
     { prefix },
   );
-  const families = ways.map(({ gateway }) => (gateway.includes(":") ? "-6" : "-4"));
-  for (const family of ["-4", "-6"] as const)
-    if (!families.includes(family)) await ipBatch(["route delete default"], { prefix, family, force: true });
+  const families = ways.map((way) => way.family);
+  for (const family of [4, 6] as const)
+    if (!families.includes(family))
+      await ipBatch(["route delete default"], { prefix, family: `-${family}`, force: true });
 }
 
 /** Changes the MAC address of a slot's eth0. */
@@ -187,10 +199,35 @@ function wireLines(wire: Wire): string[] {
   const { link, dev, mtu, mac } = wire;
   return [
     `link add name ${link} netns ${process.pid} master if${wire.bridgeIndex} mtu ${mtu} up type veth peer name ${dev} address ${mac} mtu ${mtu}`,
+    ...addressLines(wire),
+  ];
+}
+
+/** A new interface on one of the host's: born here, as the parent has no name inside, and set up there. */
+async function layOn(slot: Slot, wire: Wire): Promise<void> {
+  const { dev, mtu, mac, on } = wire;
+  if (!on) return;
+  const address = on.type.startsWith("macvlan") ? `address ${mac} ` : "";
+  await ipBatch([`link add link ${on.parent} name ${dev} ${address}mtu ${mtu} netns ${slot.path} type ${on.type}`]);
+  await ipBatch(addressLines(wire), { prefix: inside(slot) });
+}
+
+/** Takes away an interface that has no other end. A missing one is fine. */
+export async function dropDevice(slot: Slot, dev: string): Promise<void> {
+  await ipBatch([`link delete dev ${dev}`], { prefix: inside(slot), force: true });
+}
+
+function routeText({ family, via }: Hop): string {
+  return via === undefined ? (family === 4 ? "0.0.0.0/0" : "::/0") : `default via ${via}`;
+}
+
+function addressLines(wire: Wire): string[] {
+  const { dev } = wire;
+  return [
     // Without IPv6 no link-local address either: duplicate detection would only make noise.
     ...(wire.ipv6 ? [] : [`link set dev ${dev} addrgenmode none`]),
     ...wire.addresses.map((a) => `address add ${a} ${a.includes(":") ? "nodad" : "brd +"} dev ${dev}`),
     `link set dev ${dev} up`,
-    ...wire.gateways.map((gateway) => `route add default via ${gateway} dev ${dev}`),
+    ...wire.ways.map((way) => `route add ${routeText(way)} dev ${dev}`),
   ];
 }

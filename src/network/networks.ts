@@ -1,17 +1,18 @@
 import { randomBytes } from "node:crypto";
-import type { Network, NetworkContainer } from "../spec/engine-api.ts";
+import type { Network, NetworkContainer, PortMap } from "../spec/engine-api.ts";
 import { BerthError } from "../spec/errors.ts";
 import type { Table } from "../store/types.ts";
 import type { BridgeRecord, BridgeState } from "./bridge.ts";
 import { formatAddress, formatSubnet } from "./cidr.ts";
 import type { Slot } from "./netns.ts";
+import type { Lower } from "./parent.ts";
 import type { Attachment, Endpoint, IpamConfig } from "./types.ts";
 
 /** A network in the records, by name. The id is made once and stays. */
 export interface NetworkRecord {
   id: string;
   name: string;
-  driver: "bridge" | "host" | "null";
+  driver: "bridge" | "host" | "null" | Lower["driver"];
   /** RFC 3339. */
   created: string;
   /** The default bridge's. */
@@ -36,16 +37,20 @@ export interface OwnNetwork {
   configFrom: string;
   options: Record<string, string>;
   labels: Record<string, string>;
-  /** The bridge's link. */
+  /** The bridge's link, or the parent interface. */
   link: string;
-  /** The link was there before the network: it is left in place. */
+  /** The link was there before the network: it is left in place. False: a parent interface that we made. */
   foreign?: boolean;
+  /** Its containers' interfaces lie on one of the host's: there is no bridge. */
+  lower?: Lower;
 }
 
 /** An attachment in the records, by container id. `slot` is the namespace, absent in host mode. */
 export interface EndpointRecord extends Attachment {
   name: string;
   slot?: Slot;
+  /** The ports as they were asked for. Absent: none. */
+  wanted?: PortMap;
 }
 
 const BUILT_IN = [

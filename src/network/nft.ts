@@ -201,8 +201,24 @@ export class Ruleset {
   }
 }
 
+/** Where the ports of one network's containers are published. */
+export interface PortTable {
+  load(published: Iterable<[string, Published[]]>): Promise<void>;
+  publish(owner: string, ports: Published[]): Promise<void>;
+  unpublish(owner: string): Promise<void>;
+  drop(): Promise<void>;
+}
+
+/** Of a network whose containers are reached without us: nothing is published there. */
+export const NO_PORTS: PortTable = {
+  load: async () => undefined,
+  publish: async () => undefined,
+  unpublish: async () => undefined,
+  drop: async () => undefined,
+};
+
 /** What the rules hold of one bridge and its containers' ports. */
-export class PublishTable {
+export class PublishTable implements PortTable {
   readonly #ruleset: Ruleset;
   readonly #spec: BridgeSpec;
 

@@ -57,7 +57,6 @@ describe("a request is refused in Docker's words", () => {
     [{ driver: "null" }, "forbidden", 'only one instance of "null" network is allowed'],
     [{ driver: "nope" }, "not-found", 'plugin "nope" not found'],
     [{ driver: "overlay" }, "forbidden", "This node is not a swarm manager"],
-    [{ driver: "ipvlan" }, "not-implemented", 'networks of the driver "ipvlan" are not implemented'],
     [{ scope: "swarm" }, "forbidden", "cannot create a swarm scoped network when swarm is not active"],
     [{ ingress: true }, "forbidden", "Ingress network can only be global scope network"],
     [{ ipv4: false }, "invalid-argument", "IPv4 or IPv6 must be enabled"],

@@ -1,6 +1,7 @@
 import { BerthError } from "../spec/errors.ts";
 import { formatIp, formatNet, type IpNet, inNet, netsOverlap, parseIp, parseNet } from "../spec/ipnet.ts";
 import { isBuiltIn, type NetworkRecord, type OwnNetwork } from "./networks.ts";
+import { isLower, type Lower, readLower } from "./parent.ts";
 import type { IpamConfig, NetworkRequest } from "./types.ts";
 
 /** Options of the bridge driver that we read; others are kept and have no effect, as with Docker. */
@@ -45,15 +46,11 @@ export function checkRequest(request: NetworkRequest, known: NetworkRecord[]): v
   if (request.configOnly) return;
   if (driver === "host" || driver === "null") throw refused(`only one instance of "${driver}" network is allowed`);
   if (driver === "overlay") throw refused("This node is not a swarm manager: overlay networks need swarm mode");
-  if (driver === "macvlan" || driver === "ipvlan") {
-    throw new BerthError("not-implemented", `networks of the driver "${driver}" are not implemented by Berth`, {
-      hint: "use the driver bridge",
-    });
-  }
-  if (driver !== "bridge") throw new BerthError("not-found", `plugin "${driver}" not found`);
+  if (driver !== "bridge" && !isLower(driver)) throw new BerthError("not-found", `plugin "${driver}" not found`);
   if (request.ipam.driver !== "default") throw new BerthError("not-found", `plugin "${request.ipam.driver}" not found`);
   if (!request.ipv4 && !request.ipv6) throw bad("IPv4 or IPv6 must be enabled");
-  readOptions(request.options);
+  if (isLower(driver)) readLower(driver, request.options);
+  else readOptions(request.options);
 }
 
 function checkConfigFrom(request: NetworkRequest, known: NetworkRecord[]): void {
@@ -163,11 +160,25 @@ export function planNetwork(
     config: ipam.config,
   };
   if (request.configOnly) return { ...base, ipam: shown, chosen: false, link: "", lans: [] };
-  const link = readOptions(options).link || `br-${context.id.slice(0, 12)}`;
-  // A bridge that is there already has its subnet for this very network.
-  const others = context.others.filter(({ dev }) => dev !== link);
+  const { driver } = request;
+  const { link, ...more } = isLower(driver) ? onParent(driver, options, context.id) : onBridge(options, context.id);
+  // A bridge that is there already has its subnet for this very network, and a parent interface is on the subnet that it gives.
+  const others = context.others.filter(({ dev }) => dev !== link && !(more.lower && dev !== undefined));
   const { config, lans } = subnetsOf({ ...base, given: ipam.config }, { ...context, others });
-  return { ...base, ipam: { ...shown, config }, chosen: ipam.config.length > 0, link, lans };
+  return { ...base, ipam: { ...shown, config }, chosen: ipam.config.length > 0, link, lans, ...more };
+}
+
+function onBridge(options: Record<string, string>, id: string): { link: string; lower?: Lower } {
+  return { link: readOptions(options).link || `br-${id.slice(0, 12)}` };
+}
+
+function onParent(
+  driver: Lower["driver"],
+  options: Record<string, string>,
+  id: string,
+): { link: string; lower: Lower } {
+  const { parent, ...lower } = readLower(driver, options);
+  return { link: parent || `${driver === "macvlan" ? "dm" : "di"}-${id.slice(0, 12)}`, lower };
 }
 
 /** A subnet that another network or the host has. */

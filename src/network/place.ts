@@ -2,11 +2,11 @@ import { randomBytes } from "node:crypto";
 import type { PortMap } from "../spec/engine-api.ts";
 import { BerthError } from "../spec/errors.ts";
 import { inNet, parseIp, parseNet } from "../spec/ipnet.ts";
-import { ipBatch } from "./ip.ts";
-import { makeSlot, newLink, rewire, type Slot, setRoutes, type Wire } from "./netns.ts";
+import { ipBatch, links } from "./ip.ts";
+import { dropDevice, type Hop, makeSlot, newLink, rewire, type Slot, setRoutes, type Wire } from "./netns.ts";
 import { type EndpointRecord, endpointsOf, type NetworkRecord } from "./networks.ts";
 import type { Endpoint, EndpointWish } from "./types.ts";
-import { macFor, type Segment, wireOf } from "./wired.ts";
+import { hopTo, macFor, type Segment, wireOf } from "./wired.ts";
 
 /** An endpoint that is being made, its addresses taken. */
 export interface Part {
@@ -96,18 +96,49 @@ export function wireFor(endpoint: Endpoint, all: Endpoint[], context: { segmentO
     linkLocal: endpoint.linkLocal,
     routed: false,
   });
-  const gateways = [
-    ...(ways.v4 === endpoint ? [endpoint.gateway] : []),
-    ...(ways.v6 === endpoint ? [endpoint.ip6?.gateway ?? ""] : []),
-  ];
-  return { ...wire, gateways: gateways.filter((gateway) => gateway !== "") };
+  const { v4, v6 } = segment;
+  return {
+    ...wire,
+    ways: [
+      ...(ways.v4 === endpoint && v4 ? [hopTo(segment, v4)] : []),
+      ...(ways.v6 === endpoint && v6 ? [hopTo(segment, v6)] : []),
+    ],
+  };
 }
 
 /** Makes a namespace with all these endpoints. Each but the first gets a link of its own. */
 export async function makePlace(dir: string, parts: Part[], segmentOf: SegmentOf): Promise<Slot> {
   const all = parts.map((part) => part.endpoint);
   for (const endpoint of all.slice(1)) endpoint.link = newLink();
-  return makeSlot(dir, (own) => all.map((endpoint) => wireFor(endpoint, all, { segmentOf, own })));
+  const make = (): Promise<Slot> =>
+    makeSlot(dir, (own) => all.map((endpoint) => wireFor(endpoint, all, { segmentOf, own })));
+  return withParents(
+    parts.map((part) => part.segment),
+    make,
+  );
+}
+
+/** Where a parent interface is missing one of ours is made again, and that of somebody else is named. */
+async function withParents<T>(segments: Segment[], body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    const lower = segments.filter((segment) => segment.lower);
+    const there = await Promise.all(lower.map(async ({ bridge }) => (await links(["dev", bridge.name])).length > 0));
+    const missing = lower.filter((_, i) => !there[i]);
+    for (const { bridge, lower } of missing) await mendParent(bridge.name, lower);
+    if (missing.length === 0) throw error;
+    return await body();
+  }
+}
+
+async function mendParent(name: string, lower: Segment["lower"]): Promise<void> {
+  const known = `the requested parent interface ${name} was not found on the Docker host`;
+  try {
+    await lower?.mend();
+  } catch (cause) {
+    throw new BerthError("unavailable", `${known}: it is the parent of network ${lower?.network}`, { cause });
+  }
 }
 
 /** Adds the last endpoint of a record to its namespace, and makes the routes right. */
@@ -115,7 +146,8 @@ export async function addInterface(record: EndpointRecord, added: Endpoint, segm
   const { slot } = record;
   if (!slot) return;
   const wire = wireFor(added, endpointsOf(record), { segmentOf, own: `bth${slot.id}` });
-  await rewire(slot, { ...wire, gateways: [] });
+  const segment = segmentOf(added.networkId);
+  await withParents(segment ? [segment] : [], () => rewire(slot, { ...wire, ways: [] }));
   await mendRoutes(record, segmentOf);
 }
 
@@ -123,17 +155,19 @@ export async function addInterface(record: EndpointRecord, added: Endpoint, segm
 export async function dropInterface(record: EndpointRecord, gone: Endpoint, segmentOf: SegmentOf): Promise<void> {
   const { slot } = record;
   if (!slot) return;
-  await ipBatch([`link delete dev ${gone.link ?? `bth${slot.id}`}`], { force: true });
+  if (segmentOf(gone.networkId)?.lower) await dropDevice(slot, gone.dev ?? FIRST);
+  else await ipBatch([`link delete dev ${gone.link ?? `bth${slot.id}`}`], { force: true });
   await mendRoutes(record, segmentOf);
 }
 
 async function mendRoutes(record: EndpointRecord, segmentOf: SegmentOf): Promise<void> {
   const { v4, v6 } = waysOf(endpointsOf(record), segmentOf);
-  const ways = [
-    ...(v4 ? [{ gateway: v4.gateway, dev: v4.dev ?? FIRST }] : []),
-    ...(v6?.ip6?.gateway ? [{ gateway: v6.ip6.gateway, dev: v6.dev ?? FIRST }] : []),
-  ];
-  if (record.slot) await setRoutes(record.slot, ways);
+  const way = (endpoint: Endpoint | undefined, family: "v4" | "v6"): (Hop & { dev: string })[] => {
+    const segment = endpoint && segmentOf(endpoint.networkId);
+    const lan = segment?.[family];
+    return endpoint && lan ? [{ ...hopTo(segment, lan), dev: endpoint.dev ?? FIRST }] : [];
+  };
+  if (record.slot) await setRoutes(record.slot, [...way(v4, "v4"), ...way(v6, "v6")]);
 }
 
 /** The first free `eth<n>`, or the name that is wanted. */

@@ -26,6 +26,7 @@ interface Kept {
   record: EndpointRecord;
   endpoint: Endpoint;
   segment: Segment;
+  /** "": it has no other end on the host. */
   link: string;
 }
 
@@ -45,15 +46,19 @@ export async function recover(recovery: Recovery): Promise<void> {
     segment.v4?.addresses.reserve(endpoint.ip);
     if (endpoint.ip6) segment.v6?.addresses.reserve(endpoint.ip6.ip);
   }
-  await mendLinks(kept, recovery, (id) => byId.get(id));
+  await mendLinks(
+    kept.filter((k) => k.link !== ""),
+    recovery,
+    (id) => byId.get(id),
+  );
   await mendPorts(kept, recovery);
 }
 
 function keptOf(record: EndpointRecord, segments: Map<string, Segment>): Kept[] {
   return endpointsOf(record).flatMap((endpoint) => {
     const segment = segments.get(endpoint.networkId);
-    const link = endpoint.link ?? record.slot?.link;
-    return segment && link ? [{ record, endpoint, segment, link }] : [];
+    const link = segment?.lower ? "" : (endpoint.link ?? record.slot?.link);
+    return segment && link !== undefined ? [{ record, endpoint, segment, link }] : [];
   });
 }
 

@@ -7,12 +7,14 @@ import { defaultMtu, setSysctl, subnetOfRoute } from "./bridge.ts";
 import { formatSubnet, macOf, parseAddress } from "./cidr.ts";
 import { ipBatch, links, type RouteInfo, routes } from "./ip.ts";
 import { type NetworkRecord, newNetworkId, type OwnNetwork } from "./networks.ts";
-import type { Ruleset } from "./nft.ts";
+import { NO_PORTS, type Ruleset } from "./nft.ts";
 import { checkRequest, planNetwork, readOptions, type TakenNet } from "./own.ts";
+import { checkShared, dropParent, ensureParent } from "./parent.ts";
 import type { SubnetPools } from "./pools.ts";
 import type { NetworkRequest } from "./types.ts";
 import type { Lan, Segment } from "./wired.ts";
 
+const ETHERNET_MTU = 1500;
 const ULA = 0xfdn << 120n;
 const ULA_PREFIX = 64;
 /** fe80::/64, which every interface has. */
@@ -59,6 +61,8 @@ export class Segments {
         await this.#make(record, record.own);
       } catch (error) {
         this.#options.log(`network: ${record.name}: ${messageOf(error)}`);
+        // Its parent may come back: until then a start says what is missing.
+        if (record.own.lower) this.#openLower(record, record.own, { index: 0, mtu: ETHERNET_MTU });
       }
     }
   }
@@ -76,8 +80,9 @@ export class Segments {
     const used = others.map(({ net }) => net);
     const choice = (family: 4 | 6, taken: IpNet[]): IpNet => choose(this.#options.pools, family, taken);
     const own = planNetwork(request, { id, known, used, others, choose: choice });
-    if (!own.configOnly) await this.#checkLink(id, own, known);
-    const driver = request.configOnly ? "null" : "bridge";
+    if (own.lower) await checkParent(own, known);
+    else if (!own.configOnly) await this.#checkLink(id, own, known);
+    const driver = request.configOnly ? "null" : (own.lower?.driver ?? "bridge");
     const record: NetworkRecord = { id, name: request.name, driver, created: new Date().toISOString(), own };
     networks.put(record.name, record);
     if (own.configOnly) return id;
@@ -120,6 +125,7 @@ export class Segments {
   }
 
   async #make(record: NetworkRecord, own: OwnNetwork): Promise<void> {
+    if (own.lower) return this.#openLower(record, own, await ensureParent(own));
     const choices = readOptions(own.options);
     const lans = lansOf(record.name, own);
     const mtu = choices.mtu || (this.#options.mtu ?? (await defaultMtu()));
@@ -146,15 +152,39 @@ export class Segments {
     });
   }
 
+  #openLower(record: NetworkRecord, own: OwnNetwork, { index, mtu }: { index: number; mtu: number }): void {
+    if (!own.lower) return;
+    const mend = async (): Promise<void> => void (await ensureParent(own));
+    this.#open.set(record.id, {
+      bridge: { name: own.link, index, mtu },
+      ...lansOf(record.name, own),
+      table: NO_PORTS,
+      lower: { ...own.lower, network: record.name, mend },
+      ...{ internal: own.internal, isolated: false, hostIp: "", pending: 0 },
+    });
+  }
+
   async #unmake(record: NetworkRecord): Promise<void> {
     const { own } = record;
     if (!own || own.configOnly) return;
     // From now on nobody comes to it.
     this.#open.delete(record.id);
+    if (own.lower)
+      return dropParent(
+        own,
+        this.#options.networks.entries().map(([, n]) => n),
+      );
     await this.#options.rules.leave(own.link);
     const [link] = await links(["dev", own.link]);
     if (link && !own.foreign) await ipBatch([`link delete dev ${own.link}`]);
   }
+}
+
+/** Whether the parent interface is somebody's is written down before it is made. Throws in Docker's words. */
+async function checkParent(own: OwnNetwork, known: NetworkRecord[]): Promise<void> {
+  checkShared(own, known);
+  const ours = known.some((n) => n.own?.link === own.link && n.own.foreign === false);
+  own.foreign = !ours && (await links(["dev", own.link])).length > 0;
 }
 
 function netText(own: OwnNetwork, family: 4 | 6): string {

@@ -2,8 +2,9 @@ import { formatNet, type IpNet, parseNet } from "../spec/ipnet.ts";
 import { AddressPool } from "./addresses.ts";
 import type { BridgeState } from "./bridge.ts";
 import { formatAddress, formatSubnet, macOf, parseAddress } from "./cidr.ts";
-import { makeSlot, type Slot, type Wire } from "./netns.ts";
-import type { PublishTable, Ruleset } from "./nft.ts";
+import { type Hop, makeSlot, type Slot, type Wire } from "./netns.ts";
+import type { PortTable, Ruleset } from "./nft.ts";
+import type { Lower } from "./parent.ts";
 import { Pool } from "./pool.ts";
 
 /** One family's part of a bridge: its subnet, the gateway's address on it, and who has the others. */
@@ -19,7 +20,9 @@ export interface Segment {
   bridge: { name: string; index: number; mtu: number };
   v4?: Lan;
   v6?: Lan;
-  table: PublishTable;
+  table: PortTable;
+  /** There is no bridge: interfaces lie on `bridge`, which is the parent interface. `mend` makes one of ours again. */
+  lower?: Lower & { network: string; mend: () => Promise<void> };
   internal: boolean;
   /** Ports of the bridge do not talk to each other. */
   isolated: boolean;
@@ -110,13 +113,23 @@ export function wireOf(
     ...(own.ip6 && v6 ? [`${own.ip6}/${v6.net.prefix}`] : []),
     ...(own.linkLocal ?? []).map((a) => (a.includes(":") ? `${a}/64` : `${a}/16`)),
   ];
-  const ways = own.routed && !segment.internal ? [v4?.gateway ?? "", own.ip6 ? (v6?.gateway ?? "") : ""] : [];
+  const ways: Hop[] =
+    own.routed && !segment.internal
+      ? [...(v4 ? [hopTo(segment, v4)] : []), ...(own.ip6 && v6 ? [hopTo(segment, v6)] : [])]
+      : [];
+  const { lower } = segment;
   const { link, dev, mac } = own;
   return {
     ...{ link, dev, mac, isolated, addresses },
     bridgeIndex: bridge.index,
     mtu: bridge.mtu,
     ipv6: v6 !== undefined || addresses.some((a) => a.includes(":")),
-    gateways: ways.filter((way) => way !== ""),
+    ways,
+    ...(lower ? { on: { parent: bridge.name, type: `${lower.driver} mode ${lower.mode} ${lower.flag ?? ""}` } } : {}),
   };
+}
+
+/** The way out through a network: its gateway, or, where the kernel routes on the parent interface, just that. */
+export function hopTo({ lower }: Segment, { net, gateway }: Lan): Hop {
+  return { family: net.family, ...(lower?.mode.startsWith("l3") ? {} : { via: gateway }) };
 }

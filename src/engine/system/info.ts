@@ -46,7 +46,7 @@ export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
     ],
     Plugins: {
       Volume: ["local"],
-      Network: ["bridge", "host", "null"],
+      Network: ["bridge", "host", "ipvlan", "macvlan", "null"],
       Authorization: null,
       Log: LOG_DRIVERS,
     },
