@@ -81,6 +81,20 @@ test.each(["docker", "berth"] as const)("rm --link by %s takes the link alone, f
   await daemon.ok("restart", "-t", "0", "web");
 });
 
+test("variables of a link, in an exec too; the container's own count more; an exec works when the other has ended", async () => {
+  await daemon.ok("run", "-d", "--name", "db", "--expose", "5432", "-e", "MODE=fast", ...SLEEP);
+  await daemon.ok("run", "-d", "--name", "web", "--link", "db:data", "-e", "DATA_NAME=mine", ...SLEEP);
+  const port = `tcp://${await address("db")}:5432`;
+  const wanted = [`DATA_PORT=${port}`, `DATA_PORT_5432_TCP=${port}`, "DATA_ENV_MODE=fast", "DATA_NAME=mine"];
+  for (const script of ["tr '\\0' '\\n' </proc/1/environ", "env"]) {
+    const env = (await daemon.ok("exec", "web", "sh", "-c", script)).split("\n");
+    expect(env).toEqual(expect.arrayContaining(wanted));
+    expect(env.filter((line) => line.startsWith("DATA_NAME="))).toHaveLength(1);
+  }
+  await daemon.ok("kill", "db");
+  expect(await daemon.ok("exec", "web", "env")).toContain("DATA_NAME=mine");
+});
+
 test("rm --link in Docker's words", async () => {
   await pair();
   const missing = ["web/nothing", "db/data", "nobody/data", "nobody"];

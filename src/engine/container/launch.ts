@@ -11,7 +11,7 @@ import type { ContainerRecord } from "../record.ts";
 import { resolveUser } from "../user.ts";
 import { processEnv } from "./config.ts";
 import { type Joined, joinNetwork, leaveNetwork } from "./join.ts";
-import { linkVariables } from "./links.ts";
+import { linkedEnv } from "./links.ts";
 import { joinsOf } from "./modes.ts";
 import { onTree, workingFolder } from "./mount-targets.ts";
 import { hostnameOf, writeNetworkFiles } from "./network-files.ts";
@@ -50,7 +50,6 @@ function requestOf(ctx: EngineContext, record: ContainerRecord, joined: Joined):
   const init = initOf(ctx, record);
   const log = logFiles(ctx, record);
   const [rows = 0, cols = 0] = hostConfig.ConsoleSize ?? [];
-  const env = [...linkVariables(ctx, record), ...(config.Env ?? [])];
   const own = mountsOf(ctx, record);
   const mounts = [
     ...onTree(view, [...own.mounts, ...init.mounts]),
@@ -61,7 +60,10 @@ function requestOf(ctx: EngineContext, record: ContainerRecord, joined: Joined):
     config,
     hostConfig,
     args: [...init.args, ...record.argv],
-    env: processEnv({ ...config, Env: env }, { hostname, home: user.home, tty: config.Tty === true }),
+    env: processEnv(
+      { ...config, Env: linkedEnv(ctx, record) },
+      { hostname, home: user.home, tty: config.Tty === true },
+    ),
     cwd: workingFolder(view, config.WorkingDir || "/"),
     user,
     hostname,

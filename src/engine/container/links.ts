@@ -92,9 +92,30 @@ export function runningLinks(ctx: EngineContext, record: ContainerRecord): { oth
   });
 }
 
+/** A container's own variables, and before them those that its links add; throws as `runningLinks`. */
+export function linkedEnv(ctx: EngineContext, record: ContainerRecord): string[] {
+  return withVariables(ctx, record, runningLinks(ctx, record));
+}
+
+/** The same for an exec, which has what can be had: dockerd refuses an exec where what is linked to has ended. */
+export function linkedEnvNow(ctx: EngineContext, record: ContainerRecord): string[] {
+  try {
+    return linkedEnv(ctx, record);
+  } catch {
+    return record.config.Env ?? [];
+  }
+}
+
 /** What Docker's legacy links put into the environment: the other's name, its exposed ports with its address, and its own variables. */
-export function linkVariables(ctx: EngineContext, record: ContainerRecord): string[] {
-  return runningLinks(ctx, record).flatMap(({ other, alias }) => {
+function withVariables(
+  ctx: EngineContext,
+  record: ContainerRecord,
+  links: { other: Container; alias: string }[],
+): string[] {
+  const own = record.config.Env ?? [];
+  const nameOf = (entry: string): string => entry.split("=", 1)[0] ?? "";
+  const said = new Set(own.map(nameOf));
+  const added = links.flatMap(({ other, alias }) => {
     const prefix = alias.toUpperCase().replaceAll("-", "_");
     const ip = ctx.network.get(other.record.id)?.ip ?? "";
     const ports = Object.keys(other.record.config.ExposedPorts ?? {})
@@ -118,6 +139,7 @@ export function linkVariables(ctx: EngineContext, record: ContainerRecord): stri
         .map((entry) => `${prefix}_ENV_${entry}`),
     ];
   });
+  return [...added.filter((entry) => !said.has(nameOf(entry))), ...own];
 }
 
 /**

@@ -3,6 +3,7 @@ import type { ExecCreateBody } from "../../api/backend.ts";
 import { prepareMove } from "../../host/cgroup-move.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { mergeEnv, processEnv } from "../container/config.ts";
+import { linkedEnvNow } from "../container/links.ts";
 import { hostnameOf } from "../container/network-files.ts";
 import { type Container, refuseRestarting, runningOf } from "../container.ts";
 import { containerDir, type EngineContext } from "../context.ts";
@@ -65,7 +66,7 @@ export function execOf(ctx: EngineContext, container: Container, body: ExecCreat
   const userText = body.User || record.config.User || "";
   const user = resolveUser(accounts, userText, record.hostConfig.GroupAdd ?? []);
   const tty = body.Tty === true;
-  const config = { ...record.config, Env: mergeEnv(record.config.Env ?? [], body.Env ?? []) };
+  const config = { ...record.config, Env: mergeEnv(linkedEnvNow(ctx, record), body.Env ?? []) };
   const [rows = 0, cols = 0] = body.ConsoleSize ?? [];
   return {
     id: randomBytes(ID_BYTES).toString("hex"),

@@ -49,14 +49,23 @@ async function createNetwork(ctx: EngineContext, body: NetworkCreateBody): Promi
     scope: body.Scope ?? "",
     configOnly: body.ConfigOnly ?? false,
     configFrom: body.ConfigFrom?.Network ?? "",
-    ipv4: body.EnableIPv4 ?? true,
-    ipv6: body.EnableIPv6 ?? false,
+    ipv4: body.EnableIPv4 ?? familyOption(body, "com.docker.network.enable_ipv4") ?? true,
+    ipv6: body.EnableIPv6 ?? familyOption(body, "com.docker.network.enable_ipv6") ?? false,
     ipam: { driver: ipam.Driver || "default", options: ipam.Options ?? null, config: ipam.Config ?? [] },
     options: body.Options ?? {},
     labels: body.Labels ?? {},
   });
   announce(ctx, "create", ctx.network.inspect(id));
   return { Id: id, Warning: "" };
+}
+
+/** Clients whose own words know one family only (compose up to 2.26) say the other's by an option. */
+function familyOption({ Options: options }: NetworkCreateBody, name: string): boolean | undefined {
+  const text = options?.[name];
+  if (text === undefined) return undefined;
+  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
+  if (/^(0|f|F|FALSE|false|False)$/.test(text)) return false;
+  throw bad(`driver-opt "${name}" is not a valid bool`);
 }
 
 async function removeNetwork(ctx: EngineContext, id: string): Promise<void> {
