@@ -45,6 +45,12 @@ static const struct key stage_keys[] = {
 	{ "stage-sub", TEXT, offsetof(struct stage, sub) },
 	{ "stage-shared", FLAG, offsetof(struct stage, shared) },
 	{ "stage-alone", FLAG, offsetof(struct stage, alone) },
+	{ "stage-uids", TEXT, offsetof(struct stage, uids) },
+	{ "stage-gids", TEXT, offsetof(struct stage, gids) },
+	{ "stage-secret", FLAG, offsetof(struct stage, secret) },
+	{ "stage-uid", INT, offsetof(struct stage, uid) },
+	{ "stage-gid", INT, offsetof(struct stage, gid) },
+	{ "stage-mode", INT, offsetof(struct stage, mode) },
 };
 
 static bool list_add(struct list *l, const char *item)
@@ -103,9 +109,13 @@ static const char *check(const struct conf *c, const char *path)
 		return line("%s: no %s", path, missing);
 	if (!c->rootfs.upper != !c->rootfs.work)
 		return line("%s: upper and work go together", path);
-	for (size_t i = 0; i < c->stage_count; i++)
-		if (!*c->stages[i].source && (!c->stages[i].layers.base || !c->stages[i].layers.lower.count))
+	for (size_t i = 0; i < c->stage_count; i++) {
+		const struct stage *s = &c->stages[i];
+		if (!*s->source && (!s->layers.base || !s->layers.lower.count))
 			return line("%s: stage %zu has no source", path, i);
+		if (!s->uids != !s->gids)
+			return line("%s: stage %zu: uids and gids go together", path, i);
+	}
 	if (c->cgroup && !cgroup_is_own(c->cgroup))
 		return line("%s: bad cgroup: %.200s", path, c->cgroup);
 	return c->log && c->log_files < 1 ? line("%s: log-files must be at least 1", path) : NULL;

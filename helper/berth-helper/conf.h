@@ -26,6 +26,9 @@ struct stage {
 	const char *sub;	/* stage-sub=: a path below the source, which does not leave it */
 	bool shared;		/* stage-shared=1: what is mounted below reaches the host */
 	bool alone;		/* stage-alone=1: without what is mounted below the source */
+	const char *uids, *gids; /* stage-uids=, stage-gids=: owners are mapped (idmap.h); both or none */
+	bool secret;		/* stage-secret=1: a copy of the file in memory, which belongs to uid and gid */
+	int uid, gid, mode;	/* stage-uid=, stage-gid=, stage-mode= */
 	int tree;		/* while mounting: a detached copy of the source, or -1 */
 };
 

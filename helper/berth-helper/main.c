@@ -1,6 +1,7 @@
 /*
  * berth-helper monitor|exec DIR: reads DIR/<verb>.conf, makes what the verb needs, and leaves a detached process that listens on
  * DIR/sock. The caller's process ends with 0 once that listens, else with 1 and one line on stderr.
+ * berth-helper bind SOURCE SUB UIDS GIDS TARGET: one mount in the caller's namespace; empty words for what is not wanted.
  * berth-helper names: the daemon's sockets inside containers' network namespaces (names.c).
  * docker-init [--] COMMAND: the same program under another name, as pid 1 inside a container (init.c).
  */
@@ -77,6 +78,16 @@ static int wait_ready(int fd)
 	return 1;
 }
 
+static int run_bind(char **words)
+{
+	const char *sub = *words[1] ? words[1] : NULL, *uids = *words[2] ? words[2] : NULL;
+	struct stage stage = { .source = words[0], .sub = sub, .uids = uids, .gids = words[3], .tree = -1 };
+	const char *error = mounts_bind(&stage, words[4]);
+	if (error)
+		fprintf(stderr, "%s\n", error);
+	return error ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *slash = strrchr(argv[0], '/');
@@ -84,8 +95,10 @@ int main(int argc, char **argv)
 		return run_init(argc, argv);
 	if (argc == 2 && !strcmp(argv[1], "names"))
 		return run_names();
+	if (argc == 7 && !strcmp(argv[1], "bind"))
+		return run_bind(argv + 2);
 	if (argc != 3 || (strcmp(argv[1], "monitor") && strcmp(argv[1], "exec")) || argv[2][0] != '/') {
-		fprintf(stderr, "usage: berth-helper monitor|exec DIR   (an absolute path)\n       berth-helper names\n");
+		fprintf(stderr, "usage: berth-helper monitor|exec DIR   (an absolute path)\n       berth-helper bind SOURCE SUB UIDS GIDS TARGET\n       berth-helper names\n");
 		return 2;
 	}
 	int report[2];

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "idmap.h"
 #include "mounts.h"
 #include "util.h"
 
@@ -8,6 +9,7 @@
 #include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -173,6 +175,8 @@ static const char *clone_tree(struct stage *s, const char *root)
 	if (at >= 0)
 		s->tree = syscall(SYS_open_tree, at, "", AT_EMPTY_PATH | (s->alone ? 0 : AT_RECURSIVE) | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	const char *error = s->tree < 0 ? line("mount source %s: %s", failed, strerror(errno)) : NULL;
+	if (!error && s->uids)
+		error = idmap_tree(s->tree, s->alone, s->uids, s->gids, root);
 	if (at >= 0 && at != top)
 		close(at);
 	if (top >= 0)
@@ -200,6 +204,44 @@ static const char *attach_tree(struct stage *s, const char *name)
 	return error;
 }
 
+/* A file with these bytes in a file system of its own, which is in memory and goes with its last mount. */
+static const char *fill_secret(const struct stage *s, const char *folder)
+{
+	const char *file = line("%s/secret", folder);
+	int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return line("secret %s: %s", s->source, strerror(errno));
+	size_t length = 0;
+	char *bytes = read_file(s->source, &length);
+	bool ok = bytes && write(fd, bytes, length) == (ssize_t)length && fchown(fd, s->uid, s->gid) == 0 && fchmod(fd, s->mode & 07777) == 0;
+	const char *error = ok ? NULL : line("secret %s: %s", s->source, strerror(errno));
+	if (bytes)
+		explicit_bzero(bytes, length);
+	free(bytes);
+	close(fd);
+	return error;
+}
+
+static const char *make_secret(struct stage *s, const char *name)
+{
+	char folder[80], file[96];
+	unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	snprintf(folder, sizeof folder, "%s.memory", name);
+	snprintf(file, sizeof file, "%s/secret", folder);
+	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+		return line("secret %s: %s", s->source, strerror(errno));
+	/* Never swapped out, where the kernel can promise that (Linux 6.4). */
+	if (mount("secret", folder, "tmpfs", flags, "size=1m,mode=700,noswap") < 0 && mount("secret", folder, "tmpfs", flags, "size=1m,mode=700") < 0)
+		return line("secret %s: tmpfs: %s", s->source, strerror(errno));
+	const char *error = fill_secret(s, folder);
+	if (!error)
+		s->tree = syscall(SYS_open_tree, AT_FDCWD, file, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (!error && s->tree < 0)
+		error = line("secret %s: %s", s->source, strerror(errno));
+	umount2(folder, MNT_DETACH);
+	return error;
+}
+
 /* Copies that keep their tie to the host's mounts have to be made before all others lose it. */
 static const char *clone_shared(const struct conf *c)
 {
@@ -219,7 +261,9 @@ static const char *make_stage(const struct conf *c, size_t n)
 	snprintf(layers, sizeof layers, "stage/%zu.layers", n);
 	if (!*s->source)
 		error = mount_overlay(&s->layers, c->dir, layers);
-	if (!error && s->tree < 0)
+	if (!error && s->secret)
+		error = make_secret(s, name);
+	else if (!error && s->tree < 0)
 		error = clone_tree(s, *s->source ? s->source : layers);
 	return error ? error : attach_tree(s, name);
 }
@@ -246,6 +290,14 @@ const char *mounts_make(const struct conf *c)
 	if (!error)
 		error = mount_overlay(&c->rootfs, c->dir, "rootfs");
 	return error ? error : make_stages(c);
+}
+
+const char *mounts_bind(struct stage *s, const char *target)
+{
+	const char *error = clone_tree(s, s->source);
+	if (!error && syscall(SYS_move_mount, s->tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) < 0)
+		error = line("mount on %s: %s", target, strerror(errno));
+	return error;
 }
 
 const char *mounts_join(const struct conf *c)

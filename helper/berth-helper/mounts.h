@@ -11,6 +11,8 @@
  * All of it ends with the namespace's last process. Returns NULL, or the error.
  */
 const char *mounts_make(const struct conf *c);
+/* Mounts a copy of a stage's source, as the stage wants it, on `target` in this process's own namespace. Returns NULL, or the error. */
+const char *mounts_bind(struct stage *s, const char *target);
 /* Moves this process into the monitor's mount namespace; the working folder is <dir> afterwards. Returns NULL, or the error. */
 const char *mounts_join(const struct conf *c);
 /* Takes the root file system away while the helper lives on. */

@@ -6,6 +6,7 @@ import { putConfig, type WithSocket, withApiSocket } from "./api-socket.ts";
 import type { Context } from "./context.ts";
 import { proxyVariables } from "./hosts/preferences.ts";
 import type { ContainerFlags } from "./options/body.ts";
+import { caller, withCaller } from "./options/caller.ts";
 import { pullImage } from "./pull.ts";
 
 /** Creates the container, pulling its image where `--pull` says so, and writes the cidfile. Returns the id; warnings go to stderr. */
@@ -22,7 +23,8 @@ export async function createContainer(ctx: Context, body: CreateBody, flags: Con
   if (flags.pull === "always") await pull(ctx, body.Image ?? "", flags);
   const wanted: WithSocket = flags["use-api-socket"] ? await withApiSocket(ctx, body) : { body };
   if (flags.cidfile) writeIdFile(flags.cidfile, "");
-  const created = await createOrPull(ctx, withProxies(ctx, wanted.body), flags).catch((error: unknown) => {
+  const final = withMe(ctx, withProxies(ctx, wanted.body));
+  const created = await createOrPull(ctx, final, flags).catch((error: unknown) => {
     if (flags.cidfile) rmSync(flags.cidfile, { force: true });
     throw error;
   });
@@ -51,6 +53,13 @@ function withProxies(ctx: Context, body: CreateBody): CreateBody {
   return proxies.length === 0
     ? body
     : { ...body, Env: [...Env, ...proxies.map(([name, value]) => `${name}=${value}`)] };
+}
+
+/** The ids of who calls mean something where the engine is on this machine. */
+function withMe(ctx: Context, body: CreateBody): CreateBody {
+  if (!body.HostConfig || !ctx.engine.core.host.text.startsWith("unix://")) return body;
+  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  return { ...body, HostConfig: withCaller(body.HostConfig, caller(ctx.env, self)) };
 }
 
 async function createOrPull(

@@ -2,6 +2,7 @@ import type { ExitStatus } from "../host/monitor-types.ts";
 import type { ChainId } from "../layer/types.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { ContainerConfig, EndpointSettings, HostConfig } from "../spec/engine-api.ts";
+import type { IdMap } from "../spec/id-map.ts";
 
 /** Where a container is in its life. */
 export type Status = "created" | "running" | "restarting" | "exited";
@@ -44,6 +45,8 @@ export interface MountRecord {
   nonRecursive?: boolean;
   /** Of a read-only one: leave what is mounted below writable. */
   submountsWritable?: boolean;
+  /** Whose files on the host are whose in the container. Absent: each id is itself. */
+  map?: IdMap;
   /** Options of a tmpfs, `size=…`. */
   options?: string[];
 }

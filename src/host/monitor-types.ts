@@ -23,6 +23,8 @@ export interface StageMount {
   shared?: boolean;
   /** The source without what is mounted below it. */
   alone?: boolean;
+  /** Owners of its files as the container sees them, in the kernel's form (`kernelMap`). */
+  owners?: { uids: string; gids: string };
 }
 
 /** Which OCI runtime to run, and where it keeps its state (`--root`). */

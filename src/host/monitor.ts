@@ -115,7 +115,7 @@ function rootfsEntries(rootfs: OverlayMount): Entry[] {
 }
 
 /** Keys of a stage follow its `stage`. */
-function stageEntries({ source, subpath, shared, alone }: StageMount): Entry[] {
+function stageEntries({ source, subpath, shared, alone, owners }: StageMount): Entry[] {
   const layers: Entry[] =
     typeof source === "string"
       ? []
@@ -126,6 +126,8 @@ function stageEntries({ source, subpath, shared, alone }: StageMount): Entry[] {
     ["stage-sub", subpath],
     ["stage-shared", shared],
     ["stage-alone", alone],
+    ["stage-uids", owners?.uids],
+    ["stage-gids", owners?.gids],
   ];
 }
 

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Mount, MountType } from "../../spec/engine-api.ts";
-import { BerthError } from "../../spec/errors.ts";
+import { BerthError, messageOf } from "../../spec/errors.ts";
+import { parseIdMap } from "../../spec/id-map.ts";
 import { csvFields } from "../csv.ts";
 import { parseSize } from "../format/units.ts";
 
@@ -47,7 +48,7 @@ const BARE = new Set(["readonly", "ro", "volume-nocopy", "bind-nonrecursive"]);
 
 /** `--mount type=…,src=…,dst=…` (docker's CSV form). Throws in Docker's words. */
 export function parseMount(text: string): Mount {
-  const mount: Mount = { Type: "volume" };
+  const mount: Wanted = { Type: "volume" };
   for (const field of csvFields(text, (why) => inFlag(text, why))) {
     const equals = field.indexOf("=");
     const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
@@ -58,7 +59,22 @@ export function parseMount(text: string): Mount {
   if (!mount.Target) throw inFlag(text, "target is required");
   if (mount.Source) mount.Source = sourcePath(mount.Source);
   checkType(mount, text);
-  return mount;
+  return withMap(mount, text);
+}
+
+/** A mount with what belongs to the options of its type, which may come later in the text. */
+type Wanted = Mount & { map?: string };
+
+function withMap({ map, ...mount }: Wanted, text: string): Mount {
+  if (map === undefined) return mount;
+  try {
+    parseIdMap(map);
+  } catch (error) {
+    throw inFlag(text, messageOf(error));
+  }
+  if (mount.Type === "bind") return { ...mount, BindOptions: { ...mount.BindOptions, Map: map } };
+  if (mount.Type === "volume") return { ...mount, VolumeOptions: { ...mount.VolumeOptions, Map: map } };
+  throw inFlag(text, `cannot mix 'map' with mount type '${mount.Type}'`);
 }
 
 interface Field {
@@ -71,7 +87,7 @@ interface Field {
 
 const unexpected = ({ key, field, text }: Field): BerthError => inFlag(text, `unexpected key '${key}' in '${field}'`);
 
-function setField(mount: Mount, field: Field): void {
+function setField(mount: Wanted, field: Field): void {
   const { key, value } = field;
   const [prefix = ""] = key.split("-");
   const group = key.includes("-") ? GROUPS[prefix] : undefined;
@@ -95,6 +111,9 @@ function setField(mount: Mount, field: Field): void {
     case "readonly":
     case "ro":
       mount.ReadOnly = truth(field);
+      break;
+    case "map":
+      mount.map = value;
       break;
     case "consistency":
       mount.Consistency = value.toLowerCase();

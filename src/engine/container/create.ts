@@ -15,6 +15,7 @@ import { wantedNetworks } from "./endpoints.ts";
 import { fillVolumes } from "./fill.ts";
 import { normaliseHostConfig } from "./host-config.ts";
 import { withoutUnsupported } from "./host-support.ts";
+import { resolveIdMaps } from "./id-maps.ts";
 import { bindLinks } from "./links.ts";
 import { checkModes } from "./modes.ts";
 import { planMounts } from "./mounts.ts";
@@ -45,7 +46,7 @@ export async function createContainer(
   checkIsolation(hostConfig);
   const networks = wantedNetworks(ctx, body, hostConfig);
   warnings.push(...checkHostConfig(ctx, hostConfig));
-  const plans = planMounts(ctx, config, hostConfig);
+  const planned = planMounts(ctx, config, hostConfig);
   const id = newId(ctx);
   const chosen = name ? checkName(name) : generateName((n) => ctx.containers.hasName(n));
   await using lease = ctx.leases.acquire();
@@ -54,6 +55,7 @@ export async function createContainer(
   await using undo = new AsyncDisposableStack();
   undo.defer(() => ctx.containers.release(chosen));
   checkUser(ctx, image, config);
+  const plans = resolveIdMaps(ctx, planned, { top: image.top, config, hostConfig });
   checkFolder(ctx, image, config.WorkingDir ?? "");
   const volumes = await makeVolumes(ctx, plans);
   undo.defer(volumes.undo);

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { chownSync, existsSync } from "node:fs";
 import { ensureDir } from "../../host/files.ts";
 import type { MonitorHandle, OverlayMount } from "../../host/monitor-types.ts";
 import type { LaunchRequest } from "../../runtime/types.ts";
@@ -106,6 +106,7 @@ function prepareSources(record: ContainerRecord): void {
     if (mount.type === "tmpfs" || mount.type === "image" || existsSync(mount.source)) continue;
     try {
       ensureDir(mount.source);
+      if (mount.map) chownSync(mount.source, mount.map.host.uid, mount.map.host.gid);
     } catch (error) {
       throw fromErrno(error, `error while creating mount source path '${mount.source}'`);
     }

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { posix } from "node:path";
 import type { Mount as ApiMount } from "../../spec/engine-api.ts";
-import { BerthError } from "../../spec/errors.ts";
+import { BerthError, messageOf } from "../../spec/errors.ts";
+import { parseIdMap } from "../../spec/id-map.ts";
 import type { EngineContext } from "../context.ts";
 import type { MountRecord } from "../record.ts";
 import { checkTarget, imageMount, type PlannedMount, PROPAGATIONS, tmpfsMount, volumeMount } from "./planned-mount.ts";
@@ -56,6 +57,7 @@ function bind(mount: ApiMount, destination: string, complain: Complain): Planned
   const rw = mount.ReadOnly !== true;
   checkRecursion(options, rw);
   return {
+    ...mapOf(options.Map, complain),
     mount: {
       type: "bind",
       source: posix.resolve(source),
@@ -106,7 +108,17 @@ function volume(mount: ApiMount, destination: string, complain: Complain): Plann
     ...(options.DriverConfig?.Options ? { options: options.DriverConfig.Options } : {}),
     copy: options.NoCopy !== true,
   };
-  return volumeMount(destination, wanted, { mode: "z", rw, ...subpathOf(options.Subpath, complain) });
+  const plan = volumeMount(destination, wanted, { mode: "z", rw, ...subpathOf(options.Subpath, complain) });
+  return { ...plan, ...mapOf(options.Map, complain) };
+}
+
+function mapOf(text: string | undefined, complain: Complain): Pick<PlannedMount, "map"> {
+  if (!text) return {};
+  try {
+    return { map: parseIdMap(text) };
+  } catch (error) {
+    throw complain(messageOf(error));
+  }
 }
 
 function image(

@@ -2,6 +2,7 @@ import { release } from "node:os";
 import { posix } from "node:path";
 import type { ContainerConfig, HostConfig, MountPoint } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
+import { type IdMapWish, parseIdMap } from "../../spec/id-map.ts";
 import type { Mount } from "../../spec/runtime-spec.ts";
 import { checkVolumeName } from "../../volume/names.ts";
 import type { EngineContext } from "../context.ts";
@@ -11,6 +12,7 @@ import { ANONYMOUS, checkTarget, type PlannedMount, PROPAGATIONS, tmpfsMount, vo
 
 /** Words of `-v` by kind that ask for nothing here: SELinux labels, copy-up (told apart elsewhere), consistency. */
 const IGNORED_MODES = [["z", "Z"], ["nocopy"], ["consistent", "cached", "delegated", "default"]];
+const MAP = "map=";
 /** Options of a tmpfs: flags of mount(8), and the file system's own (tmpfs(5)). */
 const TMPFS_FLAGS =
   /^(r[ow]|(no)?(exec|suid|dev|atime|diratime|relatime|strictatime)|a?sync|dirsync|defaults|remount|(no)?(mand|iversion)|r?(private|shared|slave|unbindable)|r?bind)$/;
@@ -64,6 +66,7 @@ function parseBind(text: string, driver: string | undefined): PlannedMount {
   if (kind === "bind") {
     if (!copy) throw complain("field VolumeOptions must not be specified");
     return {
+      ...mapOf(flags),
       mount: {
         type: "bind",
         source: posix.resolve(source),
@@ -76,25 +79,36 @@ function parseBind(text: string, driver: string | undefined): PlannedMount {
   }
   if (flags.propagation) throw complain("field BindOptions must not be specified");
   checkVolumeName(source);
-  return volumeMount(destination, { name: source, copy, ...driverOf(driver) }, { mode: mode || "z", rw: flags.rw });
+  const wanted = { name: source, copy, ...driverOf(driver) };
+  return { ...volumeMount(destination, wanted, { mode: mode || "z", rw: flags.rw }), ...mapOf(flags) };
 }
 
-function parseMode(mode: string): { rw: boolean; propagation: string } {
-  const words = mode.split(",").filter(Boolean);
+interface Flags {
+  rw: boolean;
+  propagation: string;
+  map?: IdMapWish;
+}
+
+const mapOf = ({ map }: Flags): Pick<PlannedMount, "map"> => (map ? { map } : {});
+
+function parseMode(mode: string): Flags {
+  const [all, maps] = [mode.split(",").filter(Boolean), mode.split(",").filter((word) => word.startsWith(MAP))];
+  const words = all.filter((word) => !maps.includes(word));
   // At most one word of each kind.
   const of = (kind: readonly string[]): string[] => words.filter((word) => kind.includes(word));
   const kinds = [["ro", "rw"], PROPAGATIONS, ...IGNORED_MODES].map(of);
   const known = kinds.reduce((sum, found) => sum + found.length, 0);
-  if (known < words.length || kinds.some((found) => found.length > 1)) throw bad(`invalid mode: ${mode}`);
-  return { rw: !words.includes("ro"), propagation: of(PROPAGATIONS)[0] ?? "" };
+  if (known < words.length || [...kinds, maps].some((found) => found.length > 1)) throw bad(`invalid mode: ${mode}`);
+  const map = maps[0] === undefined ? {} : { map: parseIdMap(maps[0].slice(MAP.length)) };
+  return { rw: !words.includes("ro"), propagation: of(PROPAGATIONS)[0] ?? "", ...map };
 }
 
 function fromContainer(ctx: EngineContext, text: string): PlannedMount[] {
   if (text === "") throw bad("volumes-from specification cannot be an empty string");
   const [reference = "", ...words] = text.split(":");
   const mode = words.join(":");
-  const { rw, propagation } = parseMode(mode);
-  if (propagation) throw bad(`invalid mode: ${mode}`);
+  const { rw, propagation, map } = parseMode(mode);
+  if (propagation || map) throw bad(`invalid mode: ${mode}`);
   if (reference === "") throw bad('invalid name or ID supplied: ""');
   let mounts: MountRecord[];
   try {

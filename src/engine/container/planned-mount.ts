@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import type { BerthError } from "../../spec/errors.ts";
+import type { IdMapWish } from "../../spec/id-map.ts";
 import type { EngineContext } from "../context.ts";
 import type { MountRecord } from "../record.ts";
 
@@ -9,6 +10,8 @@ export const PROPAGATIONS = ["private", "rprivate", "shared", "rshared", "slave"
 /** What `planMounts` decides on: a volume may still have to be made, and filled from the image. */
 export interface PlannedMount {
   mount: MountRecord;
+  /** Owners to map, with what only the creation of the container tells (`resolveIdMaps`). */
+  map?: IdMapWish;
   volume?: {
     name?: string;
     labels?: Record<string, string>;

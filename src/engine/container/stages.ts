@@ -3,13 +3,14 @@ import { join } from "node:path";
 import type { StageMount } from "../../host/monitor-types.ts";
 import type { LaunchRequest } from "../../runtime/types.ts";
 import { BerthError } from "../../spec/errors.ts";
+import { type IdMap, kernelMap } from "../../spec/id-map.ts";
 import type { EngineContext } from "../context.ts";
 import type { ContainerRecord, MountRecord } from "../record.ts";
 import { runtimeMount } from "./mounts.ts";
 
 /**
  * A container's mounts for the OCI runtime, and the sources among them that its monitor makes: trees of images, paths below a volume, which other
- * containers may change at any time, and binds whose mounts reach the host or that leave out what is mounted below. Throws `not-found` in Docker's words for a path that is not there.
+ * containers may change at any time, binds whose mounts reach the host or that leave out what is mounted below, and all whose owners are mapped. Throws `not-found` in Docker's words for a path that is not there.
  */
 export function mountsOf(ctx: EngineContext, record: ContainerRecord): Pick<LaunchRequest, "mounts" | "stages"> {
   const stages: StageMount[] = [];
@@ -30,14 +31,20 @@ function sourceOf(ctx: EngineContext, mount: MountRecord): Source {
   if (type === "image") return imageSource(ctx, mount);
   const path = join(source, subpath ?? "");
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  const owners = mount.map ? { owners: kernelOwners(mount.map) } : {};
   if (subpath !== undefined) {
     if (!lstatSync(path, { throwIfNoEntry: false })) throw missing(path);
-    return { isFolder, stage: { source, subpath } };
+    return { isFolder, stage: { source, subpath, ...owners } };
   }
   const shared = type === "bind" && /^r?shared$/.test(mount.propagation);
   // crun 1.8 takes `bind` for `rbind`.
   const alone = mount.nonRecursive === true;
-  return { isFolder, ...(shared || alone ? { stage: { source, shared, alone } } : {}) };
+  return { isFolder, ...(shared || alone || mount.map ? { stage: { source, shared, alone, ...owners } } : {}) };
+}
+
+/** A map in the kernel's form. */
+export function kernelOwners({ host, container }: IdMap): { uids: string; gids: string } {
+  return { uids: kernelMap(host.uid, container.uid), gids: kernelMap(host.gid, container.gid) };
 }
 
 /** Links of the image are followed as inside of it. */

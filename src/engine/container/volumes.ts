@@ -42,7 +42,8 @@ export async function makeVolumes(ctx: EngineContext, plans: readonly PlannedMou
       }
       const path = ctx.volumes.path(name);
       mounts.push({ ...mount, name, source: path });
-      if (copy) fill.push({ name, path, destination: mount.destination });
+      // The image's owners would be others through the map.
+      if (copy && !mount.map) fill.push({ name, path, destination: mount.destination });
     }
   } catch (error) {
     await undo();

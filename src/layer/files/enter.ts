@@ -1,7 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { closeSync, constants, mkdirSync, statSync } from "node:fs";
+import { helperPath } from "../../host/embedded.ts";
 import { CLONE, MS, mount, O_PATH, openat2, RESOLVE, unshare } from "../../host/sys.ts";
-import { BerthError, errnoOf, fromErrno } from "../../spec/errors.ts";
+import { BerthError, errnoOf, fromErrno, messageOf } from "../../spec/errors.ts";
 import { sysName } from "../../spec/names.ts";
+import { joinPaths } from "../../spec/paths.ts";
 import { cleanPath, splitPath, TreeRoot } from "../tree.ts";
 import type { BoundPath, FilesRoot } from "./types.ts";
 
@@ -46,7 +49,7 @@ function mountRoot(root: FilesRoot & { kind: "mount" }): number {
   mount({ source: "overlay", target, type: "overlay", data });
   for (const bound of root.binds) makeTarget(target, bound);
   if (root.readonly) mount({ source: "none", target, flags: MS.REMOUNT | MS.BIND | MS.RDONLY });
-  for (const bound of root.binds) bind(target, bound);
+  for (const bound of root.binds) bind(target, bound, root.helpers);
   return openat2(AT_FDCWD, target, { flags: FOLDER });
 }
 
@@ -59,7 +62,7 @@ function makeTarget(root: string, bound: BoundPath): void {
   const tree = new TreeRoot(root);
   try {
     const path = cleanPath(bound.destination.slice(1)) ?? "";
-    if (statSync(bound.source).isDirectory()) return void tree.dir(path, true);
+    if (statSync(joinPaths(bound.source, bound.subpath ?? "")).isDirectory()) return void tree.dir(path, true);
     const { dir, base } = splitPath(path);
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     closeSync(openat2(tree.dir(dir, true), sysName(base), { flags, mode: 0o644 }));
@@ -71,10 +74,23 @@ function makeTarget(root: string, bound: BoundPath): void {
   }
 }
 
-function bind(root: string, { source, destination, rw }: BoundPath): void {
-  onTarget(root, destination, (target) => mount({ source, target, flags: MS.BIND | MS.REC }));
+function bind(root: string, bound: BoundPath, helpers: string): void {
+  const { source, destination, rw } = bound;
+  onTarget(root, destination, (target) => {
+    if (bound.subpath !== undefined || bound.owners) bindByHelper(bound, target, helpers);
+    else mount({ source, target, flags: MS.BIND | MS.REC });
+  });
   if (rw) return;
   onTarget(root, destination, (target) => mount({ source: "none", target, flags: MS.REMOUNT | MS.BIND | MS.RDONLY }));
+}
+
+/** As the container's monitor does it. */
+function bindByHelper({ source, subpath = "", owners }: BoundPath, target: string, helpers: string): void {
+  // Our descriptors are the helper's too only under our own number.
+  const path = target.replace("self", String(process.pid));
+  const words = ["bind", source, subpath, owners?.uids ?? "", owners?.gids ?? "", path];
+  const { status, stderr, error } = spawnSync(helperPath(helpers), words, { encoding: "utf8" });
+  if (status !== 0) throw new BerthError("internal", error ? messageOf(error) : stderr.trim());
 }
 
 function onTarget(root: string, destination: string, use: (path: string) => void): void {

@@ -6,15 +6,19 @@ export interface BoundPath {
   source: string;
   destination: string;
   rw: boolean;
+  /** A path below the source, which it does not lead out of. */
+  subpath?: string;
+  /** Owners as the container sees them (`StageMount`). */
+  owners?: { uids: string; gids: string };
 }
 
 /**
  * Whose files. `process`: those that a running process sees, or a folder of its mount namespace; `mount`: an overlay with binds over it, mounted for the one
- * job in a namespace of its own. Without `upper` what the job puts there (targets of binds) goes to memory and with the job.
+ * job in a namespace of its own. `helpers` is the folder of berth-helper. Without `upper` what the job puts there (targets of binds) goes to memory and with the job.
  */
 export type FilesRoot =
   | { kind: "process"; pid: number; folder?: string }
-  | { kind: "mount"; overlay: OverlayMount; readonly: boolean; binds: BoundPath[]; scratch: string };
+  | { kind: "mount"; overlay: OverlayMount; readonly: boolean; binds: BoundPath[]; scratch: string; helpers: string };
 
 /** What one `berth worker files` does. `path` is absolute inside the root; a slash or "/." at its end follows a link there. */
 export type FilesJob = { root: FilesRoot } & (

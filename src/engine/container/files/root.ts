@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { BoundPath, FilesRoot } from "../../../layer/files/types.ts";
 import { BerthError } from "../../../spec/errors.ts";
 import { type Container, isRunning } from "../../container.ts";
@@ -6,6 +7,7 @@ import { containerDir, type EngineContext } from "../../context.ts";
 import { withInitLayer } from "../../init-layer.ts";
 import type { ContainerRecord } from "../../record.ts";
 import { NETWORK_FILES } from "../network-files.ts";
+import { kernelOwners } from "../stages.ts";
 
 /**
  * Where a container's files are: those that its first process sees while it runs, else its layers and volumes, mounted for this one job. With `write`
@@ -48,13 +50,20 @@ function plainRoot(
     readonly: options.write && record.hostConfig.ReadonlyRootfs === true,
     binds: [],
     scratch: `${ctx.dataRoot}/tmp`,
+    helpers: `${ctx.dataRoot}/helper`,
   };
 }
 
 function bindsOf(ctx: EngineContext, record: ContainerRecord): BoundPath[] {
   const own = record.mounts
-    .filter((m) => m.type !== "tmpfs" && existsSync(m.source))
-    .map(({ source, destination, rw }) => ({ source, destination, rw }));
+    .filter((m) => m.type !== "tmpfs" && existsSync(join(m.source, m.subpath ?? "")))
+    .map(({ source, destination, rw, subpath, map }) => ({
+      source,
+      destination,
+      rw,
+      ...(subpath === undefined ? {} : { subpath }),
+      ...(map ? { owners: kernelOwners(map) } : {}),
+    }));
   const taken = new Set(own.map((m) => m.destination));
   const files = Object.entries(NETWORK_FILES)
     .map(([destination, file]) => ({
