@@ -86,6 +86,8 @@ export class NameSockets {
     this.#child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    // What is waited for has to keep this process: else it ends here, in the middle of its own end.
+    child.ref();
     child.stdin?.end();
     await ended;
   }
