@@ -174,7 +174,11 @@ static const char *clone_tree(struct stage *s, const char *root)
 	}
 	if (at >= 0)
 		s->tree = syscall(SYS_open_tree, at, "", AT_EMPTY_PATH | (s->alone ? 0 : AT_RECURSIVE) | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	const char *error = s->tree < 0 ? line("mount source %s: %s", failed, strerror(errno)) : NULL;
+	const char *error = NULL;
+	if (at < 0 && top >= 0 && errno == EXDEV)
+		error = line("path concatenation escapes the base directory, base: %s, subpath: %s", root, s->sub);
+	else if (s->tree < 0)
+		error = line("mount source %s: %s", failed, strerror(errno));
 	if (!error && s->uids)
 		error = idmap_tree(s->tree, s->alone, s->uids, s->gids, root);
 	if (at >= 0 && at != top)

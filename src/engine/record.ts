@@ -47,6 +47,8 @@ export interface MountRecord {
   submountsWritable?: boolean;
   /** Whose files on the host are whose in the container. Absent: each id is itself. */
   map?: IdMap;
+  /** A bind whose source is not made where it is missing. */
+  mustExist?: boolean;
   /** Options of a tmpfs, `size=…`. */
   options?: string[];
 }

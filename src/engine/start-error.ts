@@ -16,8 +16,8 @@ export interface StartFailure {
  */
 export function runtimeFailure(thrown: unknown, argv0: string): StartFailure {
   const text = messageOf(thrown);
-  const cause = commandProblem(text, argv0);
-  const words = `failed to create task for container: failed to create shim task: OCI runtime create failed: unable to start container process: ${cause?.words ?? text}: unknown`;
+  const cause = isMount(text) ? undefined : commandProblem(text, argv0);
+  const words = `failed to create task for container: failed to create shim task: OCI runtime create failed: unable to start container process: ${cause?.words ?? mountProblem(text)}: unknown`;
   return {
     error: new BerthError(cause || isRefusedLimit(text) ? "invalid-argument" : "internal", words, { cause: thrown }),
     code: cause?.code ?? OTHER,
@@ -31,6 +31,15 @@ export function execFailure(thrown: unknown, argv0: string): StartFailure {
   const words = `OCI runtime exec failed: exec failed: unable to start container process: ${cause?.words ?? text}: unknown`;
   const code = cause?.code ?? (/no such file or directory/i.test(text) ? NOT_FOUND : NOT_EXECUTABLE);
   return { error: new BerthError(cause ? "invalid-argument" : "internal", words, { cause: thrown }), code };
+}
+
+const isMount = (text: string): boolean => /^mount `/.test(text);
+
+/** What people search for. */
+function mountProblem(text: string): string {
+  const advice =
+    "Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type";
+  return isMount(text) && /: Not a directory$/.test(text) ? `${text}: ${advice}` : text;
 }
 
 /** The kernel takes a limit only within bounds of its own: a value outside of them is the client's mistake. */

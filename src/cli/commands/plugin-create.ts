@@ -1,10 +1,10 @@
 import { existsSync, lstatSync } from "node:fs";
 import { join } from "node:path";
+import { goErrno } from "../../spec/go-errno.ts";
 import { parseReference } from "../../spec/reference.ts";
 import { packAll } from "../build/context.ts";
 import { command } from "../command.ts";
 import { ExitError } from "../exit.ts";
-import { goErrno } from "../format/text.ts";
 
 /** `berth plugin create PLUGIN FOLDER`. */
 export default command({

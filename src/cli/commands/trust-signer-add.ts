@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
+import { goErrno } from "../../spec/go-errno.ts";
 import { command } from "../command.ts";
 import { ExitError } from "../exit.ts";
-import { goErrno } from "../format/text.ts";
 import { noSigning } from "../notary.ts";
 
 /** `berth trust signer add`. */

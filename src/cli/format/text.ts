@@ -1,6 +1,3 @@
-import { getSystemErrorMap } from "node:util";
-import { errnoOf, messageOf } from "../../spec/errors.ts";
-
 /** An id's first twelve hex digits, without `sha256:`. */
 export function shortId(id: string): string {
   const bare = id.includes(":") ? id.slice(id.indexOf(":") + 1) : id;
@@ -29,13 +26,4 @@ export function goQuote(text: string): string {
 /** `[::]:80` or `0.0.0.0:80`: an address and a port joined as Go's net.JoinHostPort does. */
 export function joinHostPort(ip: string, port: string | number): string {
   return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
-}
-
-/** What Go says for an error of the system: `no such file or directory`; the message itself for any other. */
-export function goErrno(error: unknown): string {
-  const code = errnoOf(error);
-  if (code === undefined) return messageOf(error);
-  if (code === "EISDIR") return "is a directory";
-  for (const [name, text] of getSystemErrorMap().values()) if (name === code) return text;
-  return code;
 }

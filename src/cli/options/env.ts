@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { BerthError, errnoOf } from "../../spec/errors.ts";
-import { goErrno } from "../format/text.ts";
+import { goErrno } from "../../spec/go-errno.ts";
 
 const invalid = (message: string): BerthError => new BerthError("invalid-argument", message);
 

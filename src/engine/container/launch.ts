@@ -2,7 +2,8 @@ import { chownSync, existsSync } from "node:fs";
 import { ensureDir } from "../../host/files.ts";
 import type { MonitorHandle, OverlayMount } from "../../host/monitor-types.ts";
 import type { LaunchRequest } from "../../runtime/types.ts";
-import { BerthError, fromErrno } from "../../spec/errors.ts";
+import { BerthError, errnoOf, fromErrno } from "../../spec/errors.ts";
+import { goErrno } from "../../spec/go-errno.ts";
 import type { Mount } from "../../spec/runtime-spec.ts";
 import { containerDir, type EngineContext } from "../context.ts";
 import { withInitLayer } from "../init-layer.ts";
@@ -13,6 +14,7 @@ import { processEnv } from "./config.ts";
 import { type Joined, joinNetwork, leaveNetwork } from "./join.ts";
 import { linkedEnv } from "./links.ts";
 import { joinsOf } from "./modes.ts";
+import { checkSource } from "./mount-config.ts";
 import { onTree, workingFolder } from "./mount-targets.ts";
 import { hostnameOf, writeNetworkFiles } from "./network-files.ts";
 import { checkPropagation } from "./propagation.ts";
@@ -99,16 +101,19 @@ function initOf(ctx: EngineContext, record: ContainerRecord): { args: string[]; 
   return { args: [INIT_TARGET, "--"], mounts: [mount] };
 }
 
-/** Folders of `-v host:container` that are missing are made, as Docker does; those of `--mount` were checked at create. */
+/** Folders of `-v host:container` that are missing are made, as Docker does; those of `--mount`, there at create, have to be there still. */
 function prepareSources(record: ContainerRecord): void {
   for (const mount of record.mounts) {
     checkPropagation(mount);
+    if (mount.mustExist) checkSource(mount.source);
     if (mount.type === "tmpfs" || mount.type === "image" || existsSync(mount.source)) continue;
     try {
       ensureDir(mount.source);
       if (mount.map) chownSync(mount.source, mount.map.host.uid, mount.map.host.gid);
     } catch (error) {
-      throw fromErrno(error, `error while creating mount source path '${mount.source}'`);
+      const what = `error while creating mount source path '${mount.source}'`;
+      if (errnoOf(error) === "ENOSPC") throw fromErrno(error, what);
+      throw new BerthError("internal", `${what}: mkdir ${mount.source}: ${goErrno(error)}`, { cause: error });
     }
   }
 }

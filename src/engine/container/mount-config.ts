@@ -1,7 +1,8 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { posix } from "node:path";
 import type { Mount as ApiMount } from "../../spec/engine-api.ts";
-import { BerthError, messageOf } from "../../spec/errors.ts";
+import { BerthError, errnoOf, messageOf } from "../../spec/errors.ts";
+import { goErrno } from "../../spec/go-errno.ts";
 import { parseIdMap } from "../../spec/id-map.ts";
 import type { EngineContext } from "../context.ts";
 import type { MountRecord } from "../record.ts";
@@ -53,7 +54,7 @@ function bind(mount: ApiMount, destination: string, complain: Complain): Planned
   if (!source.startsWith("/")) throw complain(`invalid mount path: '${source}' mount path must be absolute`);
   const propagation = options.Propagation || "rprivate";
   if (!PROPAGATIONS.includes(propagation)) throw complain(`invalid propagation mode: ${propagation}`);
-  if (!existsSync(source) && !options.CreateMountpoint) throw complain(`bind source path does not exist: ${source}`);
+  if (!options.CreateMountpoint) checkSource(source, complain);
   const rw = mount.ReadOnly !== true;
   checkRecursion(options, rw);
   return {
@@ -65,10 +66,24 @@ function bind(mount: ApiMount, destination: string, complain: Complain): Planned
       mode: "",
       rw,
       propagation,
+      ...(options.CreateMountpoint ? {} : { mustExist: true }),
       ...(options.NonRecursive ? { nonRecursive: true } : {}),
       ...(options.ReadOnlyNonRecursive ? { submountsWritable: true } : {}),
     },
   };
+}
+
+/** Of `--mount` the source has to be there; that of `-v` is made. */
+export function checkSource(
+  source: string,
+  complain: Complain = (why) => new BerthError("invalid-argument", `invalid mount config for type "bind": ${why}`),
+): void {
+  try {
+    statSync(source);
+  } catch (error) {
+    const missing = errnoOf(error) === "ENOENT";
+    throw complain(missing ? `bind source path does not exist: ${source}` : `stat ${source}: ${goErrno(error)}`);
+  }
 }
 
 /** Docker tells these at the start; here nobody has to wait for it. */

@@ -118,8 +118,10 @@ describe("a folder below a volume", () => {
     symlinkSync("../../../secret", data("vol-sub", "climbing"));
     mkdirSync(data("vol-sub", "in"));
     symlinkSync("in", data("vol-sub", "inside"));
-    await expect(start("absolute")).rejects.toThrow("mount source absolute");
-    await expect(start("climbing")).rejects.toThrow("mount source climbing");
+    const escapes = (subpath: string): string =>
+      `path concatenation escapes the base directory, base: ${data("vol-sub")}, subpath: ${subpath}`;
+    await expect(start("absolute")).rejects.toThrow(escapes("absolute"));
+    await expect(start("climbing")).rejects.toThrow(escapes("climbing"));
     await start("inside");
   });
 });
@@ -226,6 +228,61 @@ describe("binds", () => {
       expect(await said("grep ' /x' /proc/self/mountinfo | wc -l", bind({}))).toBe("2");
     } finally {
       await undo(path);
+    }
+  });
+
+  test("a source that is gone at the start: refused for --mount, made for -v", async () => {
+    const path = `${h.root}/vanishing`;
+    mkdirSync(path);
+    const wanted = mounts({ Type: "bind", Source: path, Target: "/x" });
+    const strict = await h.create(["true"], wanted);
+    const lenient = await h.create(["true"], { HostConfig: { Binds: [`${path}:/x`] } });
+    rmSync(path, { recursive: true });
+    await expect(h.backend.container.start(strict, {})).rejects.toMatchObject({
+      kind: "invalid-argument",
+      message: `invalid mount config for type "bind": bind source path does not exist: ${path}`,
+    });
+    expect(existsSync(path)).toBe(false);
+    await h.backend.container.start(lenient, {});
+    expect(await h.wait(lenient)).toBe(0);
+    await h.backend.container.start(strict, {});
+    expect(await h.wait(strict)).toBe(0);
+  });
+
+  test.each<[string, (path: string) => void, string, string]>([
+    [
+      "a link to nothing",
+      (path) => symlinkSync("/no/such", path),
+      "file exists",
+      "bind source path does not exist: PATH",
+    ],
+    [
+      "a link to itself",
+      (path) => symlinkSync(path, path),
+      "file exists",
+      "stat PATH: too many levels of symbolic links",
+    ],
+    ["below a file", (path) => writeFileSync(path, ""), "not a directory", "stat PATH: not a directory"],
+  ])("a source that can be none: %s", async (what, make, made, told) => {
+    const base = `${h.root}/${what.replaceAll(" ", "-")}`;
+    make(base);
+    const path = what === "below a file" ? `${base}/x` : base;
+    await expect(h.create(["true"], mounts({ Type: "bind", Source: path, Target: "/x" }))).rejects.toThrow(
+      `invalid mount config for type "bind": ${told.replace("PATH", path)}`,
+    );
+    const id = await h.create(["true"], { HostConfig: { Binds: [`${path}:/x`] } });
+    await expect(h.backend.container.start(id, {})).rejects.toThrow(
+      `error while creating mount source path '${path}': mkdir ${path}: ${made}`,
+    );
+  });
+
+  test("a file onto a folder, and the reverse, with the words that people know", async () => {
+    writeFileSync(`${h.root}/a-file`, "");
+    for (const bind of [`${h.root}/a-file:/etc`, `${h.root}:/etc/passwd`]) {
+      const id = await h.create(["true"], { HostConfig: { Binds: [bind] } });
+      await expect(h.backend.container.start(id, {})).rejects.toThrow(
+        "Are you trying to mount a directory onto a file (or vice-versa)?",
+      );
     }
   });
 
