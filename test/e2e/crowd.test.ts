@@ -77,7 +77,7 @@ async function expectNothingLeft(): Promise<void> {
   const most = (): number =>
     Math.max(...["link ", "nsfs "].map((k) => now.places.filter((l) => l.startsWith(k)).length));
   while (now.lasting.join("\n") !== before.join("\n") || most() > READY) {
-    if (performance.now() - begun > 30_000) break;
+    if (performance.now() - begun > 30_000 + CONTAINERS * 100) break;
     await Bun.sleep(50);
     now = await traces();
   }

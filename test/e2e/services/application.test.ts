@@ -160,11 +160,14 @@ describe.each([4, 6] as const)("IPv%d", (family) => {
     };
     await compose("up", "-d");
     await sign(family, "ada");
-    expect(await familiesOfDb((await compose("ps", "-q", "web")).slice(0, 12))).toEqual([AF]);
-    await compose("down", "-t", "0");
-    expect(await docker("volume", "ls", "-q")).toBe("app_guests");
-    await compose("up", "-d");
     await expectGuests(family, "ada");
+    expect(await familiesOfDb(await docker("ps", "-q", "-f", "label=com.docker.compose.service=web"))).toEqual([AF]);
+    if (family === 4) {
+      await compose("down", "-t", "0");
+      expect(await docker("volume", "ls", "-q")).toBe("app_guests");
+      await compose("up", "-d");
+      await expectGuests(family, "ada");
+    }
     await compose("down", "-t", "0", "-v");
     expect(await docker("volume", "ls", "-q")).toBe("");
   });
