@@ -366,6 +366,12 @@ export const SCRIPTS: Record<string, string[]> = {
     network create --ipv6 --subnet fd99::/130 diff-s2
     network create -o com.docker.network.driver.mtu=bogus diff-s2
     network create -o com.docker.network.bridge.enable_icc=bogus diff-s2
+    network create -o com.docker.network.enable_ipv4=bogus diff-s2
+    network create -o com.docker.network.enable_ipv6=bogus diff-s2
+    network create -o com.docker.network.enable_ipv4=false diff-s2
+    network create --ipv6 -o com.docker.network.enable_ipv4=0 diff-s2
+    network inspect -f '{{.EnableIPv4}} {{.EnableIPv6}} {{json .Options}}' diff-s2
+    network rm diff-s2
     network create --ipam-driver nosuch diff-s2
     network create --internal --attachable --label diff=1 diff-s3
     network inspect -f '{{.Internal}} {{.Attachable}} {{.Ingress}} {{.ConfigOnly}} {{.Labels}}' diff-s3
