@@ -53,8 +53,8 @@ bool runtime_is_plain(void);
 /* init.c */
 int run_init(int argc, char **argv);
 
-/* names.c */
-int run_names(void);
+/* net.c */
+int run_net(void);
 
 /* stdio.c */
 const char *stdio_prepare(void);

@@ -2,7 +2,7 @@
  * berth-helper monitor|exec DIR: reads DIR/<verb>.conf, makes what the verb needs, and leaves a detached process that listens on
  * DIR/sock. The caller's process ends with 0 once that listens, else with 1 and one line on stderr.
  * berth-helper bind SOURCE SUB UIDS GIDS TARGET: one mount in the caller's namespace; empty words for what is not wanted.
- * berth-helper names: the daemon's sockets inside containers' network namespaces (names.c).
+ * berth-helper net: the daemon's sockets inside containers' network namespaces, and what changes of the host's (net.c).
  * docker-init [--] COMMAND: the same program under another name, as pid 1 inside a container (init.c).
  */
 #define _GNU_SOURCE
@@ -93,12 +93,12 @@ int main(int argc, char **argv)
 	const char *slash = strrchr(argv[0], '/');
 	if (!strcmp(slash ? slash + 1 : argv[0], "docker-init"))
 		return run_init(argc, argv);
-	if (argc == 2 && !strcmp(argv[1], "names"))
-		return run_names();
+	if (argc == 2 && !strcmp(argv[1], "net"))
+		return run_net();
 	if (argc == 7 && !strcmp(argv[1], "bind"))
 		return run_bind(argv + 2);
 	if (argc != 3 || (strcmp(argv[1], "monitor") && strcmp(argv[1], "exec")) || argv[2][0] != '/') {
-		fprintf(stderr, "usage: berth-helper monitor|exec DIR   (an absolute path)\n       berth-helper bind SOURCE SUB UIDS GIDS TARGET\n       berth-helper names\n");
+		fprintf(stderr, "usage: berth-helper monitor|exec DIR   (an absolute path)\n       berth-helper bind SOURCE SUB UIDS GIDS TARGET\n       berth-helper net\n");
 		return 2;
 	}
 	int report[2];

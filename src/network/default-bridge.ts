@@ -67,6 +67,31 @@ export class DefaultBridge {
     return this.wired;
   }
 
+  /** Makes the bridge again, which somebody has deleted or changed; the ready namespaces are made anew. */
+  async mend(): Promise<void> {
+    const { wired } = this;
+    const { bridge: name, pools, book } = this.#options;
+    const record = book.bridge?.bridge;
+    if (!wired || !record) return;
+    const bridge = await ensureBridge({
+      name,
+      pools,
+      mtu: wired.bridge.mtu,
+      record,
+      inUse: true,
+      save: () => undefined,
+    });
+    Object.assign(wired.bridge, { index: bridge.index });
+    await this.retire();
+    wired.pool.fill();
+  }
+
+  /** What other networks may not overlap. */
+  net(): { id: string; net: Wired["v4"]["net"]; link: string } | undefined {
+    const id = this.#options.book.bridge?.id;
+    return this.wired && id ? { id, net: this.wired.v4.net, link: this.wired.bridge.name } : undefined;
+  }
+
   /** A ready namespace, and the ports. Throws in Docker's words, leaving nothing. */
   async attach(request: AttachRequest, network: NetworkRecord): Promise<Attachment> {
     const { wired } = this;

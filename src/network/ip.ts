@@ -41,6 +41,17 @@ export function links(which: string[] = []): Promise<LinkInfo[]> {
   return ipJson<LinkInfo>(["-d", "link", "show", ...which]);
 }
 
+/** All links by name, with what says whether they work. */
+export async function linkAddresses(): Promise<Map<string, { index: number; up: boolean; addresses: string[] }>> {
+  const found = await ipJson<LinkInfo & { addr_info?: { local: string }[] }>(["address", "show"]);
+  return new Map(
+    found.map(({ ifname, ifindex, flags, addr_info = [] }) => [
+      ifname,
+      { index: ifindex, up: flags.includes("UP"), addresses: addr_info.map((a) => a.local) },
+    ]),
+  );
+}
+
 /** The IPv4 addresses of a link as `a.b.c.d/n`. */
 export async function addressesOf(dev: string): Promise<string[]> {
   const found = await ipJson<{ addr_info?: { local: string; prefixlen: number }[] }>([

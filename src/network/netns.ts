@@ -45,7 +45,7 @@ export interface Hop {
   via?: string;
 }
 
-/** Where helper/berth-helper/names.c listens. */
+/** Where helper/berth-helper/net.c listens. */
 const NAMES_PORT = 20_053;
 const NSFS_MAGIC = 0x6e736673;
 const GONE_POLLS = 25;

@@ -62,6 +62,12 @@ ${FORWARD}
 `;
 }
 
+/** How many parts a table's text has. */
+export function partsOf(text: string): { chains: number; rules: number; sets: number } {
+  const count = (pattern: RegExp): number => text.match(pattern)?.length ?? 0;
+  return { chains: count(/^ {2}chain /gm), rules: count(/^ {4}(?!type )\S/gm), sets: count(/^ {2}(set|map) /gm) };
+}
+
 function setsText(ip: Family): string {
   const address = ADDRESS[ip];
   return `  set bridges { type ifname; }

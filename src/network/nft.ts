@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { run } from "../host/spawn.ts";
 import { BerthError } from "../spec/errors.ts";
-import { type BridgeSpec, type Element, elementsOf, type Family, familiesOf, tableText } from "./nft-table.ts";
+import { type BridgeSpec, type Element, elementsOf, type Family, familiesOf, partsOf, tableText } from "./nft-table.ts";
 
 /** One published port: host address and port → container's address and port, both of one family. `hostIp` 0.0.0.0 or ::: all addresses. */
 export interface Published {
@@ -72,6 +72,18 @@ export class Ruleset {
   async mend(): Promise<void> {
     await this.#running;
     await this.#rewrite();
+  }
+
+  /** Writes all anew where a table is not as it was written, its elements aside. Answers whether it was. */
+  async verify(): Promise<boolean> {
+    await this.#running;
+    if (this.#held) return false;
+    for (const family of this.#standing) {
+      if (await isIntact(this.name, family)) continue;
+      await this.#rewrite();
+      return true;
+    }
+    return false;
   }
 
   /** One bridge's part. Nothing is done before its `load`. */
@@ -246,6 +258,19 @@ export class PublishTable implements PortTable {
   drop(): Promise<void> {
     return this.#ruleset.leave(this.#spec.bridge);
   }
+}
+
+/** By the number of its parts: nft shows them in other words than it was told. */
+async function isIntact(name: string, family: Family): Promise<boolean> {
+  const { code, stdout } = await run(["nft", "-j", "-t", "list", "table", family, name]);
+  if (code !== 0) return false;
+  const { nftables } = JSON.parse(stdout) as { nftables: object[] };
+  const parts = nftables.map((part) => Object.keys(part)[0] ?? "");
+  const counted = (...kinds: string[]): number => parts.filter((kind) => kinds.includes(kind)).length;
+  const wanted = partsOf(tableText(name, family));
+  return (
+    counted("chain") === wanted.chains && counted("rule") === wanted.rules && counted("set", "map") === wanted.sets
+  );
 }
 
 function portElements(publications: Publication[]): (Element & { family: Family })[] {

@@ -67,12 +67,29 @@ async function sweepSlots(dir: string, kept: EndpointRecord[]): Promise<void> {
   await removeSlots(listSlots(dir).filter((slot) => !used.has(slot.id)));
 }
 
-async function mendLinks(kept: Kept[], { segments, log }: Recovery, segmentOf: SegmentOf): Promise<void> {
+/** Ties the containers' links to bridges that were made again. */
+export async function reconnect(recovery: Pick<Recovery, "endpoints" | "segments" | "log">): Promise<void> {
+  const byId = new Map(recovery.segments);
+  const kept = recovery.endpoints.entries().flatMap(([, record]) => keptOf(record, byId));
+  const options = { ...recovery, keepStrays: true };
+  await mendLinks(
+    kept.filter((k) => k.link !== ""),
+    options,
+    (id) => byId.get(id),
+  );
+}
+
+/** `keepStrays`: links that no record names are left, for they may belong to what is being made. */
+async function mendLinks(
+  kept: Kept[],
+  { segments, log, keepStrays = false }: Pick<Recovery, "segments" | "log"> & { keepStrays?: boolean },
+  segmentOf: SegmentOf,
+): Promise<void> {
   const all = await links();
   const bridges = new Set(segments.map(([, segment]) => segment.bridge.name));
   const used = new Map(kept.map((k) => [k.link, k.segment.bridge.name]));
   const isOurs = (l: LinkInfo): boolean => l.master !== undefined && bridges.has(l.master) && LINK_NAME.test(l.ifname);
-  const strays = all.filter((l) => isOurs(l) && !used.has(l.ifname));
+  const strays = keepStrays ? [] : all.filter((l) => isOurs(l) && !used.has(l.ifname));
   const loose = all.filter((l) => used.has(l.ifname) && !isConnected(l, used.get(l.ifname)));
   // Any of them may go by itself meanwhile, with a namespace that the kernel is still taking down or a container that ends.
   const force = true;

@@ -96,6 +96,13 @@ export class Segments {
     return id;
   }
 
+  /** Makes the bridge of a running network again, which somebody has deleted or changed. */
+  async mend(segment: Segment): Promise<void> {
+    const [id] = [...this.#open].find(([, open]) => open === segment) ?? [];
+    const own = this.#options.networks.entries().find(([, record]) => record.id === id)?.[1].own;
+    if (own) segment.bridge.index = await ensureLink(own, { mtu: segment.bridge.mtu, lans: segment });
+  }
+
   /** Removes a network that nobody is on. */
   async remove(record: NetworkRecord): Promise<void> {
     await this.#unmake(record);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { NetHelper } from "../host/net-helper.ts";
 import type { Network } from "../spec/engine-api.ts";
 import { BerthError } from "../spec/errors.ts";
 import type { Records } from "../store/types.ts";
@@ -8,16 +9,10 @@ import { checkBridgeName } from "./bridge.ts";
 import { parseBip } from "./cidr.ts";
 import { Connections } from "./connections.ts";
 import { blankRecord, DefaultBridge } from "./default-bridge.ts";
+import { Guard } from "./guard.ts";
 import { NameServer } from "./names/server.ts";
 import { makeSlot, type Slot } from "./netns.ts";
-import {
-  type EndpointRecord,
-  endpointsOf,
-  ensureNetworks,
-  findNetwork,
-  type NetworkRecord,
-  viewNetwork,
-} from "./networks.ts";
+import { endpointsOf, ensureNetworks, findNetwork, type NetworkRecord, viewNetwork } from "./networks.ts";
 import { Ruleset } from "./nft.ts";
 import { objectionsTo, releaseAddresses, waysOf } from "./place.ts";
 import { Pool } from "./pool.ts";
@@ -35,7 +30,7 @@ import {
 import { Segments } from "./segments.ts";
 import { Sweeper } from "./sweeper.ts";
 import type { Attachment, AttachRequest, Endpoint, EndpointWish, NetworkRequest, NetworkService } from "./types.ts";
-import { type Segment, usageOf, type Wired } from "./wired.ts";
+import { type Segment, usageOf } from "./wired.ts";
 
 /** How to open the network service. */
 export interface NetworkOptions {
@@ -87,7 +82,9 @@ class Service implements IdleNetworkService {
   readonly #rules: Ruleset;
   readonly #sweeper: Sweeper;
   readonly #dir: string;
+  readonly #helper: NetHelper;
   readonly #names: NameServer;
+  readonly #guard: Guard;
   readonly #segments: Segments;
   readonly #connections: Connections;
   readonly #default: DefaultBridge;
@@ -105,15 +102,24 @@ class Service implements IdleNetworkService {
     this.#rules = new Ruleset(tableName(options));
     this.#dir = join(options.execRoot, "netns");
     this.#bare = this.#openBare();
+    this.#helper = new NetHelper({
+      ...{ helper: options.helper, log },
+      onQuery: (query) => void this.#names.answer(query),
+      onChange: (change) => this.#guard.changed(change),
+    });
     this.#names = new NameServer({
-      ...{ index: book.index, helper: options.helper, log },
+      ...{ index: book.index, sockets: this.#helper, log },
       get: (id) => book.get(id),
-      upstream: (asking) => this.#upstream(asking),
+      // Names of the outside are for those who have a way out.
+      upstream: (asking) => {
+        const { v4, v6 } = waysOf(endpointsOf(asking), (id) => this.#segment(id));
+        return v4 || v6 ? upstreamServers(hostResolvConf(), asking.dns ?? []) : [];
+      },
     });
     this.#segments = new Segments({
       ...{ networks: book.networks, pools, rules: this.#rules, log },
       ...(mtu === undefined ? {} : { mtu }),
-      defaultNet: () => this.#defaultNet(),
+      defaultNet: () => this.#default.net(),
     });
     this.#connections = new Connections({
       ...{ dir: this.#dir, ledger: this.#ledger, unnamed },
@@ -129,6 +135,8 @@ class Service implements IdleNetworkService {
     const { poolSize = POOL_SIZE } = options;
     const parts = { dir: this.#dir, book, ledger: this.#ledger, rules: this.#rules, sweeper: this.#sweeper };
     this.#default = new DefaultBridge({ ...options, poolSize, pools, unnamed, ...parts });
+    const watched = { book, rules: this.#rules, bridge: this.#default, segments: this.#segments, log };
+    this.#guard = new Guard({ ...watched, queue: (body) => this.#change(body) });
   }
 
   async start(live: Set<string>): Promise<void> {
@@ -147,7 +155,8 @@ class Service implements IdleNetworkService {
     await this.#rules.release();
     this.#book.index.changed();
     await this.#names.serveAll(this.#book.all().filter((record) => record.network !== "none"));
-    if (this.#default.wired) this.#names.warm();
+    if (segments.length > 0) this.#helper.warm();
+    this.#guard.open();
     this.#default.wired?.pool.fill();
   }
 
@@ -232,6 +241,10 @@ class Service implements IdleNetworkService {
     return this.#book.all().some((record) => endpointsOf(record).some(own));
   }
 
+  warnings(): string[] {
+    return this.#guard.conflicts();
+  }
+
   list(): Network[] {
     const endpoints = this.#book.all();
     return this.#book.known().map((network) => viewNetwork(network, endpoints, this.#default.wired?.bridge));
@@ -271,7 +284,9 @@ class Service implements IdleNetworkService {
 
   async stop(): Promise<void> {
     const wired = this.#default.wired;
-    await this.#names.close();
+    this.#guard.close();
+    this.#names.clear();
+    await this.#helper.close();
     await this.#retire();
     this.#ledger.clear();
     const inUse = new Set(this.#book.all().flatMap((record) => endpointsOf(record).map((e) => e.networkId)));
@@ -285,23 +300,11 @@ class Service implements IdleNetworkService {
     await this.#default.wired?.pool.idle();
     await this.#bare.idle();
     await this.#sweeper.idle();
+    await this.#guard.idle();
   }
 
   #segment(networkId: string): Segment | undefined {
     return networkId === this.#book.bridge?.id ? this.#default.wired : this.#segments.get(networkId);
-  }
-
-  #defaultNet(): { id: string; net: Wired["v4"]["net"]; link: string } | undefined {
-    const id = this.#book.bridge?.id;
-    return this.#default.wired && id
-      ? { id, net: this.#default.wired.v4.net, link: this.#default.wired.bridge.name }
-      : undefined;
-  }
-
-  /** Names of the outside are for those who have a way out. */
-  #upstream(asking: EndpointRecord): string[] {
-    const { v4, v6 } = waysOf(endpointsOf(asking), (id) => this.#segment(id));
-    return v4 || v6 ? upstreamServers(hostResolvConf(), asking.dns ?? []) : [];
   }
 
   /** Networks are made and removed one at a time. */

@@ -118,6 +118,8 @@ export interface NetworkService {
   remove(name: string): Promise<Network>;
   /** True where a container needs this daemon: one whose names it answers. */
   serving(): boolean;
+  /** What stands in the way of networks, as a person is to know it. */
+  warnings(): string[];
   list(): Network[];
   /** By name, id or unique prefix; with `Containers` filled in. Throws `not-found`. */
   inspect(name: string): Network;

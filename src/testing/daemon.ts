@@ -136,13 +136,13 @@ export class TestDaemon implements AsyncDisposable {
       namespaces: netns.filter((n) => n.startsWith(`${this.name}-`)),
       links: (await list("ip", "-o", "link")).filter((l) => !/: lo:/.test(l)),
       tables: await list("nft", "list", "tables"),
-      processes: processesNaming(this.root).filter((p) => !p.includes("berth daemon ") && !this.isNamesHelper(p)),
+      processes: processesNaming(this.root).filter((p) => !p.includes("berth daemon ") && !this.isNetHelper(p)),
     };
   }
 
-  /** True for the line of the process that holds the name server's sockets, while its daemon lives. */
-  private isNamesHelper(line: string): boolean {
-    if (!line.trimEnd().endsWith(" names")) return false;
+  /** True for the line of the daemon's helper of the network, while the daemon lives. */
+  private isNetHelper(line: string): boolean {
+    if (!line.trimEnd().endsWith(" net")) return false;
     const status = readIfThere(`/proc/${Number.parseInt(line, 10)}/status`) ?? "";
     return this.pid > 0 && status.includes(`PPid:\t${this.pid}\n`);
   }

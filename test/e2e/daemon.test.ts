@@ -126,7 +126,7 @@ describe("daemon.json", () => {
       "-c",
       "grep nameserver /etc/resolv.conf; ulimit -n; cat /proc/1/comm; true",
     );
-    expect(seen.stdout).toBe("nameserver 192.0.2.99\n55\nsh\n");
+    expect(seen.stdout).toBe("nameserver 127.0.0.11\nnameserver 192.0.2.99\n55\nsh\n");
   });
 
   test.each([

@@ -30,6 +30,7 @@ export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
     ...ctx.runtime.runtimes().warnings,
     ...(logs.warning ? [logs.warning] : []),
     ...(await firewallWarnings(publishing(ctx))),
+    ...ctx.network.warnings().map((line) => `WARNING: ${line}`),
   ];
   const shown = {
     ID: installationId(ctx),

@@ -1,4 +1,4 @@
-import { type NameQuery, NameSockets } from "../../host/name-sockets.ts";
+import type { NameQuery, NetHelper } from "../../host/net-helper.ts";
 import { messageOf } from "../../spec/errors.ts";
 import type { EndpointRecord } from "../networks.ts";
 import { answer, failure } from "./answer.ts";
@@ -8,8 +8,7 @@ import type { NameIndex } from "./index.ts";
 /** What the name server works with. */
 export interface NameServerOptions {
   index: NameIndex;
-  /** Path of berth-helper. */
-  helper: string;
+  sockets: NetHelper;
   get: (containerId: string) => EndpointRecord | undefined;
   /** The servers that know the names of the outside, for this container; none: it may not ask. */
   upstream: (asking: EndpointRecord) => string[];
@@ -27,26 +26,18 @@ const MOST_FORWARDED = 512;
  */
 export class NameServer {
   readonly #options: NameServerOptions;
-  readonly #sockets: NameSockets;
   readonly #places = new Map<string, number>();
   readonly #asking = new Map<number, string>();
   #forwarded = 0;
 
   constructor(options: NameServerOptions) {
     this.#options = options;
-    const { helper, log } = options;
-    this.#sockets = new NameSockets({ helper, log, onQuery: (query) => void this.#reply(query) });
-  }
-
-  /** Makes ready for the first container. */
-  warm(): void {
-    this.#sockets.warm();
   }
 
   /** Answers in a container's namespace from now on. Throws `internal` where it cannot listen there. */
   async serve(containerId: string, netns: string): Promise<void> {
     this.leave(containerId);
-    const place = await this.#sockets.add(netns);
+    const place = await this.#options.sockets.add(netns);
     this.#places.set(containerId, place);
     this.#asking.set(place, containerId);
   }
@@ -68,18 +59,17 @@ export class NameServer {
     if (place === undefined) return;
     this.#places.delete(containerId);
     this.#asking.delete(place);
-    this.#sockets.remove(place);
+    this.#options.sockets.remove(place);
   }
 
-  /** Ends all answering. */
-  async close(): Promise<void> {
+  /** Forgets everybody: the helper ends. */
+  clear(): void {
     this.#places.clear();
     this.#asking.clear();
-    await this.#sockets.close();
   }
 
-  /** Never rejects; says nothing where nothing is to be said. */
-  async #reply({ place, via, message, reply }: NameQuery): Promise<void> {
+  /** Answers one question. Never rejects; says nothing where nothing is to be said. */
+  async answer({ place, via, message, reply }: NameQuery): Promise<void> {
     const { index, upstream, get, log } = this.#options;
     try {
       const asking = get(this.#asking.get(place) ?? "");

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { makeSlot, removeSlots, type Slot } from "../network/netns.ts";
 import { NetLab } from "../testing/netlab.ts";
 import { helperPath } from "./embedded.ts";
-import { type NameQuery, NameSockets } from "./name-sockets.ts";
+import { type NameQuery, NetHelper } from "./net-helper.ts";
 
 let lab: NetLab;
 let bridge: number;
@@ -36,7 +36,7 @@ function namespace(): Promise<Slot> {
 /** The helper's children of this process, by /proc. */
 function helpers(): number[] {
   const mine = readFileSync(`/proc/self/task/${process.pid}/children`, "latin1").trim().split(" ").filter(Boolean);
-  return mine.map(Number).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0")[1] === "names");
+  return mine.map(Number).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0")[1] === "net");
 }
 
 const framed = (text: string): Buffer =>
@@ -68,7 +68,7 @@ test("questions come from the namespace that asked, and answers go there; what h
     seen.push(query);
     query.reply(Buffer.from(`to ${query.place}: ${query.message}`));
   };
-  const sockets = new NameSockets({ helper: helperPath(""), onQuery, log: () => undefined });
+  const sockets = new NetHelper({ helper: helperPath(""), onQuery, onChange: () => undefined, log: () => undefined });
   const [one, two] = [await namespace(), await namespace()];
   const [a, b] = await Promise.all([sockets.add(one.path), sockets.add(two.path)]);
   expect(a).not.toBe(b);
@@ -95,7 +95,12 @@ test("questions come from the namespace that asked, and answers go there; what h
 });
 
 test("a namespace that is not there is an error that names it; the next one works", async () => {
-  const sockets = new NameSockets({ helper: helperPath(""), onQuery: (q) => q.reply(q.message), log: () => undefined });
+  const sockets = new NetHelper({
+    helper: helperPath(""),
+    onQuery: (q) => q.reply(q.message),
+    onChange: () => undefined,
+    log: () => undefined,
+  });
   await expect(sockets.add("/nosuch/netns")).rejects.toThrow(
     "names at 127.0.0.11 in /nosuch/netns: No such file or directory",
   );
@@ -116,7 +121,12 @@ test("a helper that is killed is followed by one with all places", async () => {
     logged.push(line);
     again();
   };
-  const sockets = new NameSockets({ helper: helperPath(""), onQuery: (q) => q.reply(q.message), log });
+  const sockets = new NetHelper({
+    helper: helperPath(""),
+    onQuery: (q) => q.reply(q.message),
+    onChange: () => undefined,
+    log,
+  });
   const slots = [await namespace(), await namespace()];
   for (const slot of slots) await sockets.add(slot.path);
   const [pid = 0] = helpers();
@@ -140,7 +150,7 @@ test("clients over TCP that stall, break off, ask for much or are many hold up n
     if (q.message.length > 1) q.reply(Buffer.alloc(65_535, 65));
     else q.reply(q.message);
   };
-  const sockets = new NameSockets({ helper: helperPath(""), onQuery, log: () => undefined });
+  const sockets = new NetHelper({ helper: helperPath(""), onQuery, onChange: () => undefined, log: () => undefined });
   const slot = await namespace();
   await sockets.add(slot.path);
   // Most of a message; a length of zero; a whole message and its end at once; more connections than one place may have.
@@ -171,7 +181,7 @@ test("the helper ends with its parent, and answers rubbish on its input by endin
     Buffer.alloc(64, 0xff),
     Buffer.from([1, 0, 0, 0, 1]),
   ]) {
-    const child = spawn(helperPath(""), ["names"], { stdio: ["pipe", "ignore", "ignore"] });
+    const child = spawn(helperPath(""), ["net"], { stdio: ["pipe", "ignore", "ignore"] });
     const end = ended(child);
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(input);

@@ -1,18 +1,20 @@
 /*
- * berth-helper names: holds sockets at 127.0.0.11, port 20053, inside the network namespaces that it is told of, and carries what is
+ * berth-helper net: holds sockets at 127.0.0.11, port 20053, inside the network namespaces that it is told of, and carries what is
  * asked there to its parent and the answers back. It knows nothing of DNS but that a message over TCP has its length before it
- * (RFC 1035 section 4.2.2). It lives as long as its stdin.
+ * (RFC 1035 section 4.2.2). Besides it tells what others change of the host's network. It lives as long as its stdin.
  *
  * Frames on stdin and stdout, host's byte order: u32 length of what follows, u8 type, u32 place, then
  *   ADD     path of a namespace           ADDED   nothing, or why it could not be
  *   REMOVE  nothing
  *   REPLY   u8 via, token, message        QUERY   u8 via, token, message
+ *                                         CHANGED name, `place` says of what (watch.h)
  * A place is a number below MOST_PLACES that the parent chooses. A token is repeated as it came.
  */
 #define _GNU_SOURCE
 #include "helper.h"
 #include "loop.h"
 #include "util.h"
+#include "watch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,7 +29,7 @@
 #include <unistd.h>
 
 enum { ADD = 1, REMOVE, REPLY };
-enum { ADDED = 1, QUERY = 3 };
+enum { ADDED = 1, QUERY = 3, CHANGED };
 enum { UDP, TCP };
 
 #define ADDRESS 0x7f00000b /* 127.0.0.11 */
@@ -343,7 +345,13 @@ static void parent_ready(struct source *s, uint32_t events)
 	have -= done;
 }
 
-int run_names(void)
+static void changed(enum watched what, const char *name)
+{
+	struct head head = { CHANGED, what };
+	tell(&head, sizeof head, name, strlen(name));
+}
+
+int run_net(void)
 {
 	struct rlimit files;
 	struct source parent = { .fd = 0, .ready = parent_ready };
@@ -353,9 +361,11 @@ int run_names(void)
 	}
 	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (home < 0 || !loop_init() || !loop_want(&parent, EPOLLIN)) {
-		perror("berth-helper names");
+		perror("berth-helper net");
 		return 1;
 	}
+	if (!watch_begin(changed))
+		perror("berth-helper net: what others change goes unseen");
 	for (;;) {
 		loop_step(connected ? IDLE_MS / 10 : -1);
 		for (int i = 0; connected && i < MOST_CLIENTS; i++)

@@ -11,19 +11,30 @@ export interface NameQuery {
   reply: (message: Buffer) => void;
 }
 
-/** What the sockets work with. */
-export interface NameSocketsOptions {
+/** What may have changed of the host's network: everything, a link or its addresses, a route, or an nftables table. */
+export interface NetChange {
+  what: "all" | "link" | "route" | "table";
+  /** The link's or the table's. */
+  name: string;
+}
+
+/** What the helper works with. */
+export interface NetHelperOptions {
   /** Path of berth-helper. */
   helper: string;
   onQuery: (query: NameQuery) => void;
+  /** Told of our own changes too. */
+  onChange: (change: NetChange) => void;
   log: (line: string) => void;
 }
 
-/** Types of frames; see helper/berth-helper/names.c. */
+/** Types of frames; see helper/berth-helper/net.c. */
 const ADD = 1;
 const REMOVE = 2;
 const REPLY = 3;
 const ADDED = 1;
+const CHANGED = 4;
+const CHANGES = ["all", "link", "route", "table"] as const;
 const LENGTH_BYTES = 4;
 const HEAD_BYTES = 5;
 const TOKEN_AT = HEAD_BYTES + 1;
@@ -38,17 +49,18 @@ interface Place {
 }
 
 /**
- * Sockets at 127.0.0.11 inside the network namespaces of containers, held by one `berth-helper names` for all: who asks there crosses
- * neither the host's firewall nor a network. The helper starts with the first place and ends with this process; one that was killed is
- * started again, with all its places.
+ * One `berth-helper net` for all of the network: it holds sockets at 127.0.0.11 inside the namespaces of containers, so that who asks there
+ * crosses neither the host's firewall nor a network, and it tells what changes of the host's network. It starts with the first place and
+ * ends with this process; one that was killed is started again, with all its places, and then all may have changed.
  */
-export class NameSockets {
-  readonly #options: NameSocketsOptions;
+export class NetHelper {
+  readonly #options: NetHelperOptions;
   readonly #places = new Map<number, Place>();
   #child: ChildProcess | undefined;
   #next = 0;
+  #closed = false;
 
-  constructor(options: NameSocketsOptions) {
+  constructor(options: NetHelperOptions) {
     this.#options = options;
   }
 
@@ -82,9 +94,12 @@ export class NameSockets {
   /** Ends the helper, and all listening. */
   async close(): Promise<void> {
     const child = this.#child;
+    this.#closed = true;
     this.#places.clear();
     this.#child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    // This process is to live until then.
+    child.ref();
     const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
     // What is waited for has to keep this process: else it ends here, in the middle of its own end.
     child.ref();
@@ -102,8 +117,9 @@ export class NameSockets {
 
   #running(): void {
     if (this.#child) return;
+    this.#closed = false;
     const since = Date.now();
-    const child = spawn(this.#options.helper, ["names"], { stdio: ["pipe", "pipe", "ignore"] });
+    const child = spawn(this.#options.helper, ["net"], { stdio: ["pipe", "pipe", "ignore"] });
     this.#child = child;
     child.unref();
     for (const end of [child.stdin, child.stdout]) if (end && "unref" in end) (end.unref as () => void)();
@@ -130,15 +146,21 @@ export class NameSockets {
     this.#options.log(`network: names: the helper ${why}; it is started again`);
     const wait = Math.max(0, AGAIN_MS - (Date.now() - since));
     const again = (): void => {
-      if (this.#places.size === 0 || this.#child) return;
+      if (this.#child || this.#closed) return;
       this.#running();
       for (const [place, { path }] of this.#places) this.#send(ADD, place, Buffer.from(path));
+      this.#options.onChange({ what: "all", name: "" });
     };
     setTimeout(again, wait).unref();
   }
 
   #receive(frame: Buffer): void {
     const place = frame.readUInt32LE(1);
+    if (frame[0] === CHANGED) {
+      const what = CHANGES[place] ?? "all";
+      this.#options.onChange({ what, name: frame.toString("utf8", HEAD_BYTES) });
+      return;
+    }
     const known = this.#places.get(place);
     if (frame[0] === ADDED) {
       const error = frame.toString("utf8", HEAD_BYTES);
