@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { run } from "../../../src/host/spawn.ts";
-import { TestDaemon } from "../../../src/testing/daemon.ts";
+import { DOCKER, TestDaemon } from "../../../src/testing/daemon.ts";
 import { monitorOf } from "../../../src/testing/processes.ts";
 import { makeServices } from "./images.ts";
 
@@ -132,8 +132,29 @@ for (let round = 0; round < ROUNDS; round++) {
   );
 }
 
-test("its files are whole, by its own checksums", async () => {
+test("a dump out of one exec goes into another's input, 10 MB and both tables", async () => {
   await daemon.ok("rm", "-f", "writer");
+  await daemon.ok("run", "-d", "--name", "copy", ...PASSWORD, "app-db");
+  await daemon.ok("exec", "copy", "sh", "-c", "until pg_isready -q; do usleep 50000; done");
+  const psql = (name: string, sql: string): Promise<string> =>
+    daemon.ok("exec", name, "psql", "-U", "postgres", "-Atc", sql);
+  await psql("db", "CREATE TABLE many AS SELECT g, md5(g::text) AS text FROM generate_series(1, 250000) g");
+  const docker = `${DOCKER} -H unix://${daemon.socket} exec`;
+  const pipe = `set -o pipefail; ${docker} db pg_dump -U postgres | ${docker} -i copy psql -q -v ON_ERROR_STOP=1 -U postgres`;
+  const { code, stderr } = await run(["bash", "-c", pipe]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  for (const [table, order] of [
+    ["many", "g"],
+    ["numbers", "n"],
+  ]) {
+    const sum = `SELECT count(*), md5(string_agg(t::text, ',' ORDER BY ${order})) FROM ${table} t`;
+    const there = await psql("db", sum);
+    expect(there).toMatch(/^[1-9]\d*\|[0-9a-f]{32}$/);
+    expect(await psql("copy", sum)).toBe(there);
+  }
+});
+
+test("its files are whole, by its own checksums", async () => {
   await daemon.ok("stop", "db");
   const check = ["pg_checksums", "--check", "-D", "/var/lib/postgresql/data"];
   expect(await daemon.ok("run", "--rm", ...VOLUME, "app-db", ...check)).toContain("Bad checksums:  0");
