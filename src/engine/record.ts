@@ -26,8 +26,8 @@ export interface StateRecord {
 
 /** One mount point of a container, decided at create. */
 export interface MountRecord {
-  type: "bind" | "volume" | "tmpfs" | "image";
-  /** Absolute host folder or file; empty for tmpfs; for an image the folder of its topmost layer. */
+  type: "bind" | "volume" | "tmpfs" | "image" | "secret";
+  /** Absolute host folder or file; empty for tmpfs; of a secret the copy that the container keeps; for an image the folder of its topmost layer. */
   source: string;
   destination: string;
   /** Volume's name, or the image as the person wrote it. */
@@ -49,6 +49,8 @@ export interface MountRecord {
   map?: IdMap;
   /** A bind whose source is not made where it is missing. */
   mustExist?: boolean;
+  /** Whose a secret is; the container's user's where nobody is named. */
+  secret?: { uid?: number; gid?: number; mode: number };
   /** Options of a tmpfs, `size=…`. */
   options?: string[];
 }

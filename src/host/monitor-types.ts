@@ -25,6 +25,8 @@ export interface StageMount {
   alone?: boolean;
   /** Owners of its files as the container sees them, in the kernel's form (`kernelMap`). */
   owners?: { uids: string; gids: string };
+  /** A copy of the source, a file, in a file system in memory, which belongs to somebody. */
+  secret?: { uid: number; gid: number; mode: number };
 }
 
 /** Which OCI runtime to run, and where it keeps its state (`--root`). */

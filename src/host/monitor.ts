@@ -115,7 +115,7 @@ function rootfsEntries(rootfs: OverlayMount): Entry[] {
 }
 
 /** Keys of a stage follow its `stage`. */
-function stageEntries({ source, subpath, shared, alone, owners }: StageMount): Entry[] {
+function stageEntries({ source, subpath, shared, alone, owners, secret }: StageMount): Entry[] {
   const layers: Entry[] =
     typeof source === "string"
       ? []
@@ -128,6 +128,10 @@ function stageEntries({ source, subpath, shared, alone, owners }: StageMount): E
     ["stage-alone", alone],
     ["stage-uids", owners?.uids],
     ["stage-gids", owners?.gids],
+    ["stage-secret", secret !== undefined],
+    ["stage-uid", secret?.uid],
+    ["stage-gid", secret?.gid],
+    ["stage-mode", secret?.mode],
   ];
 }
 

@@ -33,6 +33,8 @@ export interface PackOptions {
   onFile?: (size: number) => void;
   /** Says whether a folder's content comes too; one of which it does not comes empty. */
   enters?: (dev: number, path: string) => boolean;
+  /** Says which file systems' files do not come at all. */
+  leavesOut?: (dev: number) => boolean;
 }
 
 const OUT = 256 * 1024;
@@ -158,7 +160,7 @@ class Packing {
 
   *#file(fd: number, path: string): Generator<Buffer, void, void> {
     const stat = fstatat(fd, "", AT.EMPTY_PATH);
-    if ((stat.mode & S_IF.MT) !== S_IF.REG) return;
+    if ((stat.mode & S_IF.MT) !== S_IF.REG || this.#options.leavesOut?.(stat.dev)) return;
     const link = this.#linkTo(stat, path);
     if (link !== undefined) {
       yield* this.#put(encodeHeader(this.#header({ path, stat, type: "link", link })));

@@ -4,6 +4,7 @@ import { BerthError, messageOf } from "../../spec/errors.ts";
 import { parseIdMap } from "../../spec/id-map.ts";
 import { csvFields } from "../csv.ts";
 import { parseSize } from "../format/units.ts";
+import { type SecretWords, secretOf } from "./secret-mount.ts";
 
 const invalid = (message: string): BerthError => new BerthError("invalid-argument", message);
 const inFlag = (text: string, why: string): BerthError =>
@@ -55,6 +56,8 @@ export function parseMount(text: string): Mount {
     if (equals < 0 && !BARE.has(key)) throw inFlag(text, `invalid field '${field}' must be a key=value pair`);
     setField(mount, { key, value: equals < 0 ? "true" : field.slice(equals + 1), field, text });
   }
+  if (mount.Type === "secret") return secretOf(mount, (why) => inFlag(text, why));
+  if (mount.secret) throw inFlag(text, `cannot mix options of a secret with mount type '${mount.Type}'`);
   if (!mount.Type) throw inFlag(text, "type is required");
   if (!mount.Target) throw inFlag(text, "target is required");
   if (mount.Source) mount.Source = sourcePath(mount.Source);
@@ -63,9 +66,9 @@ export function parseMount(text: string): Mount {
 }
 
 /** A mount with what belongs to the options of its type, which may come later in the text. */
-type Wanted = Mount & { map?: string };
+type Wanted = Mount & { map?: string; secret?: SecretWords };
 
-function withMap({ map, ...mount }: Wanted, text: string): Mount {
+function withMap({ map, secret: _, ...mount }: Wanted, text: string): Mount {
   if (map === undefined) return mount;
   try {
     parseIdMap(map);
@@ -111,6 +114,12 @@ function setField(mount: Wanted, field: Field): void {
     case "readonly":
     case "ro":
       mount.ReadOnly = truth(field);
+      break;
+    case "uid":
+    case "gid":
+    case "mode":
+    case "env":
+      mount.secret = { ...mount.secret, [key]: value };
       break;
     case "map":
       mount.map = value;

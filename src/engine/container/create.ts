@@ -19,6 +19,7 @@ import { resolveIdMaps } from "./id-maps.ts";
 import { bindLinks } from "./links.ts";
 import { checkModes } from "./modes.ts";
 import { planMounts } from "./mounts.ts";
+import { placeSecrets, withoutSecrets, writeSecrets } from "./secrets.ts";
 import { checkConfig, checkHostConfig, checkName } from "./validate.ts";
 import { checkIsolation } from "./validate-isolation.ts";
 import { type MadeVolumes, makeVolumes } from "./volumes.ts";
@@ -55,16 +56,17 @@ export async function createContainer(
   await using undo = new AsyncDisposableStack();
   undo.defer(() => ctx.containers.release(chosen));
   checkUser(ctx, image, config);
-  const plans = resolveIdMaps(ctx, planned, { top: image.top, config, hostConfig });
+  const dir = containerDir(ctx, id);
+  const plans = placeSecrets(resolveIdMaps(ctx, planned, { top: image.top, config, hostConfig }), dir);
   checkFolder(ctx, image, config.WorkingDir ?? "");
   const volumes = await makeVolumes(ctx, plans);
   undo.defer(volumes.undo);
-  const dir = containerDir(ctx, id);
   undo.defer(() => {
     releaseWritableLayer(dir);
     removeTree(dir);
   });
   makeWritableLayer(dir, hostConfig);
+  writeSecrets(plans);
   await fillVolumes(ctx, image.top, volumes.fill);
   // The image may have been removed meanwhile; from the record on it is protected.
   if (!ctx.images.get(image.id)) throw new BerthError("not-found", `No such image: ${body.Image}`);
@@ -73,7 +75,7 @@ export async function createContainer(
     name: chosen,
     image,
     config: withHostname(config, id, hostConfig),
-    hostConfig,
+    hostConfig: withoutSecrets(hostConfig),
     ...(networks ? { networks } : {}),
     argv,
     volumes,

@@ -52,7 +52,7 @@ function requestOf(ctx: EngineContext, record: ContainerRecord, joined: Joined):
   const init = initOf(ctx, record);
   const log = logFiles(ctx, record);
   const [rows = 0, cols = 0] = hostConfig.ConsoleSize ?? [];
-  const own = mountsOf(ctx, record);
+  const own = mountsOf(ctx, record, user);
   const mounts = [
     ...onTree(view, [...own.mounts, ...init.mounts]),
     ...writeNetworkFiles(ctx, record, joined.attachment),
@@ -106,7 +106,8 @@ function prepareSources(record: ContainerRecord): void {
   for (const mount of record.mounts) {
     checkPropagation(mount);
     if (mount.mustExist) checkSource(mount.source);
-    if (mount.type === "tmpfs" || mount.type === "image" || existsSync(mount.source)) continue;
+    if (mount.type === "tmpfs" || mount.type === "image" || mount.type === "secret" || existsSync(mount.source))
+      continue;
     try {
       ensureDir(mount.source);
       if (mount.map) chownSync(mount.source, mount.map.host.uid, mount.map.host.gid);

@@ -7,20 +7,24 @@ import { parseIdMap } from "../../spec/id-map.ts";
 import type { EngineContext } from "../context.ts";
 import type { MountRecord } from "../record.ts";
 import { checkTarget, imageMount, type PlannedMount, PROPAGATIONS, tmpfsMount, volumeMount } from "./planned-mount.ts";
+import { secretMount, secretTarget } from "./secrets.ts";
 
 const OPTIONS = {
   BindOptions: "bind",
   VolumeOptions: "volume",
   TmpfsOptions: "tmpfs",
   ImageOptions: "image",
+  SecretOptions: "secret",
 } as const;
 
-type Complain = (why: string) => BerthError;
+/** Makes the error of what is wrong with a mount. */
+export type Complain = (why: string) => BerthError;
 
 /** One of HostConfig.Mounts. Throws `invalid-argument` in Docker's words; an image that is not there is `not-found`. */
 export function parseMount(ctx: EngineContext, mount: ApiMount): PlannedMount {
   const complain: Complain = (why) =>
     new BerthError("invalid-argument", `invalid mount config for type "${mount.Type ?? ""}": ${why}`);
+  if (mount.Type === "secret") mount = { ...mount, Target: secretTarget(mount) };
   if (!mount.Target) throw complain("field Target must not be empty");
   checkTarget(mount.Target, complain);
   checkOptions(mount, complain);
@@ -34,6 +38,8 @@ export function parseMount(ctx: EngineContext, mount: ApiMount): PlannedMount {
       return volume(mount, destination, complain);
     case "image":
       return image(ctx, { mount, destination }, complain);
+    case "secret":
+      return secretMount(mount, destination, complain);
     default:
       throw complain("mount type unknown");
   }

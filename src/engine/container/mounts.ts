@@ -116,7 +116,9 @@ function fromContainer(ctx: EngineContext, text: string): PlannedMount[] {
   } catch (error) {
     throw bad(error instanceof Error ? error.message : String(error));
   }
-  return mounts.filter((m) => m.type !== "tmpfs").map((m) => ({ mount: { ...m, mode: "", rw: m.rw && rw } }));
+  return mounts
+    .filter((m) => m.type !== "tmpfs" && m.type !== "secret")
+    .map((m) => ({ mount: { ...m, mode: "", rw: m.rw && rw } }));
 }
 
 function checkedTmpfs(text: string): string[] {
@@ -144,6 +146,13 @@ export function runtimeMount(mount: MountRecord, source: { path: string; isFolde
     const kept = options.filter((o) => !options.includes(NEGATED[o] ?? ""));
     return { destination, type: "tmpfs", source: "tmpfs", options: kept };
   }
+  if (mount.type === "secret")
+    return {
+      destination,
+      type: "bind",
+      source: source.path,
+      options: ["bind", "ro", "nosuid", "nodev", "noexec", "rprivate"],
+    };
   const bind = mount.nonRecursive ? "bind" : "rbind";
   return {
     destination,
@@ -170,7 +179,7 @@ export function mountPoints({ mounts, hostConfig }: ContainerRecord): MountPoint
     .map((m) => ({
       Type: m.type,
       ...(m.name === undefined ? {} : { Name: m.name }),
-      Source: m.source,
+      Source: m.type === "secret" ? "" : m.source,
       Destination: m.destination,
       ...(m.type === "volume" ? { Driver: "local" } : {}),
       Mode: m.mode,

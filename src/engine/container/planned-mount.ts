@@ -12,6 +12,8 @@ export interface PlannedMount {
   mount: MountRecord;
   /** Owners to map, with what only the creation of the container tells (`resolveIdMaps`). */
   map?: IdMapWish;
+  /** What a secret says: kept with the container when that is made. */
+  bytes?: Buffer;
   volume?: {
     name?: string;
     labels?: Record<string, string>;

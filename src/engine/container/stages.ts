@@ -3,19 +3,24 @@ import { join } from "node:path";
 import type { StageMount } from "../../host/monitor-types.ts";
 import type { LaunchRequest } from "../../runtime/types.ts";
 import { BerthError } from "../../spec/errors.ts";
-import { type IdMap, kernelMap } from "../../spec/id-map.ts";
+import { type IdMap, kernelMap, type Owner } from "../../spec/id-map.ts";
 import type { EngineContext } from "../context.ts";
 import type { ContainerRecord, MountRecord } from "../record.ts";
 import { runtimeMount } from "./mounts.ts";
+import { secretOwner } from "./secrets.ts";
 
 /**
  * A container's mounts for the OCI runtime, and the sources among them that its monitor makes: trees of images, paths below a volume, which other
- * containers may change at any time, binds whose mounts reach the host or that leave out what is mounted below, and all whose owners are mapped. Throws `not-found` in Docker's words for a path that is not there.
+ * containers may change at any time, binds whose mounts reach the host or that leave out what is mounted below, all whose owners are mapped, and secrets. Throws `not-found` in Docker's words for a path that is not there.
  */
-export function mountsOf(ctx: EngineContext, record: ContainerRecord): Pick<LaunchRequest, "mounts" | "stages"> {
+export function mountsOf(
+  ctx: EngineContext,
+  record: ContainerRecord,
+  user: Owner,
+): Pick<LaunchRequest, "mounts" | "stages"> {
   const stages: StageMount[] = [];
   const mounts = record.mounts.map((mount) => {
-    const { isFolder, stage } = sourceOf(ctx, mount);
+    const { isFolder, stage } = sourceOf(ctx, mount, user);
     return runtimeMount(mount, { path: stage ? `stage/${stages.push(stage) - 1}` : mount.source, isFolder });
   });
   return { mounts, ...(stages.length > 0 ? { stages } : {}) };
@@ -26,8 +31,9 @@ interface Source {
   stage?: StageMount;
 }
 
-function sourceOf(ctx: EngineContext, mount: MountRecord): Source {
+function sourceOf(ctx: EngineContext, mount: MountRecord, user: Owner): Source {
   const { type, source, subpath } = mount;
+  if (mount.secret) return { isFolder: false, stage: { source, secret: secretOwner(mount.secret, user) } };
   if (type === "image") return imageSource(ctx, mount);
   const path = join(source, subpath ?? "");
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;

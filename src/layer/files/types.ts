@@ -24,7 +24,13 @@ export type FilesRoot =
 export type FilesJob = { root: FilesRoot } & (
   | { verb: "stat"; path: string }
   /** `mounts`: folders of other file systems that are read too; all others (/proc, /sys) come as empty folders. */
-  | { verb: "read"; path: string; mounts: string[] }
+  | {
+      verb: "read";
+      path: string;
+      mounts: string[];
+      /** Files, each in a file system of its own, that are left out wherever they are met. */
+      secrets: string[];
+    }
   | { verb: "export" }
   | {
       verb: "write";

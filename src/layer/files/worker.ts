@@ -6,7 +6,7 @@ import { decompress } from "../compression.ts";
 import { packEntry, packTree } from "../pack.ts";
 import { unpackTar } from "../unpack.ts";
 import { enterRoot } from "./enter.ts";
-import { followLinks, openTarget, pathStat } from "./stat.ts";
+import { followLinks, openEntry, openTarget, pathStat } from "./stat.ts";
 import type { FilesAnswer, FilesJob } from "./types.ts";
 
 const CHUNK = 256 * 1024;
@@ -61,8 +61,27 @@ async function* read(job: FilesJob & { verb: "read" }, root: number): AsyncGener
   const mounts = job.mounts.map((path) => followLinks(root, path));
   const enters = (dev: number, path: string): boolean =>
     dev === rootDev || mounts.some((mount) => isBelow(joinPaths(at, path.slice(as.length)), mount));
+  const hidden = secretsOf(job.secrets, root).filter((dev) => dev !== rootDev);
+  using entry = openEntry(root, job.path);
+  if (hidden.includes(entry.stat.dev)) throw new BerthError("forbidden", `${job.path} is a secret: it is not copied`);
   answer({ type: "ready", stat });
-  yield* packEntry({ dir: parent.fd, name, as }, { whiteouts: "plain", enters });
+  yield* packEntry(
+    { dir: parent.fd, name, as },
+    { whiteouts: "plain", enters, leavesOut: (dev) => hidden.includes(dev) },
+  );
+}
+
+/** The file systems that hold secrets. */
+function secretsOf(paths: readonly string[], root: number): number[] {
+  return paths.flatMap((path) => {
+    try {
+      using entry = openTarget(root, path);
+      return [entry.stat.dev];
+    } catch (e) {
+      if (e instanceof BerthError) return [];
+      throw e;
+    }
+  });
 }
 
 function isBelow(path: string, folder: string): boolean {

@@ -34,7 +34,7 @@ export async function readPath(
   const container = ctx.containers.find(reference);
   const path = insidePath(options.path);
   const root = filesRoot(ctx, container, { write: false });
-  const job = { verb: "read" as const, root, path, mounts: ownMounts(container.record) };
+  const job = { verb: "read" as const, root, path, ...ownMounts(container.record) };
   const { stat, tar } = await readFiles(job, untilClosing(ctx, options.signal)).catch((error: unknown) =>
     notThere(error, options.path, reference),
   );

@@ -28,9 +28,10 @@ export function exportRoot(ctx: EngineContext, container: Container): FilesRoot 
   return plainRoot(ctx, record, { write: false });
 }
 
-/** Destinations of what a person has mounted; these are read, other mounts of a running container are not. */
-export function ownMounts(record: ContainerRecord): string[] {
-  return record.mounts.map((m) => m.destination);
+/** Destinations of what a person has mounted; these are read, other mounts of a running container are not, and secrets never. */
+export function ownMounts({ mounts }: ContainerRecord): { mounts: string[]; secrets: string[] } {
+  const [secrets, own] = [mounts.filter((m) => m.type === "secret"), mounts.filter((m) => m.type !== "secret")];
+  return { mounts: own.map((m) => m.destination), secrets: secrets.map((m) => m.destination) };
 }
 
 function plainRoot(
@@ -56,7 +57,7 @@ function plainRoot(
 
 function bindsOf(ctx: EngineContext, record: ContainerRecord): BoundPath[] {
   const own = record.mounts
-    .filter((m) => m.type !== "tmpfs" && existsSync(join(m.source, m.subpath ?? "")))
+    .filter((m) => m.type !== "tmpfs" && m.type !== "secret" && existsSync(join(m.source, m.subpath ?? "")))
     .map(({ source, destination, rw, subpath, map }) => ({
       source,
       destination,
