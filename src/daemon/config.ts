@@ -35,6 +35,8 @@ export interface DaemonConfig {
   bridge: string;
   bip?: string;
   mtu?: number;
+  /** Options of new networks that do not have them, by driver. */
+  networkDefaults: Record<string, Record<string, string>>;
   logLevel: LogLevel;
   experimental: boolean;
   defaultRuntime?: string;
@@ -84,6 +86,8 @@ const KEYS: Record<string, string> = {
   bridge: "bridge",
   bip: "bip",
   mtu: "mtu",
+  "network-mtu": "networkMtu",
+  "default-network-opts": "defaultNetworkOpt",
   "log-level": "logLevel",
   debug: "debug",
   experimental: "experimental",
@@ -148,6 +152,8 @@ function daemonCommand(): Command {
     .option("--publish-default <address>", "Address of published ports that name none, whatever the policy")
     .option("--ip <address>", "Docker's name for --publish-default")
     .option("--mtu <bytes>", "MTU of the default network (default: the default route's)", integer)
+    .option("--network-mtu <bytes>", "Same as --mtu", integer)
+    .option("--default-network-opt <driver=key=value>", "An option of new networks of that driver", collect)
     .option("-l, --log-level <level>", `Logging level: ${LOG_LEVELS.join(", ")} (default "info")`)
     .option("-D, --debug", "Same as --log-level debug")
     .option("--experimental", "Let clients use what Docker calls experimental: build --squash")
@@ -259,7 +265,7 @@ function toConfig(s: Settings): DaemonConfig {
   const cdiDirs = list(s, "cdiSpecDir");
   const pidfile = text(s, "pidfile");
   const defaultRuntime = text(s, "defaultRuntime");
-  const mtu = bytes(s, "mtu");
+  const mtu = bytes(s, "networkMtu") ?? bytes(s, "mtu");
   const tls = tlsPaths(s);
   return {
     ...(tls ? { tls } : {}),
@@ -270,6 +276,7 @@ function toConfig(s: Settings): DaemonConfig {
     bridge: text(s, "bridge") ?? DEFAULTS.bridge,
     ...(bip ? { bip } : {}),
     ...(mtu ? { mtu } : {}),
+    networkDefaults: networkDefaults(s["defaultNetworkOpt"]),
     logLevel,
     experimental: flag(s, "experimental"),
     ...(defaultRuntime ? { defaultRuntime } : {}),
@@ -290,6 +297,31 @@ function toConfig(s: Settings): DaemonConfig {
     defaultUlimits: ulimitsOf(s["defaultUlimit"]),
     idleExit: typeof s["idleExit"] === "number" ? s["idleExit"] * 1000 : 0,
   };
+}
+
+/** `driver=key=value` of flags, or Docker's object of objects. */
+function networkDefaults(given: unknown): Record<string, Record<string, string>> {
+  const bad = (what: unknown): BerthError =>
+    new BerthError("invalid-argument", `invalid default-network-opts: ${JSON.stringify(what)}`, {
+      hint: "driver=key=value, as in bridge=com.docker.network.driver.mtu=1400",
+    });
+  const found: Record<string, Record<string, string>> = {};
+  const add = (driver: string, key: string, value: unknown): void => {
+    if (driver === "" || key === "" || typeof value !== "string") throw bad(`${driver}=${key}=${String(value)}`);
+    found[driver] = { ...found[driver], [key]: value };
+  };
+  if (Array.isArray(given)) {
+    for (const text of given) {
+      const [, driver = "", key = "", value] = /^([^=]*)=([^=]*)=(.*)$/.exec(String(text)) ?? [];
+      add(driver, key, value);
+    }
+    return found;
+  }
+  for (const [driver, options] of Object.entries(given ?? {})) {
+    if (typeof options !== "object" || options === null) throw bad(given);
+    for (const [key, value] of Object.entries(options)) add(driver, key, value);
+  }
+  return found;
 }
 
 function mirrors(s: Settings): string[] {

@@ -44,6 +44,7 @@ export async function openServices(
     log: (line) => log("info", line),
     ...(config.bip ? { bip: config.bip } : {}),
     ...(config.mtu ? { mtu: config.mtu } : {}),
+    networkDefaults: config.networkDefaults,
   });
   opened.defer(() => network.stop());
   const { dataRoot, execRoot, cgroupParent } = config;

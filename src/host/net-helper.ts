@@ -98,8 +98,6 @@ export class NetHelper {
     this.#places.clear();
     this.#child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    // This process is to live until then.
-    child.ref();
     const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
     // What is waited for has to keep this process: else it ends here, in the middle of its own end.
     child.ref();

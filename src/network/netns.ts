@@ -7,6 +7,7 @@ import { runOk } from "../host/spawn.ts";
 import { MNT, umount2 } from "../host/sys.ts";
 import { errnoOf } from "../spec/errors.ts";
 import { ipBatch } from "./ip.ts";
+import { limitDevice, type Rates } from "./rates.ts";
 
 /** A network namespace of ours, kept by a bind mount at `path`. `link` is the host's end of its veth pair. */
 export interface Slot {
@@ -35,6 +36,7 @@ export interface Wire {
   ways: Hop[];
   /** It talks to the bridge itself only, not to its other ports. */
   isolated: boolean;
+  rates?: Rates;
   /** It lies on this interface of the host's, with no bridge: ip-link(8)'s words for what it is. */
   on?: { parent: string; type: string };
 }
@@ -47,6 +49,8 @@ export interface Hop {
 
 /** Where helper/berth-helper/net.c listens. */
 const NAMES_PORT = 20_053;
+/** A link that carries less has no IPv6 at all (RFC 8200 section 5). */
+const IPV6_MTU = 1280;
 const NSFS_MAGIC = 0x6e736673;
 const GONE_POLLS = 25;
 const GONE_POLL_MS = 20;
@@ -72,6 +76,7 @@ export async function makeSlot(dir: string, wires: (own: string) => Wire[] = () 
     const lines = ["link set dev lo up", ...pairs.flatMap(wireLines)];
     await ipBatch(lines, { prefix: ["unshare", `--net=${slot.path}`] });
     for (const wire of lower) await layOn(slot, wire);
+    for (const wire of all) await limit(slot, wire);
     await Promise.all([
       ipBatch([...hairpinLines(names), ...isolationLines(all)]),
       all.length > 0 ? leadNames(slot) : undefined,
@@ -111,8 +116,10 @@ export function hairpinLines(names: string[]): string[] {
 
 /** Gives an existing namespace one more interface, or one again whose pair was lost. */
 export async function rewire(slot: Slot, wire: Wire): Promise<void> {
-  if (wire.on) return layOn(slot, wire);
-  await ipBatch(wireLines(wire), { prefix: inside(slot) });
+  if (wire.on) await layOn(slot, wire);
+  else await ipBatch(wireLines(wire), { prefix: inside(slot) });
+  await limit(slot, wire);
+  if (wire.on) return;
   await ipBatch([...hairpinLines([wire.link]), ...isolationLines([wire])]);
 }
 
@@ -212,6 +219,11 @@ async function layOn(slot: Slot, wire: Wire): Promise<void> {
   await ipBatch(addressLines(wire), { prefix: inside(slot) });
 }
 
+async function limit(slot: Slot, { link, dev, on, rates = {} }: Wire): Promise<void> {
+  if (rates.ingress !== undefined && !on) await limitDevice(link, rates.ingress);
+  if (rates.egress !== undefined) await limitDevice(dev, rates.egress, inside(slot));
+}
+
 /** Takes away an interface that has no other end. A missing one is fine. */
 export async function dropDevice(slot: Slot, dev: string): Promise<void> {
   await ipBatch([`link delete dev ${dev}`], { prefix: inside(slot), force: true });
@@ -225,7 +237,7 @@ function addressLines(wire: Wire): string[] {
   const { dev } = wire;
   return [
     // Without IPv6 no link-local address either: duplicate detection would only make noise.
-    ...(wire.ipv6 ? [] : [`link set dev ${dev} addrgenmode none`]),
+    ...(wire.ipv6 || wire.mtu < IPV6_MTU ? [] : [`link set dev ${dev} addrgenmode none`]),
     ...wire.addresses.map((a) => `address add ${a} ${a.includes(":") ? "nodad" : "brd +"} dev ${dev}`),
     `link set dev ${dev} up`,
     ...wire.ways.map((way) => `route add ${routeText(way)} dev ${dev}`),

@@ -182,7 +182,14 @@ describe("what is made of a request", () => {
 
 describe("options of the bridge", () => {
   test("nothing said, and everything said", () => {
-    expect(readOptions({})).toEqual({ icc: true, masquerade: true, hostIp: "", mtu: 0, link: "" });
+    expect(readOptions({})).toEqual({
+      icc: true,
+      masquerade: true,
+      hostIp: "",
+      mtu: 0,
+      rates: {},
+      link: "",
+    });
     const said = {
       "com.docker.network.bridge.name": "mine0",
       "com.docker.network.bridge.enable_icc": "false",
@@ -191,7 +198,14 @@ describe("options of the bridge", () => {
       "com.docker.network.driver.mtu": "1400",
       "some.other": "x",
     };
-    expect(readOptions(said)).toEqual({ icc: false, masquerade: false, hostIp: "127.0.0.1", mtu: 1400, link: "mine0" });
+    expect(readOptions(said)).toEqual({
+      icc: false,
+      masquerade: false,
+      hostIp: "127.0.0.1",
+      mtu: 1400,
+      rates: {},
+      link: "mine0",
+    });
   });
 
   test.each([

@@ -2,6 +2,7 @@ import { BerthError } from "../spec/errors.ts";
 import { formatIp, formatNet, type IpNet, inNet, netsOverlap, parseIp, parseNet } from "../spec/ipnet.ts";
 import { isBuiltIn, type NetworkRecord, type OwnNetwork } from "./networks.ts";
 import { isLower, type Lower, readLower } from "./parent.ts";
+import { noIngress, type Rates, readRates } from "./rates.ts";
 import type { IpamConfig, NetworkRequest } from "./types.ts";
 
 /** Options of the bridge driver that we read; others are kept and have no effect, as with Docker. */
@@ -27,6 +28,7 @@ export interface BridgeChoices {
   hostIp: string;
   /** 0: as the default bridge. */
   mtu: number;
+  rates: Rates;
 }
 
 const bad = (message: string): BerthError => new BerthError("invalid-argument", message);
@@ -49,8 +51,13 @@ export function checkRequest(request: NetworkRequest, known: NetworkRecord[]): v
   if (driver !== "bridge" && !isLower(driver)) throw new BerthError("not-found", `plugin "${driver}" not found`);
   if (request.ipam.driver !== "default") throw new BerthError("not-found", `plugin "${request.ipam.driver}" not found`);
   if (!request.ipv4 && !request.ipv6) throw bad("IPv4 or IPv6 must be enabled");
-  if (isLower(driver)) readLower(driver, request.options);
+  if (isLower(driver)) checkLower(driver, request.options);
   else readOptions(request.options);
+}
+
+function checkLower(driver: Lower["driver"], options: Record<string, string>): void {
+  readLower(driver, options);
+  if (readRates(options).ingress !== undefined) throw bad(noIngress(driver));
 }
 
 function checkConfigFrom(request: NetworkRequest, known: NetworkRecord[]): void {
@@ -130,7 +137,8 @@ export function readOptions(options: Record<string, string>): BridgeChoices & { 
     throw bad(`failed to parse ${OPTION.hostIp} value: ${hostIp} (invalid ip address)`);
   const link = options[OPTION.link] ?? "";
   if (link !== "" && !LINK_NAME.test(link)) throw bad(`invalid bridge name "${link.slice(0, 40)}"`);
-  return { icc: flag(OPTION.icc), masquerade: flag(OPTION.masquerade), hostIp, mtu: Number(mtu), link };
+  const rates = readRates(options);
+  return { icc: flag(OPTION.icc), masquerade: flag(OPTION.masquerade), hostIp, mtu: Number(mtu), rates, link };
 }
 
 /**

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { PortMap } from "../spec/engine-api.ts";
-import { BerthError } from "../spec/errors.ts";
+import { BerthError, messageOf } from "../spec/errors.ts";
 import { inNet, parseIp, parseNet } from "../spec/ipnet.ts";
 import { ipBatch, links } from "./ip.ts";
 import { dropDevice, type Hop, makeSlot, newLink, rewire, type Slot, setRoutes, type Wire } from "./netns.ts";
 import { type EndpointRecord, endpointsOf, type NetworkRecord } from "./networks.ts";
+import { isFree, noIngress, readRates } from "./rates.ts";
 import type { Endpoint, EndpointWish } from "./types.ts";
 import { hopTo, macFor, type Segment, wireOf } from "./wired.ts";
 
@@ -46,6 +47,7 @@ export function takePart(
     throw error;
   }
   const { linkLocal = [], names = [], links = {}, gwPriority = 0, dev } = wish;
+  const rates = { ...segment.rates, ...readRates(wish.options) };
   const endpoint: Endpoint = {
     network: network.name,
     networkId: network.id,
@@ -60,6 +62,7 @@ export function takePart(
     ...(dev === FIRST ? {} : { dev }),
     ...(linkLocal.length > 0 ? { linkLocal } : {}),
     ...(gwPriority === 0 ? {} : { gwPriority }),
+    ...(isFree(rates) ? {} : { rates }),
     ...(names.length > 0 ? { names } : {}),
     ...(Object.keys(links).length > 0 ? { links } : {}),
   };
@@ -99,6 +102,7 @@ export function wireFor(endpoint: Endpoint, all: Endpoint[], context: { segmentO
   const { v4, v6 } = segment;
   return {
     ...wire,
+    rates: endpoint.rates ?? {},
     ways: [
       ...(ways.v4 === endpoint && v4 ? [hopTo(segment, v4)] : []),
       ...(ways.v6 === endpoint && v6 ? [hopTo(segment, v6)] : []),
@@ -207,6 +211,7 @@ export function objectionsTo(wish: EndpointWish, network: NetworkRecord | undefi
     const ip = parseIp(text);
     if (ip?.family !== family) wrong.push(`invalid IPv${family} address: ${text}`);
   }
+  wrong.push(...rateObjections(wish, network));
   for (const text of wish.linkLocal ?? []) if (!parseIp(text)) wrong.push(`invalid link-local IP address: ${text}`);
   for (const { text = "", family } of network ? wanted : []) {
     const subnets = subnetsOf(network).filter(({ Subnet = "" }) => parseNet(Subnet)?.net.family === family);
@@ -214,6 +219,15 @@ export function objectionsTo(wish: EndpointWish, network: NetworkRecord | undefi
     else if (!isGiven(subnets, text)) wrong.push(notIn(text));
   }
   return wrong;
+}
+
+function rateObjections(wish: EndpointWish, network: NetworkRecord | undefined): string[] {
+  try {
+    const { ingress } = readRates(wish.options);
+    return ingress !== undefined && network?.own?.lower ? [noIngress(network.own.lower.driver)] : [];
+  } catch (error) {
+    return [messageOf(error)];
+  }
 }
 
 /** Those from which addresses may be asked for. */

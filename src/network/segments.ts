@@ -11,6 +11,7 @@ import { NO_PORTS, type Ruleset } from "./nft.ts";
 import { checkRequest, planNetwork, readOptions, type TakenNet } from "./own.ts";
 import { checkShared, dropParent, ensureParent } from "./parent.ts";
 import type { SubnetPools } from "./pools.ts";
+import { readRates } from "./rates.ts";
 import type { NetworkRequest } from "./types.ts";
 import type { Lan, Segment } from "./wired.ts";
 
@@ -25,6 +26,8 @@ export interface SegmentsOptions {
   networks: Table<NetworkRecord>;
   pools: SubnetPools;
   rules: Ruleset;
+  /** Options of new networks that do not have them, by driver. */
+  defaults?: Record<string, Record<string, string>>;
   /** MTU of networks that name none; undefined: the way out's. */
   mtu?: number;
   /** The default bridge's subnet, when there is one. */
@@ -68,7 +71,8 @@ export class Segments {
   }
 
   /** Throws in Docker's words, leaving nothing. */
-  async create(request: NetworkRequest): Promise<string> {
+  async create(asked: NetworkRequest): Promise<string> {
+    const request = { ...asked, options: { ...this.#options.defaults?.[asked.driver], ...asked.options } };
     const { networks } = this.#options;
     const known = networks.entries().map(([, n]) => n);
     checkRequest(request, known);
@@ -155,6 +159,7 @@ export class Segments {
       internal: own.internal,
       isolated: !choices.icc,
       hostIp: choices.hostIp,
+      rates: choices.rates,
       pending: 0,
     });
   }
@@ -167,7 +172,7 @@ export class Segments {
       ...lansOf(record.name, own),
       table: NO_PORTS,
       lower: { ...own.lower, network: record.name, mend },
-      ...{ internal: own.internal, isolated: false, hostIp: "", pending: 0 },
+      ...{ internal: own.internal, isolated: false, hostIp: "", rates: readRates(own.options), pending: 0 },
     });
   }
 
@@ -226,7 +231,7 @@ async function ensureLink(
     : `02:${randomBytes(5).toString("hex").match(/../g)?.join(":")}`;
   await ipBatch([
     ...(there ? [] : [`link add name ${name} type bridge`]),
-    ...(v6 ? [] : [`link set dev ${name} addrgenmode none`]),
+    ...(v6 || there ? [] : [`link set dev ${name} addrgenmode none`]),
     // A fixed MAC: a bridge would else change its own with every port that comes and goes, and containers lose their gateway.
     ...(there ? [] : [`link set dev ${name} address ${mac} mtu ${mtu}`]),
     ...(v4 ? [`address replace ${v4.gateway}/${v4.net.prefix} brd + dev ${name}`] : []),

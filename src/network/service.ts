@@ -19,6 +19,7 @@ import { Pool } from "./pool.ts";
 import { type PoolConfig, SubnetPools } from "./pools.ts";
 import { PortLedger } from "./ports.ts";
 import type { Unnamed } from "./publish-policy.ts";
+import { isFree, readRates } from "./rates.ts";
 import { recover } from "./recover.ts";
 import {
   containerResolvConf,
@@ -47,6 +48,8 @@ export interface NetworkOptions {
   pools?: PoolConfig[];
   /** Default: that of the default route's interface. */
   mtu?: number;
+  /** Options of new networks that do not have them, by driver. */
+  networkDefaults?: Record<string, Record<string, string>>;
   /** Where published ports go that name no address. Default: everywhere. */
   unnamed?: Unnamed;
   /** Namespaces kept ready of each kind. Default 4; 0 makes all to order. */
@@ -119,6 +122,7 @@ class Service implements IdleNetworkService {
     this.#segments = new Segments({
       ...{ networks: book.networks, pools, rules: this.#rules, log },
       ...(mtu === undefined ? {} : { mtu }),
+      defaults: options.networkDefaults ?? {},
       defaultNet: () => this.#default.net(),
     });
     this.#connections = new Connections({
@@ -335,6 +339,6 @@ function tableName({ bridge, execRoot }: NetworkOptions): string {
 
 /** What a ready namespace of the pool is good for: the default bridge, with nothing asked for but a MAC address. */
 function isPlain(request: AttachRequest, network: NetworkRecord): boolean {
-  const { more, linkLocal, dev } = request;
-  return !network.own && !more?.length && !linkLocal?.length && dev === undefined;
+  const { more, linkLocal, dev, options } = request;
+  return !network.own && !more?.length && !linkLocal?.length && dev === undefined && isFree(readRates(options));
 }

@@ -1,4 +1,5 @@
 import type { Network, PortMap } from "../spec/engine-api.ts";
+import type { Rates } from "./rates.ts";
 
 /** What is wanted of one endpoint. What is left out is chosen by the network. */
 export interface EndpointWish {
@@ -13,6 +14,8 @@ export interface EndpointWish {
   dev?: string;
   /** The network with the highest number has the default route and the published ports. Default 0. */
   gwPriority?: number;
+  /** Options of the endpoint; limits of its rate are read (rates.ts). */
+  options?: Record<string, string>;
   /** What the container is called on a user-defined network; the first is what a reverse look-up answers. */
   names?: string[];
   /** Names that only this container sees, and the name of the container that each stands for. */
@@ -50,6 +53,8 @@ export interface Endpoint {
   dev?: string;
   linkLocal?: string[];
   gwPriority?: number;
+  /** Bits per second. */
+  rates?: Rates;
   names?: string[];
   links?: Record<string, string>;
 }

@@ -6,6 +6,7 @@ import { type Hop, makeSlot, type Slot, type Wire } from "./netns.ts";
 import type { PortTable, Ruleset } from "./nft.ts";
 import type { Lower } from "./parent.ts";
 import { Pool } from "./pool.ts";
+import type { Rates } from "./rates.ts";
 
 /** One family's part of a bridge: its subnet, the gateway's address on it, and who has the others. */
 export interface Lan {
@@ -28,6 +29,8 @@ export interface Segment {
   isolated: boolean;
   /** The address of published ports that name none; "": all that the container can be reached by. */
   hostIp: string;
+  /** Of each of its endpoints that says nothing else. */
+  rates?: Rates;
   /** Attachments that are being made; a network that has some is in use. */
   pending: number;
 }

@@ -148,5 +148,6 @@ function wishFrom(name: string, wanted: EndpointWanted): EndpointWish {
     ...(mac ? { mac } : {}),
     ...(gwPriority ? { gwPriority } : {}),
     ...(dev ? { dev } : {}),
+    ...(options && Object.keys(options).length > 0 ? { options } : {}),
   };
 }
