@@ -1,16 +1,6 @@
 import { expect, test } from "bun:test";
+import { random } from "../testing/random.ts";
 import { Pool } from "./pool.ts";
-
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 test.each(Array.from({ length: 20 }, (_, i) => i + 1))(
   "seed %d: whoever takes gets a thing of its own or an error, and every thing is somewhere",

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { randomBytes } from "node:crypto";
 import packet from "dns-packet";
 import type { EndpointRecord } from "../networks.ts";
 import type { Endpoint } from "../types.ts";
@@ -47,7 +46,7 @@ function query(name: string, type: Kind = "A", more: Partial<packet.Packet> = {}
 }
 
 function ask(asking: EndpointRecord | undefined, name: string, type: Kind = "A"): string[] | string {
-  const outcome = answer(query(name, type), { asking, index, limit: 1232 });
+  const outcome = answer(query(name, type), { known: asking && index.seenBy(asking), limit: 1232 });
   if (outcome === "drop" || outcome === "forward") return outcome;
   const reply = decode(outcome.reply);
   expect(reply.id).toBe(4711);
@@ -107,10 +106,10 @@ describe("names of a network", () => {
     const crowd = Array.from({ length: 60 }, (_, i) =>
       record(`c${i}`, on("big", `10.3.0.${i + 2}`, { names: ["all"] })),
     );
-    const [asking] = crowd;
+    const [asking = WEB] = crowd;
     const big = new NameIndex(() => crowd);
     const decoded = (limit: number, additionals: packet.Answer[] = []): packet.DecodedPacket => {
-      const outcome = answer(query("all", "A", { additionals }), { asking, index: big, limit });
+      const outcome = answer(query("all", "A", { additionals }), { known: big.seenBy(asking), limit });
       if (typeof outcome === "string") throw new Error(outcome);
       return packet.decode(outcome.reply);
     };
@@ -123,7 +122,7 @@ describe("names of a network", () => {
 
 describe("bytes that are no question", () => {
   const outcome = (message: Buffer): string => {
-    const result = answer(message, { asking: WEB, index, limit: 1232 });
+    const result = answer(message, { known: index.seenBy(WEB), limit: 1232 });
     return typeof result === "string" ? result : String(decode(result.reply).rcode);
   };
 
@@ -150,21 +149,5 @@ describe("bytes that are no question", () => {
   test("a name that points at itself ends", () => {
     const loop = Buffer.concat([query("x").subarray(0, 12), Buffer.from([0xc0, 0x0c, 0, 1, 0, 1])]);
     expect(outcome(loop)).toBe("FORMERR");
-  });
-
-  test("20,000 random and half-right messages: an outcome for each, never a throw", () => {
-    const good = query("web", "A", {
-      additionals: [
-        { type: "OPT", name: ".", udpPayloadSize: 1232, flags: 0, options: [] } as unknown as packet.Answer,
-      ],
-    });
-    for (let i = 0; i < 20_000; i++) {
-      const message = i % 2 === 0 ? randomBytes(i % 64) : Buffer.from(good);
-      if (i % 2 === 1)
-        for (let n = 0; n <= i % 5; n++) message[Math.floor(Math.random() * message.length)] = randomBytes(1)[0] ?? 0;
-      const result = answer(message, { asking: WEB, index, limit: 1232 });
-      if (typeof result === "string") expect(["drop", "forward"]).toContain(result);
-      else expect(result.reply.length).toBeGreaterThanOrEqual(12);
-    }
   });
 });

@@ -1,64 +1,52 @@
 import packet from "dns-packet";
 import { formatIp, parseIp } from "../../spec/ipnet.ts";
-import type { EndpointRecord } from "../networks.ts";
-import { type NameIndex, ofFamily } from "./index.ts";
+import { ofFamily } from "./index.ts";
+import { failure, HEADER_BYTES, RESPONSE } from "./message.ts";
 
-const HEADER_BYTES = 12;
-const TTL_SECONDS = 600;
+/** Names change at any time: nobody should keep an answer. */
+const TTL_SECONDS = 0;
 const PLAIN_UDP_BYTES = 512;
-/** Bit of a message that is an answer, the code in its last four bits (RFC 1035 section 4.1.1). */
-const RESPONSE = 0x8000;
-const RCODE = { formatError: 1, serverFailure: 2, notImplemented: 4, refused: 5 } as const;
 const OPCODE_SHIFT = 11;
 const OPCODE_MASK = 0xf;
+
+/** What one who asks may know. */
+export interface Known {
+  /** The addresses of both families of a name; undefined: there is no such name here. */
+  addresses(name: string): string[] | undefined;
+  /** The name of an address. */
+  pointer(address: string): string | undefined;
+}
 
 /** What is to be done with a question: the answer's bytes, none (rubbish that is no question), or asking somebody else. */
 export type Outcome = { reply: Buffer } | "drop" | "forward";
 
-/** Answers one message of a container from the index. Takes any bytes and never throws. `asking` undefined: nobody we know, who is refused. */
-export function answer(
-  message: Buffer,
-  context: { asking: EndpointRecord | undefined; index: NameIndex; limit: number },
-): Outcome {
+/** Answers one message from what is known. Takes any bytes and never throws. `known` undefined: nobody we know asks, who is refused. */
+export function answer(message: Buffer, context: { known: Known | undefined; limit: number }): Outcome {
+  const { known, limit } = context;
   if (message.length < HEADER_BYTES || (message.readUInt16BE(2) & RESPONSE) !== 0) return "drop";
-  if (!context.asking) return { reply: failure(message, "refused") };
+  if (!known) return { reply: failure(message, "refused") };
   if (((message.readUInt16BE(2) >> OPCODE_SHIFT) & OPCODE_MASK) !== 0)
     return { reply: failure(message, "notImplemented") };
-  let query: packet.DecodedPacket;
   try {
-    query = packet.decode(message);
+    const query = packet.decode(message);
+    const [question, ...more] = query.questions ?? [];
+    if (!question || more.length > 0) return { reply: failure(message, "formatError") };
+    const answers = answersTo(question, known);
+    return answers ? { reply: encoded(query, question, { answers, limit }) } : "forward";
   } catch {
     return { reply: failure(message, "formatError") };
   }
-  const [question, ...more] = query.questions ?? [];
-  if (!question || more.length > 0) return { reply: failure(message, "formatError") };
-  const answers = answersTo(question, { asking: context.asking, index: context.index });
-  if (!answers) return "forward";
-  return { reply: encoded(query, question, { answers, limit: context.limit }) };
 }
 
-/** An answer without data: the question's header with a code. */
-export function failure(message: Buffer, code: keyof typeof RCODE): Buffer {
-  const reply = Buffer.alloc(HEADER_BYTES);
-  message.copy(reply, 0, 0, 2);
-  // Opcode and "recursion desired" are repeated.
-  const flags = (message.readUInt16BE(2) & 0x7900) | RESPONSE | 0x80 | RCODE[code];
-  reply.writeUInt16BE(flags, 2);
-  return reply;
-}
-
-function answersTo(
-  question: packet.Question,
-  { asking, index }: { asking: EndpointRecord; index: NameIndex },
-): packet.Answer[] | undefined {
+function answersTo(question: packet.Question, known: Known): packet.Answer[] | undefined {
   const { type } = question;
   const name = question.name.replace(/\.$/, "");
   if (type === "PTR") {
     const address = reversed(name);
-    const data = address && index.pointer(asking, address);
+    const data = address && known.pointer(address);
     return data ? [{ type: "PTR", name: question.name, ttl: TTL_SECONDS, data }] : undefined;
   }
-  const found = index.addresses(asking, name);
+  const found = known.addresses(name);
   if (!found) return undefined;
   const shuffled = found.map((data) => ({ data, order: Math.random() })).sort((a, b) => a.order - b.order);
   const all = shuffled.map((s) => s.data);

@@ -1,20 +1,58 @@
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
+import { HEADER_BYTES, RCODE, rcodeOf, sameQuestion } from "./message.ts";
 
 const PORT = 53;
-const HEADER_BYTES = 12;
 
 /** How long one server is waited for. */
 const WAIT_MS = 2000;
+/** A server that said nothing is asked after the others for so long: who asks should not wait for it each time. */
+const SILENT_MS = 30_000;
 
-/** Asks the servers one after the other, until one answers. `via` is the way that the container asked. Undefined: none answered. */
-export async function forward(message: Buffer, servers: string[], via: "udp" | "tcp"): Promise<Buffer | undefined> {
-  for (const server of servers) {
-    const at = serverOf(server);
-    const reply = await (via === "udp" ? askUdp(message, at) : askTcp(message, at));
-    if (reply) return reply;
+type Way = "udp" | "tcp";
+
+/** Asks other servers. */
+export class Forwarder {
+  /** `<way> <server>` → until when it is asked last. */
+  readonly #silent = new Map<string, number>();
+  readonly #waitMs: number;
+
+  constructor(waitMs = WAIT_MS) {
+    this.#waitMs = waitMs;
   }
-  return undefined;
+
+  /**
+   * Asks the servers one after the other until one has an answer; one that refuses or fails is no better than one that is silent, but its word
+   * is what is told where no other knows more. `via` is the way that the container asked: what is cut over UDP it asks again over TCP.
+   * Undefined: none said anything.
+   */
+  async ask(message: Buffer, servers: string[], via: Way): Promise<Buffer | undefined> {
+    let failed: Buffer | undefined;
+    for (const server of this.#inOrder(servers, via)) {
+      const at = { ...serverOf(server), waitMs: this.#waitMs };
+      const reply = await (via === "udp" ? askUdp(message, at) : askTcp(message, at));
+      if (reply) this.#silent.delete(`${via} ${server}`);
+      else this.#silent.set(`${via} ${server}`, Date.now() + SILENT_MS);
+      if (reply && !FAILURES.has(rcodeOf(reply))) return reply;
+      failed = reply ?? failed;
+    }
+    return failed;
+  }
+
+  #inOrder(servers: string[], via: Way): string[] {
+    const now = Date.now();
+    for (const [key, until] of this.#silent) if (until <= now) this.#silent.delete(key);
+    const silent = (server: string): boolean => this.#silent.has(`${via} ${server}`);
+    return [...servers.filter((s) => !silent(s)), ...servers.filter(silent)];
+  }
+}
+
+const FAILURES = new Set<number>([RCODE.serverFailure, RCODE.refused, RCODE.notImplemented]);
+
+interface Server {
+  host: string;
+  port: number;
+  waitMs: number;
 }
 
 /** `address` or `address#port` (as dnsmasq writes it). */
@@ -23,12 +61,13 @@ function serverOf(text: string): { host: string; port: number } {
   return { host, port: Number(port ?? PORT) };
 }
 
-/** An answer to this question: its id and its question's bytes are those that were sent. */
+/** An answer to this question: its id and its question are those that were sent. */
 function belongs(message: Buffer, reply: Buffer): boolean {
-  return reply.length >= HEADER_BYTES && reply.readUInt16BE(0) === message.readUInt16BE(0) && (reply[2] ?? 0) >= 128;
+  if (reply.length < HEADER_BYTES || reply.readUInt16BE(0) !== message.readUInt16BE(0)) return false;
+  return (reply[2] ?? 0) >= 128 && sameQuestion(message, reply);
 }
 
-function askUdp(message: Buffer, at: { host: string; port: number }): Promise<Buffer | undefined> {
+function askUdp(message: Buffer, at: Server): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const socket = createSocket(isIPv6(at.host) ? "udp6" : "udp4");
     let open = true;
@@ -39,7 +78,7 @@ function askUdp(message: Buffer, at: { host: string; port: number }): Promise<Bu
       socket.close();
       resolve(reply);
     };
-    const timer = setTimeout(done, WAIT_MS);
+    const timer = setTimeout(done, at.waitMs);
     socket.on("error", () => done());
     socket.on("message", (reply: Buffer) => {
       if (belongs(message, reply)) done(reply);
@@ -53,7 +92,7 @@ function askUdp(message: Buffer, at: { host: string; port: number }): Promise<Bu
   });
 }
 
-function askTcp(message: Buffer, at: { host: string; port: number }): Promise<Buffer | undefined> {
+function askTcp(message: Buffer, at: Server): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const socket = connect(at.port, at.host);
     let bytes = Buffer.alloc(0);
@@ -62,7 +101,7 @@ function askTcp(message: Buffer, at: { host: string; port: number }): Promise<Bu
       socket.destroy();
       resolve(reply);
     };
-    const timer = setTimeout(done, WAIT_MS);
+    const timer = setTimeout(done, at.waitMs);
     socket.on("error", () => done());
     socket.on("close", () => done());
     socket.on("connect", () => socket.write(framed(message)));

@@ -1,5 +1,6 @@
 import { parseIp } from "../../spec/ipnet.ts";
 import { type EndpointRecord, endpointsOf } from "../networks.ts";
+import type { Known } from "./answer.ts";
 
 /** All names of one network: name in lower case → addresses. */
 type Names = Map<string, string[]>;
@@ -23,6 +24,14 @@ export class NameIndex {
   /** The attachments are others now. */
   changed(): void {
     this.#index = undefined;
+  }
+
+  /** What a container may know. */
+  seenBy(asking: EndpointRecord): Known {
+    return {
+      addresses: (name) => this.addresses(asking, name),
+      pointer: (address) => this.pointer(asking, address),
+    };
   }
 
   /** The container that has an address on a network. */

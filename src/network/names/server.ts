@@ -1,9 +1,10 @@
 import type { NameQuery, NetHelper } from "../../host/net-helper.ts";
 import { messageOf } from "../../spec/errors.ts";
 import type { EndpointRecord } from "../networks.ts";
-import { answer, failure } from "./answer.ts";
-import { forward } from "./forward.ts";
+import { answer } from "./answer.ts";
+import { Forwarder } from "./forward.ts";
 import type { NameIndex } from "./index.ts";
+import { failure } from "./message.ts";
 
 /** What the name server works with. */
 export interface NameServerOptions {
@@ -17,8 +18,9 @@ export interface NameServerOptions {
 
 const UDP_BYTES = 1232;
 const TCP_BYTES = 65535;
-/** Questions under way to other servers; more are refused. */
-const MOST_FORWARDED = 512;
+/** Questions under way to other servers, of all and of one container; more fail at once. */
+const MOST_FORWARDED = 1024;
+const MOST_OF_ONE = 128;
 
 /**
  * Answers names at 127.0.0.11 inside each container's namespace, so who asks is known by where it asks. Lives with the daemon: containers of
@@ -28,7 +30,9 @@ export class NameServer {
   readonly #options: NameServerOptions;
   readonly #places = new Map<string, number>();
   readonly #asking = new Map<number, string>();
-  #forwarded = 0;
+  readonly #forwarder = new Forwarder();
+  /** Container id → its questions under way. */
+  readonly #forwarded = new Map<string, number>();
 
   constructor(options: NameServerOptions) {
     this.#options = options;
@@ -70,22 +74,32 @@ export class NameServer {
 
   /** Answers one question. Never rejects; says nothing where nothing is to be said. */
   async answer({ place, via, message, reply }: NameQuery): Promise<void> {
-    const { index, upstream, get, log } = this.#options;
+    const { index, get, log } = this.#options;
     try {
       const asking = get(this.#asking.get(place) ?? "");
       const limit = via === "udp" ? UDP_BYTES : TCP_BYTES;
-      const outcome = answer(message, { asking, index, limit });
+      const outcome = answer(message, { known: asking && index.seenBy(asking), limit });
       if (outcome === "drop") return;
       if (outcome !== "forward") return reply(outcome.reply);
-      const servers = asking && this.#forwarded < MOST_FORWARDED ? upstream(asking) : [];
-      this.#forwarded++;
-      try {
-        reply((await forward(message, servers, via)) ?? failure(message, "serverFailure"));
-      } finally {
-        this.#forwarded--;
-      }
+      const other = asking && (await this.#elsewhere(asking, message, via));
+      reply(other ?? failure(message, "serverFailure"));
     } catch (error) {
       log(`network: names: ${messageOf(error)}`);
+    }
+  }
+
+  async #elsewhere(asking: EndpointRecord, message: Buffer, via: "udp" | "tcp"): Promise<Buffer | undefined> {
+    const { containerId: id } = asking;
+    const mine = this.#forwarded.get(id) ?? 0;
+    const all = [...this.#forwarded.values()].reduce((sum, n) => sum + n, 0);
+    if (mine >= MOST_OF_ONE || all >= MOST_FORWARDED) return undefined;
+    this.#forwarded.set(id, mine + 1);
+    try {
+      return await this.#forwarder.ask(message, this.#options.upstream(asking), via);
+    } finally {
+      const left = (this.#forwarded.get(id) ?? 1) - 1;
+      if (left > 0) this.#forwarded.set(id, left);
+      else this.#forwarded.delete(id);
     }
   }
 }
