@@ -306,6 +306,18 @@ export interface VolumeBackend {
   inspect(name: string): Promise<Volume>;
   remove(name: string, options: { force: boolean }): Promise<void>;
   prune(filters: Filters): Promise<{ VolumesDeleted: string[]; SpaceReclaimed: number }>;
+  /** Beyond Docker: another name, also for the containers that have it. Throws `conflict` where it is taken. */
+  rename(name: string, to: string): Promise<Volume>;
+  /** Beyond Docker: its content as a tar. */
+  export(name: string, options: { signal: AbortSignal }): Promise<AsyncIterable<Uint8Array>>;
+  /** Beyond Docker: a tar into a new or an empty volume, or with `merge` over what is there. */
+  import(
+    name: string,
+    options: { merge: boolean; signal: AbortSignal },
+    tar: AsyncIterable<Uint8Array>,
+  ): Promise<Volume>;
+  /** Beyond Docker: a new volume with the same content. */
+  clone(name: string, wanted: { name: string; labels: Record<string, string> }): Promise<Volume>;
 }
 
 /** Router `system`. */

@@ -41,6 +41,31 @@ export class VolumeApi {
     await this.core.done({ method: "DELETE", path: `/volumes/${named("volume", name)}`, query });
   }
 
+  /** Beyond Docker. */
+  rename(name: string, to: string): Promise<Volume> {
+    return this.core.json({ method: "POST", path: `/volumes/${named("volume", name)}/rename`, query: { name: to } });
+  }
+
+  /** Beyond Docker. */
+  clone(name: string, to: string, labels: Record<string, string>): Promise<Volume> {
+    const path = `/volumes/${named("volume", name)}/clone`;
+    return this.core.json({ method: "POST", path, query: { name: to }, json: { Labels: labels } });
+  }
+
+  /** Beyond Docker: a tar of its content. */
+  async export(name: string): Promise<AsyncIterable<Uint8Array>> {
+    return (await this.core.stream({ method: "GET", path: `/volumes/${named("volume", name)}/archive` })).body();
+  }
+
+  /** Beyond Docker. */
+  async import(name: string, query: { merge: boolean }, tar: AsyncIterable<Uint8Array>): Promise<Volume> {
+    const path = `/volumes/${named("volume", name)}/archive`;
+    const headers = { "content-type": "application/x-tar" };
+    return JSON.parse(
+      await (await this.core.stream({ method: "PUT", path, query, headers, body: tar })).text(),
+    ) as Volume;
+  }
+
   prune(filters: Filters): Promise<{ VolumesDeleted?: string[] | null; SpaceReclaimed?: number }> {
     return this.core.json({ method: "POST", path: "/volumes/prune", query: { filters: filterQuery(filters) } });
   }

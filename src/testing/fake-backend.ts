@@ -301,6 +301,18 @@ function fakeVolumes(state: FakeState): Backend["volume"] {
       state.calls.push(["volume.prune", filters]);
       return { VolumesDeleted: [], SpaceReclaimed: 0 };
     },
+    async rename(name, to) {
+      const volume = { ...get(name), Name: to };
+      state.volumes.delete(name);
+      state.volumes.set(to, volume);
+      return volume;
+    },
+    export: async (name) => bytesOf(`content of ${get(name).Name}`),
+    async import(name, _options, tar) {
+      for await (const _chunk of tar);
+      return this.create({ Name: name });
+    },
+    clone: async (name, { name: to }) => ({ ...get(name), Name: to }),
   };
 }
 
@@ -320,4 +332,8 @@ function fakeSystem(state: FakeState): Backend["system"] {
     },
     diskUsage: async () => ({ LayersSize: 0, Images: [], Containers: [], Volumes: [], BuildCache: [] }),
   };
+}
+
+async function* bytesOf(text: string): AsyncGenerator<Uint8Array, void, void> {
+  yield Buffer.from(text);
 }

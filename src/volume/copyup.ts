@@ -20,6 +20,8 @@ import { decodeName, sysName } from "../spec/names.ts";
 /** Beside the volume's folder, where no container sees them: a copy in the making, and one that is whole and moving in. */
 const COPYING = ".copying";
 const MOVING = ".moving";
+/** For messages. */
+const COPY_UP = "cannot copy the image's content into the volume";
 
 /**
  * Fills an empty volume folder with what the image has at its place, as Docker does: owners, modes, times, xattrs, links and sparse
@@ -30,7 +32,7 @@ const MOVING = ".moving";
  * container's sight and then moved in entry by entry, so another container with the same volume cannot lead it elsewhere.
  * A kill before the move leaves the volume empty; one during the move is finished by the next call.
  */
-export async function copyUp(source: string, target: string): Promise<boolean> {
+export async function copyUp(source: string, target: string, what = COPY_UP): Promise<boolean> {
   const copying = join(dirname(target), COPYING);
   const moving = join(dirname(target), MOVING);
   if (existsSync(moving)) {
@@ -44,10 +46,10 @@ export async function copyUp(source: string, target: string): Promise<boolean> {
   const held = `/proc/${process.pid}/fd/${fd}/.`;
   try {
     if (isMountPoint(target)) {
-      await copyTree(held, target);
+      await copyTree(held, target, what);
       return true;
     }
-    await copyTree(held, copying);
+    await copyTree(held, copying, what);
   } catch (error) {
     removeTree(copying);
     throw error;
@@ -74,12 +76,12 @@ function openFolder(path: string): number | undefined {
   }
 }
 
-async function copyTree(from: string, to: string): Promise<void> {
+async function copyTree(from: string, to: string, what = COPY_UP): Promise<void> {
   try {
     await runOk(["cp", "-a", "--reflink=auto", "-T", "--", from, to]);
   } catch (error) {
     if (error instanceof Error && /No space left/.test(error.message)) {
-      throw new BerthError("no-space", "cannot copy the image's content into the volume: no space left on device", {
+      throw new BerthError("no-space", `${what}: no space left on device`, {
         hint: "free some space, for example with 'berth image prune'",
       });
     }

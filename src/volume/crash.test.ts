@@ -184,3 +184,43 @@ test.each<[Record<string, string[]>, string]>([
 ])("filter %p is refused", (filters, words) => {
   expect(() => volumeFilter(filters)).toThrow(words);
 });
+
+test("a rename that was killed is finished, before and after its folder moved; nothing is lost or doubled", () => {
+  for (const moved of [false, true]) {
+    const service = open();
+    service.create({ name: "old" });
+    writeFileSync(join(root, "old", "_data", "file"), "kept");
+    // The record is written first.
+    const record = records.table<object>("volumes").get("old");
+    records.transaction(() => {
+      records.table("volumes").delete("old");
+      records.table("volumes").put("new", { ...record, name: "new", renamedFrom: "old" });
+    });
+    if (moved) renameSync(join(root, "old"), join(root, "new"));
+    const again = restart();
+    expect(names(again)).toEqual(["new"]);
+    expect(readdirSync(again.path("new"))).toEqual(["file"]);
+    expect(existsSync(join(root, "old"))).toBe(false);
+    // The old name is free, and means nothing any more.
+    again.create({ name: "old" });
+    expect(names(restart())).toEqual(["new", "old"]);
+    expect(readdirSync(open().path("old"))).toEqual([]);
+    for (const name of ["new", "old"]) {
+      records.table("volumes").delete(name);
+      rmSync(join(root, name), { recursive: true });
+    }
+  }
+});
+
+test("a rename whose transaction fails leaves all as it was", () => {
+  const service = open();
+  service.create({ name: "old" });
+  const fail = (): void => {
+    throw new Error("no");
+  };
+  expect(() => service.rename("old", "new", fail)).toThrow("no");
+  expect(names(service)).toEqual(["old"]);
+  expect(existsSync(service.path("old"))).toBe(true);
+  expect(existsSync(join(root, "new"))).toBe(false);
+  expect(names(restart())).toEqual(["old"]);
+});

@@ -32,6 +32,8 @@ interface VolumeRecord {
   options?: DriverOptions;
   /** What it is made for is not there yet. */
   unsettled?: true;
+  /** Its folder may still have this name. */
+  renamedFrom?: string;
 }
 
 type CreateOptions = Parameters<VolumeService["create"]>[0];
@@ -50,12 +52,14 @@ export function openVolumeService(options: VolumeOptions): VolumeService {
 /** A volume's life: folder, then record; removal: folder renamed away, record gone, then the files. */
 class Service implements VolumeService {
   readonly #root: string;
+  readonly #store: Records;
   readonly #records: Table<VolumeRecord>;
   readonly #usedBy: (name: string) => string[];
   readonly #mounting = new Mounting();
 
   constructor({ root, records, usedBy = () => [] }: VolumeOptions) {
     this.#root = root;
+    this.#store = records;
     this.#records = records.table<VolumeRecord>("volumes");
     this.#usedBy = usedBy;
     ensureDir(root, 0o701);
@@ -79,6 +83,30 @@ class Service implements VolumeService {
       ...(options.unsettled ? { unsettled: true as const } : {}),
     };
     return this.#view(this.#put({ name, createdAt: timestamp(new Date()), labels, ...own }));
+  }
+
+  rename(name: string, to: string, also: (path: string) => void): Volume {
+    const record = this.#find(name);
+    checkVolumeName(to);
+    if (this.#records.get(to)) throw new BerthError("conflict", `rename ${name}: volume ${to} already exists`);
+    const { [ANONYMOUS_LABEL]: _, ...labels } = record.labels;
+    this.#store.transaction(() => {
+      this.#records.delete(name);
+      this.#put({ ...record, name: to, labels, renamedFrom: name });
+      also(this.#folder(to));
+    });
+    this.#finishRename(to);
+    return this.inspect(to);
+  }
+
+  /** Its folder follows its record. */
+  #finishRename(name: string): void {
+    const { renamedFrom, ...record } = this.#find(name);
+    if (renamedFrom === undefined) return;
+    const [from, to] = [join(this.#root, renamedFrom), join(this.#root, name)];
+    if (existsSync(from) && !existsSync(to)) renameSync(from, to);
+    fsyncPath(this.#root);
+    this.#store.unsynced(() => this.#put(record));
   }
 
   settle(names: readonly string[]): void {
@@ -204,6 +232,7 @@ class Service implements VolumeService {
       }
       void bury(join(graves, grave)).catch(() => undefined); // Tried again at the next start.
     }
+    for (const [name] of this.#records.entries()) this.#finishRename(name);
     for (const [name] of this.#records.entries()) this.#makeFolder(name);
     for (const entry of readdirSync(this.#root, { withFileTypes: true })) {
       const { name } = entry;

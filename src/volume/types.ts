@@ -12,6 +12,11 @@ export interface VolumeService {
     /** It is made for something that is not there yet: until `settle` it is among `unsettled`, for start-up to remove. */
     unsettled?: boolean;
   }): Volume;
+  /**
+   * Another name for a volume, which keeps its content. `also` is told the folder's new path, and joins the one transaction. Throws `not-found`,
+   * `conflict` where the name is taken, and `invalid-argument` for what is no name. A kill in between is finished when the service opens.
+   */
+  rename(name: string, to: string, also: (path: string) => void): Volume;
   /** What they were made for is there. Joins the open transaction. */
   settle(names: readonly string[]): void;
   /** Names of volumes whose purpose never came to be: a killed daemon was at it. */

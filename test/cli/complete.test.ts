@@ -37,11 +37,11 @@ async function complete(...words: string[]): Promise<[string[], number]> {
 const NO_FILES = 4;
 const CASES: [words: string[], candidates: string[], directive: number][] = [
   [["volu"], ["volume"], NO_FILES],
-  [["volume", "r"], ["rm"], NO_FILES],
+  [["volume", "r"], ["rename", "rm"], NO_FILES],
   [["trust", "key", ""], ["generate", "load"], NO_FILES],
   [["system", "d"], ["df"], NO_FILES],
   [["nosuch", ""], [], NO_FILES],
-  [["help", "volume", "r"], ["rm"], NO_FILES],
+  [["help", "volume", "r"], ["rename", "rm"], NO_FILES],
   [["rm", ""], ["web", "db"], NO_FILES],
   [["rm", "web", ""], ["db"], NO_FILES],
   [["rm", "abc"], ["abc123000000"], NO_FILES],
@@ -135,7 +135,7 @@ __berth_complete; printf '%s\\n' "\${COMPREPLY[@]}"`;
 }
 
 test("bash completes commands, names and values", async () => {
-  expect(await bash("berth volume r")).toEqual(["rm"]);
+  expect(await bash("berth volume p")).toEqual(["prune"]);
   expect(await bash("berth rm ")).toEqual(["web", "db"]);
   expect(await bash("berth run --restart ")).toEqual(["always", "no", "on-failure", "unless-stopped"]);
   expect(await bash("berth nosuch ")).toEqual([""]);
@@ -149,7 +149,7 @@ test("fish completes commands with their descriptions, names, values and files",
     expect(done.stderr).toBe("");
     return done.stdout.trimEnd();
   };
-  expect(await fish("berth volume r")).toBe("rm\tRemove one or more volumes");
+  expect(await fish("berth volume rm")).toBe("rm\tRemove one or more volumes");
   expect((await fish("berth rm ")).split("\n").map((l) => l.split("\t")[0])).toEqual(["db", "web"]);
   expect(await fish("berth run --network=b")).toStartWith("--network=bridge");
   expect(await fish("berth run --env-file berth.f")).toBe("berth.fish");
@@ -164,7 +164,7 @@ test("zsh completes on a terminal", async () => {
   zsh.type(`${setup}\r`);
   await zsh.until("ready");
   for (const [typed, shown] of [
-    ["berth volume r\t", "volume rm"],
+    ["berth volume rm\t", "volume rm"],
     ["berth run --restart un\t", "unless-stopped"],
     ["berth rm w\t", "rm web"],
     ["berth run --env-file _b\t", "_berth"],

@@ -5,6 +5,8 @@ import { BerthError } from "../../spec/errors.ts";
 import { treeSize } from "../container/sizes.ts";
 import { volumeUsers } from "../container/volumes.ts";
 import type { EngineContext } from "../context.ts";
+import { cloneVolume, exportVolume, importVolume } from "./content.ts";
+import { renameVolume } from "./rename.ts";
 
 /** Router `volume`: the volume service, with the containers that use a volume, and events. */
 export function volumeBackend(ctx: EngineContext): VolumeBackend {
@@ -32,6 +34,10 @@ export function volumeBackend(ctx: EngineContext): VolumeBackend {
       if (known) emit("destroy", name);
     },
     prune: (filters) => pruneVolumes(ctx, filters),
+    rename: async (name, to) => renameVolume(ctx, name, to),
+    export: (name, options) => exportVolume(ctx, name, options),
+    import: (name, options, tar) => importVolume(ctx, name, options, tar),
+    clone: (name, wanted) => cloneVolume(ctx, name, wanted),
   };
 }
 

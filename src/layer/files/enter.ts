@@ -15,6 +15,7 @@ const FOLDER = O_PATH | constants.O_DIRECTORY;
 /** Opens a job's root. For `mount` this process moves into a mount namespace of its own, whose mounts go when it ends, however it ends. */
 export function enterRoot(root: FilesRoot): number {
   if (root.kind === "mount") return mountRoot(root);
+  if (root.kind === "folder") return openat2(AT_FDCWD, root.path, { flags: FOLDER });
   const own = openOwn(root.pid);
   if (root.folder === undefined) return own;
   const folder = openat2(own, root.folder.slice(1), { flags: FOLDER, resolve: RESOLVE.IN_ROOT });

@@ -13,11 +13,12 @@ export interface BoundPath {
 }
 
 /**
- * Whose files. `process`: those that a running process sees, or a folder of its mount namespace; `mount`: an overlay with binds over it, mounted for the one
+ * Whose files. `process`: those that a running process sees, or a folder of its mount namespace; `folder`: a folder of the host, a volume's; `mount`: an overlay with binds over it, mounted for the one
  * job in a namespace of its own. `helpers` is the folder of berth-helper. Without `upper` what the job puts there (targets of binds) goes to memory and with the job.
  */
 export type FilesRoot =
   | { kind: "process"; pid: number; folder?: string }
+  | { kind: "folder"; path: string }
   | { kind: "mount"; overlay: OverlayMount; readonly: boolean; binds: BoundPath[]; scratch: string; helpers: string };
 
 /** What one `berth worker files` does. `path` is absolute inside the root; a slash or "/." at its end follows a link there. */
