@@ -77,6 +77,14 @@ test("where ports go that name no address: the same by flags and by the file", (
   expect(() => ofFile({ "publish-default": "localhost" })).toThrow("localhost is not an ip address");
 });
 
+test("names of containers for the host: off unless asked for", () => {
+  expect(ofFile({})).toMatchObject({ hostNames: { kind: "off" } });
+  expect(ofFile({ "host-names": "dns" })).toMatchObject({ hostNames: { kind: "dns", host: "127.0.0.111", port: 53 } });
+  expect(ofFile({}, ["--host-names", "hosts"])).toMatchObject({ hostNames: { kind: "hosts", path: "/etc/hosts" } });
+  expect(() => ofFile({ "host-names": "dns=192.0.2.1" })).toThrow('host-names: invalid: "dns=192.0.2.1"');
+  expect(() => ofFile({ "host-names": true })).toThrow("hostNames wants a string");
+});
+
 test("what is right is taken", () => {
   const config = ofFile({
     "log-driver": "local",

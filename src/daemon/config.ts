@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
+import { type HostNamesWay, parseHostNames } from "../network/names/host-names.ts";
 import type { PublishPolicy } from "../network/publish-policy.ts";
 import { BerthError, messageOf } from "../spec/errors.ts";
 import { type TlsPaths, tlsPaths } from "./tls.ts";
@@ -59,6 +60,8 @@ export interface DaemonConfig {
   addressPools: { base: string; size: number }[];
   /** Where published ports go that name no address. */
   publish: { policy: PublishPolicy; address?: string };
+  /** How containers' names are resolved from the host. */
+  hostNames: HostNamesWay;
   defaultUlimits: Record<string, { Name: string; Soft: number; Hard: number }>;
   /** Started by a command that found no daemon: leaves after this many idle milliseconds; 0: never. */
   idleExit: number;
@@ -107,6 +110,7 @@ const KEYS: Record<string, string> = {
   "registry-mirrors": "registryMirror",
   "insecure-registries": "insecureRegistry",
   "default-address-pools": "defaultAddressPool",
+  "host-names": "hostNames",
   "publish-policy": "publishPolicy",
   "publish-default": "publishDefault",
   ip: "ip",
@@ -148,6 +152,7 @@ function daemonCommand(): Command {
     )
     .option("--bip <cidr>", "Address and prefix of the default bridge")
     .option("--default-address-pool <base=cidr,size=n>", "Subnets of new networks are cut from these", collect)
+    .option("--host-names <way>", "Names of containers for the host: dns[=ADDRESS], hosts[=FILE] or off (default off)")
     .option("--publish-policy <policy>", "Where ports go that name no address: any, lan, local or ask (default any)")
     .option("--publish-default <address>", "Address of published ports that name none, whatever the policy")
     .option("--ip <address>", "Docker's name for --publish-default")
@@ -294,6 +299,7 @@ function toConfig(s: Settings): DaemonConfig {
     insecureRegistries: list(s, "insecureRegistry"),
     addressPools: addressPools(s),
     publish: publishing(s),
+    hostNames: parseHostNames(text(s, "hostNames") ?? "off"),
     defaultUlimits: ulimitsOf(s["defaultUlimit"]),
     idleExit: typeof s["idleExit"] === "number" ? s["idleExit"] * 1000 : 0,
   };

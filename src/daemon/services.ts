@@ -40,6 +40,7 @@ export async function openServices(
     execRoot: config.execRoot,
     bridge: config.bridge,
     pools: config.addressPools,
+    hostNames: config.hostNames,
     unnamed: unnamedBy({ ...config.publish, bridge: config.bridge }),
     log: (line) => log("info", line),
     ...(config.bip ? { bip: config.bip } : {}),

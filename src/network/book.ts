@@ -15,7 +15,12 @@ import type { Endpoint } from "./types.ts";
 export class Book {
   readonly networks: Table<NetworkRecord>;
   readonly endpoints: Table<EndpointRecord>;
-  readonly index = new NameIndex(() => this.all());
+  readonly index = new NameIndex(
+    () => this.all(),
+    () => this.onChange(),
+  );
+  /** Told of each change of the attachments. */
+  onChange: () => void = () => undefined;
   readonly #records: Records;
   readonly #hasBridge: boolean;
 
@@ -66,6 +71,11 @@ export class Book {
   resolve(mode: string): NetworkRecord {
     const isDefault = mode === "default" || mode === "";
     return findNetwork(this.known(), isDefault ? (this.#hasBridge ? "bridge" : "none") : mode);
+  }
+
+  /** Ids of the networks that are bridges. */
+  bridged(): Set<string> {
+    return new Set(this.known().flatMap((n) => (n.driver === "bridge" ? [n.id] : [])));
   }
 
   /** The default bridge's network. */

@@ -10,6 +10,7 @@ import { parseBip } from "./cidr.ts";
 import { Connections } from "./connections.ts";
 import { blankRecord, DefaultBridge } from "./default-bridge.ts";
 import { Guard } from "./guard.ts";
+import { HostNames, type HostNamesWay } from "./names/host-names.ts";
 import { NameServer } from "./names/server.ts";
 import { makeSlot, type Slot } from "./netns.ts";
 import { endpointsOf, ensureNetworks, findNetwork, type NetworkRecord, viewNetwork } from "./networks.ts";
@@ -50,6 +51,8 @@ export interface NetworkOptions {
   mtu?: number;
   /** Options of new networks that do not have them, by driver. */
   networkDefaults?: Record<string, Record<string, string>>;
+  /** How containers' names are resolved from the host. Default: not at all. */
+  hostNames?: HostNamesWay;
   /** Where published ports go that name no address. Default: everywhere. */
   unnamed?: Unnamed;
   /** Namespaces kept ready of each kind. Default 4; 0 makes all to order. */
@@ -87,6 +90,7 @@ class Service implements IdleNetworkService {
   readonly #dir: string;
   readonly #helper: NetHelper;
   readonly #names: NameServer;
+  readonly hostNames: HostNames;
   readonly #guard: Guard;
   readonly #segments: Segments;
   readonly #connections: Connections;
@@ -119,6 +123,11 @@ class Service implements IdleNetworkService {
         return v4 || v6 ? upstreamServers(hostResolvConf(), asking.dns ?? []) : [];
       },
     });
+    this.hostNames = new HostNames({
+      ...{ way: options.hostNames ?? { kind: "off" }, tag: tableName(options), link: options.bridge, log },
+      ...{ all: () => book.all(), reached: () => book.bridged() },
+    });
+    book.onChange = () => this.hostNames.changed();
     this.#segments = new Segments({
       ...{ networks: book.networks, pools, rules: this.#rules, log },
       ...(mtu === undefined ? {} : { mtu }),
@@ -160,6 +169,7 @@ class Service implements IdleNetworkService {
     this.#book.index.changed();
     await this.#names.serveAll(this.#book.all().filter((record) => record.network !== "none"));
     if (segments.length > 0) this.#helper.warm();
+    await this.hostNames.open();
     this.#guard.open();
     this.#default.wired?.pool.fill();
   }
@@ -242,11 +252,12 @@ class Service implements IdleNetworkService {
 
   serving(): boolean {
     const own = (e: Endpoint): boolean => e.names !== undefined && e.networkId !== this.#book.bridge?.id;
-    return this.#book.all().some((record) => endpointsOf(record).some(own));
+    const all = this.#book.all();
+    return (this.hostNames.on && all.length > 0) || all.some((record) => endpointsOf(record).some(own));
   }
 
   warnings(): string[] {
-    return this.#guard.conflicts();
+    return [...this.#guard.conflicts(), ...this.hostNames.warnings];
   }
 
   list(): Network[] {
@@ -290,6 +301,7 @@ class Service implements IdleNetworkService {
     const wired = this.#default.wired;
     this.#guard.close();
     this.#names.clear();
+    await this.hostNames.close();
     await this.#helper.close();
     await this.#retire();
     this.#ledger.clear();

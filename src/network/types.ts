@@ -121,6 +121,8 @@ export interface NetworkService {
   create(request: NetworkRequest): Promise<string>;
   /** Removes a network that nobody is on: the record goes last. Throws `not-found`, and `forbidden` in Docker's words. */
   remove(name: string): Promise<Network>;
+  /** How names of containers are resolved from the host, and how its resolver is told, for people; "": not at all. */
+  readonly hostNames: { readonly text: string };
   /** True where a container needs this daemon: one whose names it answers. */
   serving(): boolean;
   /** What stands in the way of networks, as a person is to know it. */

@@ -44,6 +44,7 @@ export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
       ["Native Overlay Diff", "true"],
       ["userxattr", "false"],
       ["Container Logs", logs.text],
+      ...(ctx.network.hostNames.text ? [["Host Names", ctx.network.hostNames.text]] : []),
     ],
     Plugins: {
       Volume: ["local"],

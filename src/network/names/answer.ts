@@ -1,7 +1,7 @@
 import packet from "dns-packet";
 import { formatIp, parseIp } from "../../spec/ipnet.ts";
 import { ofFamily } from "./index.ts";
-import { failure, HEADER_BYTES, RESPONSE } from "./message.ts";
+import { failure, HEADER_BYTES, type RCODE, RESPONSE } from "./message.ts";
 
 /** Names change at any time: nobody should keep an answer. */
 const TTL_SECONDS = 0;
@@ -15,6 +15,8 @@ export interface Known {
   addresses(name: string): string[] | undefined;
   /** The name of an address. */
   pointer(address: string): string | undefined;
+  /** What is said of a name that is not known. Absent: somebody else is asked. */
+  missing?(name: string): keyof typeof RCODE;
 }
 
 /** What is to be done with a question: the answer's bytes, none (rubbish that is no question), or asking somebody else. */
@@ -32,7 +34,8 @@ export function answer(message: Buffer, context: { known: Known | undefined; lim
     const [question, ...more] = query.questions ?? [];
     if (!question || more.length > 0) return { reply: failure(message, "formatError") };
     const answers = answersTo(question, known);
-    return answers ? { reply: encoded(query, question, { answers, limit }) } : "forward";
+    if (answers) return { reply: encoded(query, question, { answers, limit }) };
+    return known.missing ? { reply: failure(message, known.missing(question.name)) } : "forward";
   } catch {
     return { reply: failure(message, "formatError") };
   }

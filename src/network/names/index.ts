@@ -19,11 +19,15 @@ interface Index {
 export class NameIndex {
   #index: Index | undefined;
 
-  constructor(readonly all: () => EndpointRecord[]) {}
+  constructor(
+    readonly all: () => EndpointRecord[],
+    readonly onChange: () => void = () => undefined,
+  ) {}
 
   /** The attachments are others now. */
   changed(): void {
     this.#index = undefined;
+    this.onChange();
   }
 
   /** What a container may know. */
