@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeSlot, removeSlots, type Slot } from "../network/netns.ts";
 import { NetLab } from "../testing/netlab.ts";
@@ -188,4 +188,16 @@ test("the helper ends with its parent, and answers rubbish on its input by endin
     expect(await end).toBe(input.length === 0 ? 0 : 1);
     expect(existsSync(`/proc/${child.pid}`) && readdirSync(`/proc/${child.pid}/fd`).length > 0).toBe(false);
   }
+});
+
+test("a process with nothing else to do lives until the helper has ended", async () => {
+  const slow = join(lab.dir, "slow-helper");
+  writeFileSync(slow, "#!/bin/sh\ncat >/dev/null; sleep 0.2\n", { mode: 0o755 });
+  const script = `
+    const { NetHelper } = await import(${JSON.stringify(join(import.meta.dir, "net-helper.ts"))});
+    const helper = new NetHelper({ helper: ${JSON.stringify(slow)}, onQuery: () => {}, onChange: () => {}, log: () => {} });
+    helper.warm();
+    void helper.close().then(() => process.stdout.write("closed"));`;
+  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  expect((await told(child, "closed".length)).toString()).toBe("closed");
 });
