@@ -56,6 +56,10 @@ export interface DaemonConfig {
   /** URLs of registries that are asked before Docker Hub. */
   registryMirrors: string[];
   insecureRegistries: string[];
+  /** Where plugins are looked for; undefined: the usual folders. */
+  pluginDirs?: string[];
+  /** Seconds that a plugin has for an answer. */
+  pluginTimeout: number;
   /** What networks without a subnet of their own are cut from; none: Docker's. */
   addressPools: { base: string; size: number }[];
   /** Where published ports go that name no address. */
@@ -107,6 +111,8 @@ const KEYS: Record<string, string> = {
   "dns-search": "dnsSearch",
   "dns-opts": "dnsOpt",
   "default-ulimits": "defaultUlimit",
+  "plugin-dirs": "pluginDir",
+  "plugin-timeout": "pluginTimeout",
   "registry-mirrors": "registryMirror",
   "insecure-registries": "insecureRegistry",
   "default-address-pools": "defaultAddressPool",
@@ -115,6 +121,8 @@ const KEYS: Record<string, string> = {
   "publish-default": "publishDefault",
   ip: "ip",
 };
+/** Seconds. Docker waits for half a minute, in silence. */
+const PLUGIN_TIMEOUT = 8;
 /** Keys of dockerd that ask for what Berth does anyway, or that concern parts it does not have: taken without effect. */
 const WITHOUT_EFFECT = new Set([
   "live-restore",
@@ -159,6 +167,8 @@ function daemonCommand(): Command {
     .option("--mtu <bytes>", "MTU of the default network (default: the default route's)", integer)
     .option("--network-mtu <bytes>", "Same as --mtu", integer)
     .option("--default-network-opt <driver=key=value>", "An option of new networks of that driver", collect)
+    .option("--plugin-dir <dir>", "Look for plugins here and not in the usual folders", collect)
+    .option("--plugin-timeout <seconds>", "How long a plugin has for an answer (default 8)", integer)
     .option("-l, --log-level <level>", `Logging level: ${LOG_LEVELS.join(", ")} (default "info")`)
     .option("-D, --debug", "Same as --log-level debug")
     .option("--experimental", "Let clients use what Docker calls experimental: build --squash")
@@ -269,6 +279,7 @@ function toConfig(s: Settings): DaemonConfig {
   const initPath = text(s, "initPath");
   const cdiDirs = list(s, "cdiSpecDir");
   const pidfile = text(s, "pidfile");
+  const pluginDirs = list(s, "pluginDir");
   const defaultRuntime = text(s, "defaultRuntime");
   const mtu = bytes(s, "networkMtu") ?? bytes(s, "mtu");
   const tls = tlsPaths(s);
@@ -278,6 +289,9 @@ function toConfig(s: Settings): DaemonConfig {
     dataRoot: text(s, "dataRoot") ?? DEFAULTS.dataRoot,
     execRoot,
     ...(pidfile ? { pidfile } : {}),
+    ...(pluginDirs.length > 0 ? { pluginDirs } : {}),
+    pluginTimeout:
+      typeof s["pluginTimeout"] === "number" && s["pluginTimeout"] > 0 ? s["pluginTimeout"] : PLUGIN_TIMEOUT,
     bridge: text(s, "bridge") ?? DEFAULTS.bridge,
     ...(bip ? { bip } : {}),
     ...(mtu ? { mtu } : {}),

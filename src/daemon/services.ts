@@ -12,6 +12,8 @@ import { openRuntimeService } from "../runtime/service.ts";
 import { openBlobStore } from "../store/blobs.ts";
 import { openLeases } from "../store/leases.ts";
 import { openRecords } from "../store/records.ts";
+import { Plugins } from "../volume/plugin/client.ts";
+import { PLUGIN_DIRS } from "../volume/plugin/discovery.ts";
 import { openVolumeService } from "../volume/service.ts";
 import type { DaemonConfig } from "./config.ts";
 import type { Logger } from "./log.ts";
@@ -32,7 +34,10 @@ export async function openServices(
   const leases = openLeases(records);
   const layers = openLayerStore({ root: at("layers"), records });
   const images = openImageStore({ records, blobs, layers, leases, warn: (line) => log("warn", line) });
-  const volumes = openVolumeService({ root: at("volumes"), records });
+  const volumes = openVolumeService({
+    ...{ root: at("volumes"), records, log: (line: string) => log("warn", line) },
+    plugins: new Plugins({ dirs: config.pluginDirs ?? PLUGIN_DIRS, timeoutMs: config.pluginTimeout * 1000 }),
+  });
   const helper = helperPath(at("helper"));
   const network = openNetworkService({
     helper,

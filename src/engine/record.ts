@@ -30,6 +30,8 @@ export interface MountRecord {
   /** Absolute host folder or file; empty for tmpfs; of a secret the copy that the container keeps; for an image the folder of its topmost layer. */
   source: string;
   destination: string;
+  /** Of a volume: whose plugin it is. Absent: it is ours. */
+  driver?: string;
   /** Volume's name, or the image as the person wrote it. */
   name?: string;
   /** An image and its layers. */

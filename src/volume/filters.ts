@@ -6,6 +6,8 @@ import { hasLabel } from "../spec/labels.ts";
 export interface Filterable {
   name: string;
   labels: Record<string, string>;
+  /** Default: ours. */
+  driver?: string;
   /** Some container has it. */
   used: boolean;
 }
@@ -26,7 +28,7 @@ export function volumeFilter(filters: Filters): (volume: Filterable) => boolean 
   return (volume) =>
     (dangling.length === 0 || dangling.includes(!volume.used)) &&
     anyOf(filters["name"], nameTest(volume.name)) &&
-    anyOf(filters["driver"], (driver) => driver === "local") &&
+    anyOf(filters["driver"], (driver) => driver === (volume.driver ?? "local")) &&
     (filters["label"] ?? []).every((label) => hasLabel(volume.labels, label)) &&
     !(filters["label!"] ?? []).some((label) => hasLabel(volume.labels, label));
 }

@@ -19,15 +19,6 @@ export function checkVolumeName(name: string): void {
   if (name.length > MAX_NAME) throw bad(`the name is longer than ${MAX_NAME} characters`);
 }
 
-/** Throws `not-found` for a volume driver other than ours. */
-export function checkDriver(name: string, driver: string | undefined): void {
-  if (driver === undefined || driver === "" || driver === "local") return;
-  throw new BerthError(
-    "not-found",
-    `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
-  );
-}
-
 const OPTIONS = ["type", "o", "device", "size"];
 /** What an option needs beside it. */
 const REQUIRED: Record<string, string[]> = { device: ["type"], type: ["device"], o: ["device", "type"] };

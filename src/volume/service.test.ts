@@ -96,8 +96,8 @@ test.each([
   expect(readdirSync(root)).toEqual([]);
 });
 
-test("another driver, an unknown option and one that lacks another are refused", () => {
-  const driver = thrown(() => service.create({ name: "ab", driver: "nfs" }));
+test("another driver, an unknown option and one that lacks another are refused", async () => {
+  const driver = await service.make({ name: "ab", driver: "nfs" }).catch((error: unknown) => error);
   expect(isKind(driver, "not-found")).toBe(true);
   expect(String(driver)).toContain('create ab: error looking up volume plugin nfs: plugin "nfs" not found');
   expect(() => service.create({ name: "ab", options: { foo: "1" } })).toThrow('create ab: invalid option: "foo"');

@@ -9,8 +9,11 @@ import type { Volume } from "../spec/engine-api.ts";
 import { BerthError, fromErrno } from "../spec/errors.ts";
 import type { Records, Table } from "../store/types.ts";
 import { volumeFilter } from "./filters.ts";
-import { type DriverOptions, Mounting } from "./mounting.ts";
-import { checkDriver, checkOptions, checkVolumeName, sizeOf } from "./names.ts";
+import { Mounting } from "./mounting.ts";
+import { checkOptions, checkVolumeName, sizeOf } from "./names.ts";
+import { Plugins } from "./plugin/client.ts";
+import { PluginVolumes } from "./plugin/volumes.ts";
+import type { VolumeRecord } from "./record.ts";
 import type { VolumeService } from "./types.ts";
 
 /** How to open the volume service. */
@@ -20,21 +23,14 @@ export interface VolumeOptions {
   records: Records;
   /** Ids of the containers that have a volume, for the filter `dangling`. Without it every volume counts as unused. */
   usedBy?: (name: string) => string[];
+  /** Default: none. */
+  plugins?: Plugins;
+  log?: (line: string) => void;
 }
 
-/** A volume in the records, by name. */
-interface VolumeRecord {
-  name: string;
-  /** RFC 3339, whole seconds. */
-  createdAt: string;
-  labels: Record<string, string>;
-  /** What the local driver mounts, as the person gave it. */
-  options?: DriverOptions;
-  /** What it is made for is not there yet. */
-  unsettled?: true;
-  /** Its folder may still have this name. */
-  renamedFrom?: string;
-}
+/** The driver of volumes that are ours. */
+const LOCAL = "local";
+const NO_PLUGINS = { dirs: [], timeoutMs: 1000 };
 
 type CreateOptions = Parameters<VolumeService["create"]>[0];
 
@@ -56,12 +52,21 @@ class Service implements VolumeService {
   readonly #records: Table<VolumeRecord>;
   readonly #usedBy: (name: string) => string[];
   readonly #mounting = new Mounting();
+  readonly #plugins: PluginVolumes;
+  readonly #users = new Set<string>();
 
-  constructor({ root, records, usedBy = () => [] }: VolumeOptions) {
+  constructor({
+    root,
+    records,
+    usedBy = () => [],
+    plugins = new Plugins(NO_PLUGINS),
+    log = () => undefined,
+  }: VolumeOptions) {
     this.#root = root;
     this.#store = records;
     this.#records = records.table<VolumeRecord>("volumes");
     this.#usedBy = usedBy;
+    this.#plugins = new PluginVolumes(records, this.#records, plugins, log);
     ensureDir(root, 0o701);
     this.#mend();
   }
@@ -69,7 +74,6 @@ class Service implements VolumeService {
   create(options: CreateOptions): Volume {
     const generated = !options.name;
     const name = options.name || randomBytes(32).toString("hex");
-    checkDriver(name, options.driver);
     checkVolumeName(name);
     const existing = this.#records.get(name);
     if (existing) return this.#view(existing);
@@ -85,9 +89,53 @@ class Service implements VolumeService {
     return this.#view(this.#put({ name, createdAt: timestamp(new Date()), labels, ...own }));
   }
 
+  async make(options: CreateOptions): Promise<Volume> {
+    const name = options.name || randomBytes(32).toString("hex");
+    const existing = this.#records.get(name);
+    const driver = options.driver ?? existing?.driver ?? LOCAL;
+    if (existing && driver !== (existing.driver ?? LOCAL)) {
+      const words = `driver '${existing.driver ?? LOCAL}' already has volume '${name}'`;
+      throw new BerthError("conflict", `create ${name}: ${words}: volume name must be unique`);
+    }
+    if (driver === LOCAL) return this.create(options);
+    if (existing) return this.look(name);
+    checkVolumeName(name);
+    const anonymous = !options.name || options.anonymous === true;
+    const labels = { ...options.labels, ...(anonymous ? { [ANONYMOUS_LABEL]: "" } : {}) };
+    const own = options.options ? { options: options.options } : {};
+    return this.#plugins.create({ name, driver, labels, ...own });
+  }
+
+  async look(name: string): Promise<Volume> {
+    const record = this.#records.get(name);
+    if (record?.driver !== undefined) return this.#plugins.look({ ...record, driver: record.driver });
+    const found = record ? this.#view(record) : await this.#plugins.find(name);
+    return found ?? this.inspect(name);
+  }
+
+  async listAll(filters: Filters): Promise<{ volumes: Volume[]; warnings: string[] }> {
+    const fits = volumeFilter(filters);
+    const { volumes, warnings } = await this.#plugins.list();
+    const usedBy = (name: string): boolean => this.#usedBy(name).length > 0;
+    const wanted = volumes.filter(({ Name: name, Labels: labels, Driver: driver }) =>
+      fits({ name, labels: labels ?? {}, driver, used: usedBy(name) }),
+    );
+    return { volumes: [...this.list(filters), ...wanted], warnings };
+  }
+
+  drivers(): string[] {
+    return [LOCAL, ...this.#plugins.drivers()];
+  }
+
+  driverOf(name: string): string {
+    return this.#records.get(name)?.driver ?? LOCAL;
+  }
+
   rename(name: string, to: string, also: (path: string) => void): Volume {
     const record = this.#find(name);
     checkVolumeName(to);
+    if (record.driver !== undefined)
+      throw new BerthError("invalid-argument", `rename ${name}: its driver ${record.driver} keeps the name`);
     if (this.#records.get(to)) throw new BerthError("conflict", `rename ${name}: volume ${to} already exists`);
     const { [ANONYMOUS_LABEL]: _, ...labels } = record.labels;
     this.#store.transaction(() => {
@@ -133,12 +181,16 @@ class Service implements VolumeService {
     return this.#records
       .entries()
       .map(([, record]) => record)
-      .filter((r) => fits({ name: r.name, labels: r.labels, used: this.#usedBy(r.name).length > 0 }))
+      .filter(
+        (r) =>
+          r.driver === undefined && fits({ name: r.name, labels: r.labels, used: this.#usedBy(r.name).length > 0 }),
+      )
       .map((record) => this.#view(record));
   }
 
   path(name: string): string {
-    return this.#folder(this.#find(name).name);
+    const record = this.#find(name);
+    return record.driver === undefined ? this.#folder(record.name) : (record.mountpoint ?? "");
   }
 
   async remove(name: string, options: { force: boolean; usedBy: string[]; names?: string[] }): Promise<void> {
@@ -149,6 +201,7 @@ class Service implements VolumeService {
       const hint = names.length > 0 ? { hint: `used by ${names.join(", ")}` } : {};
       throw new BerthError("conflict", `remove ${name}: volume is in use - [${usedBy.join(", ")}]`, hint);
     }
+    if (record.driver !== undefined) return this.#plugins.remove({ ...record, driver: record.driver });
     if (record.options) await this.release(record.name, "");
     const grave = join(this.#root, REMOVING, randomBytes(8).toString("hex"));
     ensureDir(grave, 0o700);
@@ -164,17 +217,24 @@ class Service implements VolumeService {
     return Object.hasOwn(this.#records.get(name)?.labels ?? {}, ANONYMOUS_LABEL);
   }
 
-  async hold(name: string, user: string): Promise<void> {
-    const { options } = this.#find(name);
-    if (options) await this.#mounting.hold(this.path(name), options, user);
+  async hold(name: string, user: string): Promise<string> {
+    const record = this.#find(name);
+    this.#users.add(user);
+    if (record.driver !== undefined) return this.#plugins.hold({ ...record, driver: record.driver }, user);
+    if (record.options) await this.#mounting.hold(this.path(name), record.options, user);
+    return this.path(name);
   }
 
   async release(name: string, user: string): Promise<void> {
-    if (this.#records.get(name)?.options) await this.#mounting.release(this.#folder(name), user);
+    const record = this.#records.get(name);
+    this.#users.delete(user);
+    if (record?.driver !== undefined) this.#plugins.release({ ...record, driver: record.driver }, user);
+    else if (record?.options) await this.#mounting.release(this.#folder(name), user);
   }
 
   async releaseOthers(): Promise<void> {
-    for (const [name] of this.#records.entries()) await this.release(name, "");
+    this.#plugins.releaseOthers(this.#users);
+    for (const [name, { driver }] of this.#records.entries()) if (driver === undefined) await this.release(name, "");
   }
 
   #find(name: string): VolumeRecord {
@@ -213,9 +273,9 @@ class Service implements VolumeService {
     const none: Record<string, string> | null = null;
     const view: Omit<Volume, "Labels" | "Options"> & Nullable = {
       CreatedAt: record.createdAt,
-      Driver: "local",
+      Driver: record.driver ?? LOCAL,
       Labels: Object.keys(record.labels).length > 0 ? record.labels : none,
-      Mountpoint: this.#folder(record.name),
+      Mountpoint: record.driver === undefined ? this.#folder(record.name) : (record.mountpoint ?? ""),
       Name: record.name,
       Options: record.options ?? none,
       Scope: "local",
@@ -233,7 +293,7 @@ class Service implements VolumeService {
       void bury(join(graves, grave)).catch(() => undefined); // Tried again at the next start.
     }
     for (const [name] of this.#records.entries()) this.#finishRename(name);
-    for (const [name] of this.#records.entries()) this.#makeFolder(name);
+    for (const [name, { driver }] of this.#records.entries()) if (driver === undefined) this.#makeFolder(name);
     for (const entry of readdirSync(this.#root, { withFileTypes: true })) {
       const { name } = entry;
       if (!entry.isDirectory() || name === REMOVING || this.#records.get(name)) continue;

@@ -18,9 +18,10 @@ export default command({
   },
   async run(ctx, { flags }) {
     const format = formatOr(ctx, "volumesFormat", flags);
-    const { Volumes } = await ctx.engine.volumes.list(parseFilters(flags.filter));
+    const { Volumes, Warnings } = await ctx.engine.volumes.list(parseFilters(flags.filter));
     const sorted = [...(Volumes ?? [])].sort((a, b) => naturalOrder(a.Name, b.Name));
     await printListing(ctx, VOLUME_LISTING, sorted, { format, quiet: flags.quiet ? "Name" : undefined });
+    if (!flags.quiet && format === "") for (const text of Warnings ?? []) ctx.io.err(`WARNING: ${text}\n`);
     return 0;
   },
 });

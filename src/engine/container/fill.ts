@@ -23,7 +23,7 @@ export async function fillVolumes(
 ): Promise<void> {
   if (fill.length === 0) return;
   const view = ctx.layers.view(top);
-  for (const { name, path, destination } of fill) {
+  for (const { name, destination } of fill) {
     const inside = view.resolve(destination);
     const entry = view.lstat(inside);
     if (entry?.type !== "dir") continue;
@@ -31,9 +31,9 @@ export async function fillVolumes(
     const staging = `${ctx.dataRoot}/tmp/${user}`;
     ensureDir(`${ctx.dataRoot}/tmp`);
     try {
-      await ctx.volumes.hold(name, user);
+      const folder = await ctx.volumes.hold(name, user);
       await copyMerged(view, { path: inside, entry, to: staging });
-      await copyUp(staging, path);
+      await copyUp(staging, folder);
     } finally {
       removeTree(staging);
       await ctx.volumes.release(name, user);

@@ -28,10 +28,10 @@ const INIT_TARGET = "/sbin/docker-init";
  * Network, files, user, bundle, monitor: a container that is ready to run. Where any step fails all before it are undone and
  * nothing is left.
  */
-export async function launchContainer(ctx: EngineContext, record: ContainerRecord): Promise<MonitorHandle> {
+export async function launchContainer(ctx: EngineContext, before: ContainerRecord): Promise<MonitorHandle> {
   await using undo = new AsyncDisposableStack();
-  undo.defer(() => releaseVolumes(ctx, record));
-  await holdVolumes(ctx, record);
+  undo.defer(() => releaseVolumes(ctx, before));
+  const record = await holdVolumes(ctx, before);
   undo.defer(() => emitVolumes(ctx, "unmount", record));
   emitVolumes(ctx, "mount", record);
   prepareSources(record);

@@ -181,7 +181,7 @@ export function mountPoints({ mounts, hostConfig }: ContainerRecord): MountPoint
       ...(m.name === undefined ? {} : { Name: m.name }),
       Source: m.type === "secret" ? "" : m.source,
       Destination: m.destination,
-      ...(m.type === "volume" ? { Driver: "local" } : {}),
+      ...(m.type === "volume" ? { Driver: m.driver ?? "local" } : {}),
       Mode: m.mode,
       RW: m.rw,
       Propagation: m.propagation,

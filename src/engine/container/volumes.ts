@@ -34,14 +34,15 @@ export async function makeVolumes(ctx: EngineContext, plans: readonly PlannedMou
       const { copy, ...wanted } = volume;
       const isNew = wanted.name === undefined || !exists(ctx, wanted.name);
       const anonymous = wanted.name === undefined;
-      const { Name: name } = ctx.volumes.create({ ...wanted, anonymous, unsettled: anonymous });
-      if (anonymous) unsettled.push(name);
+      const { Name: name, Driver: driver } = await ctx.volumes.make({ ...wanted, anonymous, unsettled: anonymous });
+      const local = driver === "local";
+      if (anonymous && local) unsettled.push(name);
       if (isNew) {
         made.push(name);
-        ctx.events.emit("volume", "create", { id: name, attributes: { driver: "local" } });
+        ctx.events.emit("volume", "create", { id: name, attributes: { driver } });
       }
       const path = ctx.volumes.path(name);
-      mounts.push({ ...mount, name, source: path });
+      mounts.push({ ...mount, name, source: path, ...(local ? {} : { driver }) });
       // The image's owners would be others through the map.
       if (copy && !mount.map) fill.push({ name, path, destination: mount.destination });
     }
@@ -70,8 +71,9 @@ export async function removeAnonymousVolumes(
     if (type !== "volume" || name === undefined || !exists(ctx, name) || !ctx.volumes.isAnonymous(name)) continue;
     if (volumeUsers(ctx, name).some((id) => id !== except)) continue;
     try {
+      const driver = ctx.volumes.driverOf(name);
       await ctx.volumes.remove(name, { force: true, usedBy: [] });
-      ctx.events.emit("volume", "destroy", { id: name, attributes: { driver: "local" } });
+      ctx.events.emit("volume", "destroy", { id: name, attributes: { driver } });
     } catch (error) {
       ctx.log("warn", `volume ${name}: ${messageOf(error)}`);
     }
@@ -88,9 +90,18 @@ function exists(ctx: EngineContext, name: string): boolean {
   }
 }
 
-/** Mounts what a run's volumes are configured to have mounted. Repeatable. */
-export async function holdVolumes(ctx: EngineContext, { id, mounts }: ContainerRecord): Promise<void> {
-  for (const { type, name } of mounts) if (type === "volume" && name) await ctx.volumes.hold(name, id);
+/** Mounts what a run's volumes are configured to have mounted. Answers the record, with where plugins have mounted theirs. Repeatable. */
+export async function holdVolumes(ctx: EngineContext, record: ContainerRecord): Promise<ContainerRecord> {
+  const { id } = record;
+  const mounts: MountRecord[] = [];
+  for (const mount of record.mounts) {
+    const source = mount.type === "volume" && mount.name ? await ctx.volumes.hold(mount.name, id) : mount.source;
+    mounts.push(mount.driver === undefined ? mount : { ...mount, source });
+  }
+  const container = ctx.containers.get(id);
+  if (!container || mounts.every((mount, i) => mount.source === record.mounts[i]?.source)) return record;
+  ctx.containers.save(container, { mounts });
+  return container.record;
 }
 
 /** The run has ended: what no other one holds is unmounted. Repeatable. */
@@ -100,9 +111,9 @@ export async function releaseVolumes(ctx: EngineContext, { id, mounts }: Contain
 
 /** Announces that a run's volumes are in use, or no longer. */
 export function emitVolumes(ctx: EngineContext, action: "mount" | "unmount", record: ContainerRecord): void {
-  for (const { type, name, destination, rw, propagation } of record.mounts) {
+  for (const { type, name, destination, rw, propagation, driver = "local" } of record.mounts) {
     if (type !== "volume" || name === undefined) continue;
     const use = action === "mount" ? { destination, propagation, "read/write": String(rw) } : {};
-    ctx.events.emit("volume", action, { id: name, attributes: { container: record.id, driver: "local", ...use } });
+    ctx.events.emit("volume", action, { id: name, attributes: { container: record.id, driver, ...use } });
   }
 }

@@ -47,7 +47,7 @@ export async function systemInfo(ctx: EngineContext): Promise<SystemInfo> {
       ...(ctx.network.hostNames.text ? [["Host Names", ctx.network.hostNames.text]] : []),
     ],
     Plugins: {
-      Volume: ["local"],
+      Volume: ctx.volumes.drivers(),
       Network: ["bridge", "host", "ipvlan", "macvlan", "null"],
       Authorization: null,
       Log: LOG_DRIVERS,

@@ -112,8 +112,7 @@ async function holding(
   ctx: EngineContext,
   name: string,
 ): Promise<{ user: string; path: string; done: () => Promise<void> }> {
-  const path = ctx.volumes.path(name);
   const user = `content-${randomBytes(6).toString("hex")}`;
-  await ctx.volumes.hold(name, user);
+  const path = await ctx.volumes.hold(name, user);
   return { user, path, done: () => ctx.volumes.release(name, user) };
 }

@@ -10,28 +10,29 @@ import { renameVolume } from "./rename.ts";
 
 /** Router `volume`: the volume service, with the containers that use a volume, and events. */
 export function volumeBackend(ctx: EngineContext): VolumeBackend {
-  const emit = (action: string, id: string): void =>
-    ctx.events.emit("volume", action, { id, attributes: { driver: "local" } });
+  const emit = (action: string, id: string, driver: string): void =>
+    ctx.events.emit("volume", action, { id, attributes: { driver } });
   return {
-    list: async (filters) => ({ Volumes: listVolumes(ctx, filters), Warnings: [] }),
+    list: (filters) => listVolumes(ctx, filters),
     create: async (body) => {
       const known = body.Name !== undefined && ctx.volumes.has(body.Name);
-      const volume = ctx.volumes.create({
+      const volume = await ctx.volumes.make({
         ...(body.Name ? { name: body.Name } : { anonymous: true }),
         ...(body.Labels ? { labels: body.Labels } : {}),
-        ...(body.Driver ? { driver: body.Driver } : {}),
+        driver: body.Driver || "local",
         ...(body.DriverOpts ? { options: body.DriverOpts } : {}),
       });
-      if (!known) emit("create", volume.Name);
+      if (!known) emit("create", volume.Name, volume.Driver);
       return volume;
     },
-    inspect: async (name) => ctx.volumes.inspect(name),
+    inspect: (name) => ctx.volumes.look(name),
     remove: async (name, options) => {
       const known = ctx.volumes.has(name);
+      const driver = ctx.volumes.driverOf(name);
       const usedBy = volumeUsers(ctx, name);
       const names = usedBy.map((id) => ctx.containers.get(id)?.record.name ?? id);
       await ctx.volumes.remove(name, { force: options.force, usedBy, names });
-      if (known) emit("destroy", name);
+      if (known) emit("destroy", name, driver);
     },
     prune: (filters) => pruneVolumes(ctx, filters),
     rename: async (name, to) => renameVolume(ctx, name, to),
@@ -42,16 +43,16 @@ export function volumeBackend(ctx: EngineContext): VolumeBackend {
 }
 
 /** `dangling` is answered here, the other filters by the service. */
-function listVolumes(ctx: EngineContext, filters: Filters): Volume[] {
+async function listVolumes(ctx: EngineContext, filters: Filters): Promise<{ Volumes: Volume[]; Warnings: string[] }> {
   const { dangling = [], ...rest } = filters;
   const isTrue = (value: string): boolean => ["true", "1"].includes(value);
   const wanted = dangling.some(isTrue);
   const fits = dangling.every((value) => isTrue(value) === wanted && (wanted || ["false", "0"].includes(value)));
   if (!fits) throw new BerthError("invalid-argument", `invalid filter 'dangling=[${dangling.join(" ")}]'`);
   if ("label!" in rest) throw new BerthError("invalid-argument", "invalid filter 'label!'");
-  const volumes = ctx.volumes.list(rest);
-  if (dangling.length === 0) return volumes;
-  return volumes.filter(({ Name }) => (volumeUsers(ctx, Name).length === 0) === wanted);
+  const { volumes, warnings: Warnings } = await ctx.volumes.listAll(rest);
+  if (dangling.length === 0) return { Volumes: volumes, Warnings };
+  return { Volumes: volumes.filter(({ Name }) => (volumeUsers(ctx, Name).length === 0) === wanted), Warnings };
 }
 
 /** Unused anonymous volumes; with `all=true` named ones too. */
