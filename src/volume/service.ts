@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ensureDir, fsyncPath } from "../host/files.ts";
 import { limitTrees, releaseTree } from "../host/quota.ts";
 import { runOk } from "../host/spawn.ts";
@@ -81,7 +81,7 @@ class Service implements VolumeService {
     const anonymous = generated || options.anonymous === true;
     const labels = { ...options.labels, ...(anonymous ? { [ANONYMOUS_LABEL]: "" } : {}) };
     this.#makeFolder(name);
-    this.#limit(name, options.options ?? {});
+    limit(name, { folder: this.#folder(name), options: options.options ?? {} });
     const own = {
       ...(options.options ? { options: options.options } : {}),
       ...(options.unsettled ? { unsettled: true as const } : {}),
@@ -247,14 +247,6 @@ class Service implements VolumeService {
     return join(this.#root, name, "_data");
   }
 
-  /** Holds a new volume to its option `size`. Before its record: a failure leaves an empty folder, which goes here. */
-  #limit(name: string, { size, device }: Record<string, string>): void {
-    if (size === undefined || device !== undefined) return;
-    if (limitTrees([this.#folder(name)], sizeOf(name, size), this.#folder(name))) return;
-    rmSync(join(this.#root, name), { recursive: true });
-    throw new BerthError("invalid-argument", `create ${name}: quota size requested but no quota support`);
-  }
-
   #makeFolder(name: string): void {
     try {
       mkdirSync(join(this.#root, name), { recursive: true, mode: 0o701 });
@@ -307,6 +299,15 @@ class Service implements VolumeService {
       this.#put({ name, createdAt: timestamp(statSync(this.#folder(name)).mtime), labels });
     }
   }
+}
+
+/** Holds a new volume to its option `size`. Before its record: a failure leaves an empty folder, which goes here. */
+function limit(name: string, { folder, options }: { folder: string; options: Record<string, string> }): void {
+  const { size, device } = options;
+  if (size === undefined || device !== undefined) return;
+  if (limitTrees([folder], sizeOf(name, size), folder)) return;
+  rmSync(dirname(folder), { recursive: true });
+  throw new BerthError("invalid-argument", `create ${name}: quota size requested but no quota support`);
 }
 
 /** Docker shows null where there is nothing. */
