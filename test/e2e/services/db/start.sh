@@ -2,7 +2,7 @@
 set -e
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   echo "${POSTGRES_PASSWORD:?is needed}" >/tmp/password
-  initdb --username=postgres --auth-local=trust --auth-host=scram-sha-256 --pwfile=/tmp/password --locale=C --encoding=UTF8 --data-checksums --no-sync >/tmp/log
+  initdb --username=postgres --auth-local=trust --auth-host=scram-sha-256 --pwfile=/tmp/password --locale=C --encoding=UTF8 --data-checksums --wal-segsize=1 --no-sync >/tmp/log
   echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
 fi
 exec postgres -c listen_addresses='*'
