@@ -1,11 +1,13 @@
 // Berth beside any Engine API socket, in one run, with the same docker command line. Speeds are ratios of medians; nothing is asserted.
-// usage: npm run bench -- [--peer unix:///path/docker.sock] [--rounds 20] [--only commands,verbs,streams,crowd]
+// usage: npm run bench -- [--peer unix:///path/docker.sock] [--rounds 20] [--only commands,verbs,streams,crowd,networks]
+// for networks: [--peer-pid PID] of a process in the peer's network namespace, [--podman unix:///path/podman.sock] in the same one
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { DOCKER, TestDaemon } from "../src/testing/daemon.ts";
 import { crowd } from "./bench/crowd.ts";
 import { median } from "./bench/measure.ts";
+import { networks } from "./bench/networks.ts";
 import { Socket } from "./bench/socket.ts";
 import { streams } from "./bench/streams.ts";
 import { verbs } from "./bench/verbs.ts";
@@ -14,7 +16,9 @@ const { values } = parseArgs({
   options: {
     peer: { type: "string" },
     rounds: { type: "string", default: "20" },
-    only: { type: "string", default: "commands,verbs,streams,crowd" },
+    "peer-pid": { type: "string" },
+    podman: { type: "string" },
+    only: { type: "string", default: "commands,verbs,streams,crowd,networks" },
   },
 });
 const parts = values.only.split(",");
@@ -95,6 +99,7 @@ if (parts.includes("commands")) commands();
 if (parts.includes("verbs")) await verbs(engines, rounds);
 if (parts.includes("streams")) await streams(engines);
 if (parts.includes("crowd")) await crowd(engines, rounds);
+if (parts.includes("networks")) await allNetworks();
 engines.own.close();
 engines.peer?.close();
 for (let i = 0; i < HUNDRED; i++) time([...own, "run", "--rm", "busybox", "true"]);
@@ -104,6 +109,21 @@ const each = monitors(daemon.root);
 console.log(
   `a running container's monitor, resident: ${(median(each) / MIB).toFixed(2)} MiB (goal 2), of ${each.length}`,
 );
+
+/** Beside dockerd, and then beside podman. */
+async function allNetworks(): Promise<void> {
+  const enter = (...target: string[]): string[] => ["nsenter", ...target];
+  const own = { engine: engines.own, host: enter(`--net=/run/netns/${daemon.name}`) };
+  const pid = values["peer-pid"];
+  const host = pid === undefined ? undefined : enter("-t", pid, "-n");
+  const beside = (engine: Socket | undefined) => ({ own, ...(engine ? { peer: { engine, host } } : {}) });
+  await networks(beside(engines.peer), rounds);
+  if (values.podman === undefined) return;
+  const podman = new Socket(values.podman.replace(/^unix:\/\//, ""));
+  console.log("beside podman:");
+  await networks(beside(podman), rounds);
+  podman.close();
+}
 
 /** The unmodified docker command line, and Berth's own. */
 function commands(): void {

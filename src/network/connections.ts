@@ -166,6 +166,8 @@ export class Connections {
       const wanted = parsePorts(ports, { ...familiesOf(reached), unnamed: this.#options.unnamed });
       return boundPorts(ports, await this.#options.ledger.claim(request.containerId, wanted, reached));
     } catch (error) {
+      // What the daemon's policy refuses is nobody's failure.
+      if (error instanceof BerthError && error.kind === "forbidden") throw error;
       const what = `driver failed programming external connectivity on endpoint ${request.name} (${at.endpointId})`;
       throw new BerthError("internal", `${what}: ${messageOf(error)}`, { cause: error });
     }

@@ -131,6 +131,38 @@ daemon_away() {
   check "$runtime: exec after kill -9 of the daemon" hello "$(berth exec live-$runtime echo hello)"
 }
 
+# Networks of one's own: names, and drivers that lie on an interface of the host's.
+own_networks() {
+  pings() { run --rm --network "$1" busybox ping -c 1 -W 5 "$2" >/dev/null 2>&1 && echo yes; }
+  berth network create own >/dev/null
+  run -d --name named --network own busybox sleep 1000 >/dev/null
+  run -d --name plain busybox sleep 1000 >/dev/null
+  check "a name on a network of one's own" yes "$(pings own named)"
+  check "a name on the default bridge" yes "$(pings bridge plain)"
+  ip link add up0 type veth peer name up1 && ip link set up0 up && ip link set up1 up
+  for driver in macvlan ipvlan; do
+    modprobe $driver 2>/dev/null || { echo "   no $driver in this kernel"; continue; }
+    check "$driver: network" 0 "$(code berth network create -d $driver -o parent=up0 --subnet 10.77.0.0/24 lower)"
+    run -d --name lower-$driver --network lower busybox sleep 1000 >/dev/null
+    check "$driver: a name" yes "$(pings lower lower-$driver)"
+    check "$driver: rm" 0 "$(code berth rm -f lower-$driver)"
+    check "$driver: network rm" 0 "$(code berth network rm lower)"
+  done
+  modprobe ipvlan 2>/dev/null && {
+    berth network create -d ipvlan -o parent=up0 -o ipvlan_mode=l3 --subnet 10.78.0.0/24 lower >/dev/null
+    check "ipvlan l3: a route without a gateway" yes "$(run --rm --network lower busybox ip route | grep -q '^default dev eth0' && echo yes)"
+    berth network rm lower >/dev/null
+  }
+  check "owners are mapped" "0 yes" "$(mkdir -p /tmp/mine && chown 1000:1000 /tmp/mine && run --rm -v /tmp/mine:/m:map=1000.1000 busybox sh -c 'stat -c %u /m; echo x >/m/f') $([ "$(stat -c %u /tmp/mine/f)" = 1000 ] && echo yes)"
+  nft flush ruleset
+  run -d --name open -p 8090:80 busybox httpd -f -p 80 -h /etc >/dev/null
+  opened() { timeout 5 busybox wget -q -O - http://127.0.0.1:8090/passwd; }
+  check "rules come back after a flush" root "$(until_true opened; opened | head -n 1 | cut -d: -f1)"
+  check "rm" 0 "$(code berth rm -f named plain open)"
+  check "network rm" 0 "$(code berth network rm own)"
+  ip link delete up0
+}
+
 build() {
   mkdir -p /tmp/ctx
   echo payload >/tmp/ctx/file
@@ -191,12 +223,13 @@ for runtime in crun runc; do
   network
   daemon_away
 done
+own_networks
 build
 
 check "rm" 0 "$(code berth rm -f $(berth ps -aq))"
 check "no cgroup left" 0 "$(find /sys/fs/cgroup -mindepth 2 -type d | wc -l)"
 check "no mount left" 0 "$(grep -c ' overlay ' /proc/mounts)"
-check "no monitor left" 0 "$(ps -eo args | grep -c '[b]erth-helper')"
+check "no monitor left" 0 "$(ps -eo args | grep -c '[b]erth-helper.* monitor')"
 kill $daemon
 check "daemon leaves" 0 "$(until_true daemon_ended; echo $?)"
 check "no namespace left" 0 "$(ls /run/netns 2>/dev/null | wc -l)"
