@@ -19,6 +19,7 @@ async function main(argv: string[]): Promise<number> {
 async function worker(name: string | undefined): Promise<number> {
   if (name === "unpack") return (await import("./layer/worker.ts")).runUnpackWorker();
   if (name === "files") return (await import("./layer/files/worker.ts")).runFilesWorker();
+  if (name === "mount") return (await import("./volume/mount-worker.ts")).runMountWorker();
   process.stderr.write(`berth: unknown worker "${name ?? ""}"\n`);
   return 1;
 }

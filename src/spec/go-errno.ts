@@ -3,10 +3,13 @@ import { errnoOf, messageOf } from "./errors.ts";
 
 /** Where Go's words, which are the C library's, are not libuv's. */
 const WORDS: Record<string, string> = {
+  EBUSY: "device or resource busy",
   EEXIST: "file exists",
+  EHOSTUNREACH: "no route to host",
   EISDIR: "is a directory",
   ELOOP: "too many levels of symbolic links",
   ENAMETOOLONG: "file name too long",
+  ENOTBLK: "block device required",
 };
 
 /** What Go says for an error of the system: `no such file or directory`; the message itself for any other. */

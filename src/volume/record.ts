@@ -1,4 +1,4 @@
-import type { DriverOptions } from "./mounting.ts";
+import type { DriverOptions } from "./device.ts";
 
 /** A volume in the records, by name. */
 export interface VolumeRecord {

@@ -25,6 +25,8 @@ export interface VolumeOptions {
   usedBy?: (name: string) => string[];
   /** Default: none. */
   plugins?: Plugins;
+  /** How long a device with driver options may take to be mounted. Default 8000. */
+  mountTimeoutMs?: number;
   log?: (line: string) => void;
 }
 
@@ -51,7 +53,7 @@ class Service implements VolumeService {
   readonly #store: Records;
   readonly #records: Table<VolumeRecord>;
   readonly #usedBy: (name: string) => string[];
-  readonly #mounting = new Mounting();
+  readonly #mounting: Mounting;
   readonly #plugins: PluginVolumes;
   readonly #users = new Set<string>();
 
@@ -60,8 +62,10 @@ class Service implements VolumeService {
     records,
     usedBy = () => [],
     plugins = new Plugins(NO_PLUGINS),
+    mountTimeoutMs,
     log = () => undefined,
   }: VolumeOptions) {
+    this.#mounting = new Mounting(mountTimeoutMs);
     this.#root = root;
     this.#store = records;
     this.#records = records.table<VolumeRecord>("volumes");

@@ -1,0 +1,25 @@
+import { MS, mount } from "../host/sys.ts";
+import { goErrno } from "../spec/go-errno.ts";
+import type { ParsedOptions } from "./mount-options.ts";
+
+/** What a mount worker is told: one JSON text on stdin. Not by arguments, which can be read by all: options may hold passwords. */
+export interface MountJob extends ParsedOptions {
+  device: string;
+  target: string;
+  type: string;
+}
+
+/** `berth worker mount`: one mount(2), in a process that can be killed where it hangs. Says on stdout why it failed, or nothing. */
+export async function runMountWorker(): Promise<number> {
+  const { device, target, type, flags, propagation, data }: MountJob = await Bun.stdin.json();
+  try {
+    mount({ source: device, target, type, flags, data });
+    if (propagation !== 0) mount({ source: "", target, flags: propagation });
+    // A bind takes its other flags in a second step only.
+    if ((flags & MS.BIND) !== 0 && (flags & MS.RDONLY) !== 0) mount({ source: "", target, flags: flags | MS.REMOUNT });
+    return 0;
+  } catch (error) {
+    process.stdout.write(goErrno(error));
+    return 1;
+  }
+}
