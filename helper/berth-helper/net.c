@@ -7,6 +7,8 @@
  *   ADD     path of a namespace           ADDED   nothing, or why it could not be
  *   REMOVE  nothing
  *   REPLY   u8 via, token, message        QUERY   u8 via, token, message
+ *   KEEP    u16 length, question, answer: both without their first two bytes, the id; asked again it is answered from here
+ *   FORGET  nothing: all that was kept
  *                                         CHANGED name, `place` says of what (watch.h)
  * A place is a number below MOST_PLACES that the parent chooses. A token is repeated as it came.
  */
@@ -20,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +31,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ADD = 1, REMOVE, REPLY };
+enum { ADD = 1, REMOVE, REPLY, KEEP, FORGET };
 enum { ADDED = 1, QUERY = 3, CHANGED };
 enum { UDP, TCP };
 
@@ -37,6 +40,8 @@ enum { UDP, TCP };
 #define MOST_PLACES 65536
 #define MOST_CLIENTS 1024
 #define CLIENTS_OF_PLACE 64
+#define KEPT 1024
+#define KEPT_BYTES 2048
 #define UDP_BYTES 4096
 #define TCP_BYTES 65535
 #define UDP_AT_ONCE 16
@@ -75,6 +80,16 @@ struct client {
 	unsigned char *bytes; /* 2 + TCP_BYTES; none before the first byte */
 };
 
+/* An answer that holds until the parent says otherwise. */
+struct kept {
+	uint32_t place, generation;
+	uint16_t question, answer;
+	unsigned char *bytes;
+};
+
+static struct kept kept[KEPT];
+static uint32_t generation = 1;
+static struct source parent;
 static struct place *places[MOST_PLACES];
 static struct client *clients[MOST_CLIENTS];
 static int connected;
@@ -114,12 +129,61 @@ static void query(struct place *p, uint8_t via, struct token token, const void *
 	tell(&m, sizeof m, data, size);
 }
 
+static struct kept *slot_of(uint32_t place, const unsigned char *question, size_t n)
+{
+	uint32_t hash = 2166136261u ^ place;
+	for (size_t i = 0; i < n; i++)
+		hash = (hash ^ question[i]) * 16777619u;
+	return &kept[hash % KEPT];
+}
+
+static void keep(uint32_t place, const unsigned char *data, size_t size)
+{
+	uint16_t question;
+	if (size < sizeof question)
+		return;
+	memcpy(&question, data, sizeof question);
+	size -= sizeof question;
+	if (size < question || size > KEPT_BYTES)
+		return;
+	struct kept *k = slot_of(place, data + sizeof question, question);
+	unsigned char *bytes = realloc(k->bytes, size);
+	if (!bytes)
+		return;
+	memcpy(bytes, data + sizeof question, size);
+	*k = (struct kept){ place, generation, question, size - question, bytes };
+}
+
+static void parent_ready(struct source *s, uint32_t events);
+
+/* True where the question was answered from what is kept. What the parent has said before the question was asked counts: it is read first. */
+static bool answer_kept(uint32_t id, int fd, const unsigned char *query, size_t n, const struct sockaddr_in *to)
+{
+	if (n < 3)
+		return false;
+	struct kept *k = slot_of(id, query + 2, n - 2);
+	struct pollfd waiting = { .fd = parent.fd, .events = POLLIN };
+	if (k->generation != generation || k->place != id)
+		return false;
+	while (poll(&waiting, 1, 0) == 1)
+		parent_ready(&parent, EPOLLIN);
+	if (k->generation != generation || k->place != id || k->question != n - 2 || memcmp(k->bytes, query + 2, n - 2))
+		return false;
+	unsigned char reply[2 + KEPT_BYTES];
+	memcpy(reply, query, 2);
+	memcpy(reply + 2, k->bytes + k->question, k->answer);
+	sendto(fd, reply, 2 + k->answer, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)to, sizeof *to);
+	return true;
+}
+
 static void udp_ready(struct source *s, uint32_t events)
 {
 	(void)events;
 	struct place *p = (struct place *)((char *)s - offsetof(struct place, udp));
-	for (int i = 0; i < UDP_AT_ONCE; i++) {
-		char bytes[UDP_BYTES];
+	uint32_t id = p->id;
+	/* The parent's words, which may be heard on the way, may take the place away. */
+	for (int i = 0; i < UDP_AT_ONCE && places[id] == p; i++) {
+		unsigned char bytes[UDP_BYTES];
 		struct sockaddr_in from;
 		socklen_t size = sizeof from;
 		ssize_t n = recvfrom(s->fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &size);
@@ -127,7 +191,7 @@ static void udp_ready(struct source *s, uint32_t events)
 			continue;
 		if (n < 0)
 			return;
-		if (n > 0 && (size_t)n <= sizeof bytes)
+		if (n > 0 && (size_t)n <= sizeof bytes && !answer_kept(id, s->fd, bytes, n, &from) && places[id] == p)
 			query(p, UDP, (struct token){ from.sin_addr.s_addr, from.sin_port }, bytes, n);
 	}
 }
@@ -227,6 +291,8 @@ static void place_remove(uint32_t id)
 	loop_want(&p->tcp, 0);
 	close(p->udp.fd);
 	close(p->tcp.fd);
+	/* The number may be another's soon. */
+	generation++;
 	places[id] = NULL;
 	free(p);
 }
@@ -314,6 +380,10 @@ static void obey(const char *frame, size_t size)
 	} else if (m.head.type == REPLY && size >= sizeof m) {
 		memcpy(&m, frame, sizeof m);
 		reply(places[id], &m, frame + sizeof m, size - sizeof m);
+	} else if (m.head.type == KEEP) {
+		keep(id, (const unsigned char *)frame + sizeof m.head, size - sizeof m.head);
+	} else if (m.head.type == FORGET) {
+		generation++;
 	} else {
 		exit(1);
 	}
@@ -354,7 +424,7 @@ static void changed(enum watched what, const char *name)
 int run_net(void)
 {
 	struct rlimit files;
-	struct source parent = { .fd = 0, .ready = parent_ready };
+	parent = (struct source){ .fd = 0, .ready = parent_ready };
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);

@@ -205,3 +205,60 @@ test("a process with nothing else to do lives until the helper has ended", async
   const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
   expect((await told(child, "closed".length)).toString()).toBe("closed");
 });
+
+test("an answer that is to be kept is asked for once, in its namespace, until it is no longer true", async () => {
+  const seen: string[] = [];
+  let answer = "one";
+  const onQuery = (q: NameQuery): void => {
+    seen.push(`${q.place} ${q.message.subarray(2)}`);
+    q.reply(Buffer.concat([q.message.subarray(0, 2), Buffer.from(answer)]), true);
+  };
+  const helper = new NetHelper({ helper: helperPath(""), onQuery, onChange: () => undefined, log: () => undefined });
+  const slots = [await namespace(), await namespace()];
+  const [a = 0, b = 0] = await Promise.all(slots.map((slot) => helper.add(slot.path)));
+  const asking = slots.map((slot) => questions(slot));
+  const ask = async (of: number, text: string): Promise<string> => String(await asking[of]?.ask(text));
+  expect([await ask(0, "1 name"), await ask(0, "2 name"), await ask(0, "3 other")]).toEqual([
+    "1 one",
+    "2 one",
+    "3 one",
+  ]);
+  expect(await ask(1, "4 name")).toBe("4 one");
+  expect(seen).toEqual([`${a} name`, `${a} other`, `${b} name`]);
+  // At once: what was said before a question was asked counts for it.
+  for (let i = 0; i < 200; i++) {
+    answer = `answer ${i}`;
+    helper.forget();
+    expect(await ask(0, `${i % 10} name`)).toBe(`${i % 10} answer ${i}`);
+  }
+  // A place's number may be another's later.
+  helper.remove(b);
+  answer = "later";
+  expect(await ask(0, "5 name")).toBe("5 later");
+  for (const { end } of asking) await end();
+  await helper.close();
+  await removeSlots(slots);
+});
+
+/** Asks over UDP inside a namespace, again and again from one program. A question is a character, a space, and text: the first two are its id. */
+function questions(slot: Slot): { ask: (text: string) => Promise<string>; end: () => Promise<void> } {
+  const code = `const s = require("node:dgram").createSocket("udp4");
+    s.on("message", (m) => process.stdout.write(m + "\\n"));
+    process.stdin.on("data", (b) => { for (const line of String(b).trim().split("\\n")) s.send(line, 53, "127.0.0.11"); });
+    process.stdin.on("end", () => process.exit(0));`;
+  const child = spawn("nsenter", [`--net=${slot.path}`, process.execPath, "-e", code], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  return {
+    ask: (text) =>
+      new Promise((resolve) => {
+        child.stdout?.once("data", (b: Buffer) => resolve(String(b).trim()));
+        child.stdin?.write(`${text}\n`);
+      }),
+    end: async () => {
+      const over = ended(child);
+      child.stdin?.end();
+      await over;
+    },
+  };
+}

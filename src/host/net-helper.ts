@@ -7,8 +7,8 @@ export interface NameQuery {
   place: number;
   via: "udp" | "tcp";
   message: Buffer;
-  /** Sends the answer to who asked. */
-  reply: (message: Buffer) => void;
+  /** Sends the answer to who asked. With `keep` the helper gives it by itself to who asks the same there over UDP, until `forget`. */
+  reply: (message: Buffer, keep?: boolean) => void;
 }
 
 /** What may have changed of the host's network: everything, a link or its addresses, a route, or an nftables table. */
@@ -32,9 +32,12 @@ export interface NetHelperOptions {
 const ADD = 1;
 const REMOVE = 2;
 const REPLY = 3;
+const KEEP = 4;
+const FORGET = 5;
 const ADDED = 1;
 const CHANGED = 4;
 const CHANGES = ["all", "link", "route", "table"] as const;
+const ID_BYTES = 2;
 const LENGTH_BYTES = 4;
 const HEAD_BYTES = 5;
 const TOKEN_AT = HEAD_BYTES + 1;
@@ -58,6 +61,7 @@ export class NetHelper {
   readonly #places = new Map<number, Place>();
   #child: ChildProcess | undefined;
   #next = 0;
+  #keeping = false;
   #closed = false;
 
   constructor(options: NetHelperOptions) {
@@ -89,6 +93,12 @@ export class NetHelper {
   /** Ends listening in a namespace, which would else live on. Repeatable. */
   remove(place: number): void {
     if (this.#places.delete(place)) this.#send(REMOVE, place);
+  }
+
+  /** What was to be kept is no longer true. Whoever asks from now on is answered anew. */
+  forget(): void {
+    if (this.#keeping) this.#send(FORGET, 0);
+    this.#keeping = false;
   }
 
   /** Ends the helper, and all listening. */
@@ -170,12 +180,24 @@ export class NetHelper {
       return;
     }
     const token = Buffer.from(frame.subarray(HEAD_BYTES, MESSAGE_AT));
+    const message = Buffer.from(frame.subarray(MESSAGE_AT));
     this.#options.onQuery({
       place,
       via: frame[HEAD_BYTES] === 0 ? "udp" : "tcp",
-      message: Buffer.from(frame.subarray(MESSAGE_AT)),
-      reply: (message) => this.#send(REPLY, place, Buffer.concat([token, message])),
+      message,
+      reply: (answer, keep = false) => {
+        this.#send(REPLY, place, Buffer.concat([token, answer]));
+        if (keep && this.#places.has(place)) this.#keep(place, message, answer);
+      },
     });
+  }
+
+  /** Both without their ids, which are different each time. */
+  #keep(place: number, question: Buffer, answer: Buffer): void {
+    const length = Buffer.alloc(2);
+    length.writeUInt16LE(question.length - ID_BYTES);
+    this.#keeping = true;
+    this.#send(KEEP, place, Buffer.concat([length, question.subarray(ID_BYTES), answer.subarray(ID_BYTES)]));
   }
 
   #send(type: number, place: number, body: Buffer = Buffer.alloc(0)): void {

@@ -127,7 +127,10 @@ class Service implements IdleNetworkService {
       ...{ way: options.hostNames ?? { kind: "off" }, tag: tableName(options), link: options.bridge, log },
       ...{ all: () => book.all(), reached: () => book.bridged() },
     });
-    book.onChange = () => this.hostNames.changed();
+    book.onChange = () => {
+      this.#helper.forget();
+      this.hostNames.changed();
+    };
     this.#segments = new Segments({
       ...{ networks: book.networks, pools, rules: this.#rules, log },
       ...(mtu === undefined ? {} : { mtu }),

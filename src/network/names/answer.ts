@@ -19,8 +19,8 @@ export interface Known {
   missing?(name: string): keyof typeof RCODE;
 }
 
-/** What is to be done with a question: the answer's bytes, none (rubbish that is no question), or asking somebody else. */
-export type Outcome = { reply: Buffer } | "drop" | "forward";
+/** What is to be done with a question: the answer's bytes (`keep`: the same ones each time, until what is known changes), none (rubbish that is no question), or asking somebody else. */
+export type Outcome = { reply: Buffer; keep?: boolean } | "drop" | "forward";
 
 /** Answers one message from what is known. Takes any bytes and never throws. `known` undefined: nobody we know asks, who is refused. */
 export function answer(message: Buffer, context: { known: Known | undefined; limit: number }): Outcome {
@@ -34,7 +34,7 @@ export function answer(message: Buffer, context: { known: Known | undefined; lim
     const [question, ...more] = query.questions ?? [];
     if (!question || more.length > 0) return { reply: failure(message, "formatError") };
     const answers = answersTo(question, known);
-    if (answers) return { reply: encoded(query, question, { answers, limit }) };
+    if (answers) return { reply: encoded(query, question, { answers, limit }), keep: answers.length < 2 };
     return known.missing ? { reply: failure(message, known.missing(question.name)) } : "forward";
   } catch {
     return { reply: failure(message, "formatError") };

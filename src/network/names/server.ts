@@ -80,7 +80,7 @@ export class NameServer {
       const limit = via === "udp" ? UDP_BYTES : TCP_BYTES;
       const outcome = answer(message, { known: asking && index.seenBy(asking), limit });
       if (outcome === "drop") return;
-      if (outcome !== "forward") return reply(outcome.reply);
+      if (outcome !== "forward") return reply(outcome.reply, outcome.keep);
       const other = asking && (await this.#elsewhere(asking, message, via));
       reply(other ?? failure(message, "serverFailure"));
     } catch (error) {
