@@ -1,6 +1,7 @@
 import { createSocket, type Socket as Datagrams } from "node:dgram";
 import { connect, createServer, type Socket } from "node:net";
 import { BerthError, errnoOf, messageOf } from "../spec/errors.ts";
+import type { Protocol } from "./nft.ts";
 
 /** A host port that is bound by us. Closing twice is fine. */
 export interface Hold {
@@ -9,7 +10,7 @@ export interface Hold {
 
 /** Where a port is to be held. */
 export interface HoldAt {
-  proto: "tcp" | "udp";
+  proto: Protocol;
   hostIp: string;
   port: number;
   /** Where connections go that reach the socket all the same: those to ::1, whose answers the kernel would not take from a bridge. */
@@ -28,6 +29,8 @@ const WORDS: Record<string, string> = {
  * and is relayed for as long as this daemon lives. Throws the system's error; see `holdWords`.
  */
 export function hold(at: HoldAt): Promise<Hold> {
+  // No socket of SCTP can be had here: only Berth's own containers keep out of each other's way.
+  if (at.proto === "sctp") return Promise.resolve({ close: () => undefined });
   return at.proto === "tcp" ? holdTcp(at) : holdUdp(at);
 }
 

@@ -3,9 +3,12 @@ import { run } from "../host/spawn.ts";
 import { BerthError } from "../spec/errors.ts";
 import { type BridgeSpec, type Element, elementsOf, type Family, familiesOf, partsOf, tableText } from "./nft-table.ts";
 
+/** What ports are of. */
+export type Protocol = "tcp" | "udp" | "sctp";
+
 /** One published port: host address and port → container's address and port, both of one family. `hostIp` 0.0.0.0 or ::: all addresses. */
 export interface Published {
-  proto: "tcp" | "udp";
+  proto: Protocol;
   hostIp: string;
   hostPort: number;
   ip: string;
@@ -283,7 +286,7 @@ function elementsOfPort(port: Published, zone: number): (Element & { family: Fam
   const exact = hostIp !== "0.0.0.0" && hostIp !== "::";
   const key = exact ? `${proto} . ${hostIp} . ${hostPort}` : `${proto} . ${hostPort}`;
   const target = { family, set: exact ? "one" : "any", key, value: `${ip} . ${port.port}` } as const;
-  if (proto === "tcp") return [target];
+  if (proto !== "udp") return [target];
   const zoneKey = exact ? `${hostIp} . ${hostPort}` : String(hostPort);
   return [target, { family, set: exact ? "zone_one" : "zone_any", key: zoneKey, value: String(zone) }];
 }

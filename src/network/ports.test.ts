@@ -28,6 +28,7 @@ describe("what a port map asks for", () => {
     ["all addresses by name", one("80/tcp", "80", "0.0.0.0"), ["tcp/80 0.0.0.0 80-80"]],
     ["merely exposed", { "80/tcp": null, "81/udp": [] }, []],
     ["exposed sctp", { "80/sctp": null }, []],
+    ["sctp", one("80/SCTP", "90"), ["sctp/80 0.0.0.0 90-90"]],
     [
       "several on one port, in order",
       { "80/tcp": [{ HostPort: "2" }, { HostPort: "1" }], "80/udp": [{ HostPort: "1" }] },
@@ -59,7 +60,6 @@ describe("what a port map asks for", () => {
     [one("80/tcp", "80", "1.2.3.256"), "invalid IP address: 1.2.3.256"],
     [one("80/tcp", "80", "01.2.3.4"), "invalid IP address: 01.2.3.4"],
     [one("80/tcp", "80", "::"), "cannot publish on ::: the container has no IPv6 address there"],
-    [one("80/sctp", "80"), "cannot publish 80/sctp: only tcp and udp ports can be published"],
   ])("%j is refused", (ports, message) => {
     expect(() => parsePorts(ports)).toThrow(message);
     try {

@@ -4,13 +4,13 @@ import { BerthError } from "../spec/errors.ts";
 import { formatIp, parseIp } from "../spec/ipnet.ts";
 import { parseAddress } from "./cidr.ts";
 import { type Hold, hold, holdWords, isTaken } from "./hold.ts";
-import type { Published } from "./nft.ts";
+import type { Protocol, Published } from "./nft.ts";
 import type { Unnamed } from "./publish-policy.ts";
 
 /** One wish: the same port, any from `from` to `to`, on each of `hostIps`; 0 to 0 is any free one. `key` is Docker's, `80/tcp`. */
 export interface WantedPort {
   key: string;
-  proto: "tcp" | "udp";
+  proto: Protocol;
   port: number;
   hostIps: string[];
   from: number;
@@ -37,18 +37,15 @@ export interface Reached {
 
 /**
  * Docker's port map → wishes. Keys without bindings are merely exposed and give none; a binding without an address is for all that `families` allow.
- * Throws `invalid-argument`, or `not-implemented` for sctp and for an IPv6 address where the container has none.
+ * Throws `invalid-argument`, or `not-implemented` for an IPv6 address where the container has none.
  */
 export function parsePorts(ports: PortMap, families: Families = { v4: true, v6: false }): WantedPort[] {
   return Object.entries(ports).flatMap(([key, bindings]) => {
     const match = /^(\d{1,5})(?:\/(tcp|udp|sctp))?$/i.exec(key);
     const port = Number(match?.[1] ?? 0);
-    const proto = (match?.[2] ?? "tcp").toLowerCase();
+    const proto = (match?.[2] ?? "tcp").toLowerCase() as Protocol;
     if (port < 1 || port > MAX_PORT) throw new BerthError("invalid-argument", `invalid port specification: "${key}"`);
     return (bindings ?? []).flatMap((binding) => {
-      if (proto !== "tcp" && proto !== "udp") {
-        throw new BerthError("not-implemented", `cannot publish ${key}: only tcp and udp ports can be published`);
-      }
       const unnamed = binding.HostIp ? undefined : families.unnamed?.(key);
       const hostIps = unnamed ? ofFamilies(unnamed, families) : hostIpsOf(binding.HostIp ?? "", families);
       const wish = { key, proto, port, hostIps, ...rangeOf(binding.HostPort ?? "") } as const;
@@ -88,7 +85,7 @@ export function familiesOf({ ip, ip6 = "" }: Reached): Families {
 }
 
 interface Claim {
-  proto: "tcp" | "udp";
+  proto: Protocol;
   hostIp: string;
   port: number;
   hold?: Hold;

@@ -221,7 +221,6 @@ describe("published ports", () => {
   });
 
   test.each([
-    [{ "80/sctp": [{ HostPort: "80" }] }, "cannot publish 80/sctp: only tcp and udp ports can be published"],
     [{ "99999/tcp": [{ HostPort: "80" }] }, 'invalid port specification: "99999/tcp"'],
     [{ "80/tcp": [{ HostPort: "90-80" }] }, "invalid hostPort: 90-80"],
     [{ "80/tcp": [{ HostIp: "1.2.3", HostPort: "80" }] }, "invalid IP address: 1.2.3"],
