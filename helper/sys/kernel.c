@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <link.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -125,11 +127,25 @@ static napi_value drop_code_binding(napi_env env, napi_callback_info info)
 	return call_result(&c, result, "madvise", NULL);
 }
 
+static napi_value end_with_parent_binding(napi_env env, napi_callback_info info)
+{
+	struct call c = call_begin(env, info);
+	int64_t parent = arg_int(&c, 0);
+	if (c.failed)
+		return NULL;
+	int result = prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* It may have ended before. */
+	if (result == 0 && getppid() != parent)
+		raise(SIGKILL);
+	return call_result(&c, result, "prctl", NULL);
+}
+
 const struct binding kernel_bindings[] = {
 	{ "mount", mount_binding },	      { "umount2", umount2_binding },
 	{ "setns", setns_binding },	      { "unshare", unshare_binding },
 	{ "pidfdOpen", pidfd_open_binding },  { "pidfdSendSignal", pidfd_send_signal_binding },
 	{ "dropCode", drop_code_binding },    { "connectDatagram", connect_datagram_binding },
+	{ "endWithParent", end_with_parent_binding },
 	{ NULL, NULL },
 };
 

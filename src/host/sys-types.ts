@@ -76,6 +76,7 @@ export interface NativeKernel {
   pidfdSendSignal(pidfd: number, signal: number): number;
   dropCode(): number;
   connectDatagram(path: PathLike): number;
+  endWithParent(parent: number): number;
   projectId(fd: number): number;
   setProject(fd: number, id: number): number;
   projectsLimited(fd: number): number;

@@ -306,3 +306,8 @@ export function minorOf(dev: number): number {
 export function connectDatagram(path: PathLike): number {
   return addon().connectDatagram(path);
 }
+
+/** SIGKILL for this process when the one that started it, `parent`, ends; at once where it has. */
+export function endWithParent(parent: number): void {
+  addon().endWithParent(parent);
+}

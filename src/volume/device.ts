@@ -12,6 +12,8 @@ export type DriverOptions = Record<string, string>;
 
 /** What a killed worker has to be gone; one that is not is left to the kernel. */
 const KILL_MS = 1000;
+/** What an unmount may wait for a server to take what is not written yet. */
+const UNMOUNT_MS = 3000;
 const SECOND = 1000;
 /** Without a look at what is mounted, which may hang. */
 const UMOUNT = ["umount", "--internal-only", "--no-mtab", "--no-canonicalize"];
@@ -27,12 +29,13 @@ export class Device {
     readonly timeoutMs: number,
   ) {}
 
-  /** Throws `internal` in Docker's words where it cannot be mounted, and nothing is mounted then. One that is mounted has to answer, too. */
-  async mount(path: string, options: DriverOptions): Promise<void> {
+  /** Throws `internal` in Docker's words where it cannot be mounted, and nothing is mounted then. With `ask`, one that is mounted has to answer, too. */
+  async mount(path: string, options: DriverOptions, ask: boolean): Promise<void> {
     const failed = (why: string): BerthError =>
       new BerthError("internal", `error while mounting volume '${path}': ${why}`);
     const deadline = Date.now() + this.timeoutMs;
     const mounted = this.isMounted(path);
+    if (mounted && !ask) return;
     if (!mounted && !options["device"]) throw failed("missing device in volume options");
     const job = mounted ? jobOf(path, options) : await this.#addressed(jobOf(path, options), deadline, failed);
     const why = mounted ? undefined : await this.#work(job, deadline);
@@ -43,8 +46,8 @@ export class Device {
 
   /** What still has it open keeps it alive, out of sight; so does a device that does not answer. */
   async unmount(path: string): Promise<void> {
-    const code = await within(this.timeoutMs, (signal) => run([...UMOUNT, path], { signal }).then((r) => r.code));
-    if (code !== 0) await within(this.timeoutMs, (signal) => run([...UMOUNT, "--lazy", path], { signal }));
+    const code = await within(UNMOUNT_MS, (signal) => run([...UMOUNT, path], { signal }).then((r) => r.code));
+    if (code !== 0) await within(UNMOUNT_MS, (signal) => run([...UMOUNT, "--lazy", path], { signal }));
   }
 
   #late(): string {
@@ -95,7 +98,7 @@ export class Device {
 
 function jobOf(target: string, options: DriverOptions): MountJob {
   const { type = "", device = "", o = "" } = options;
-  return { device, target, type, ...parseMountOptions(o) };
+  return { device, target, type, parent: process.pid, ...parseMountOptions(o) };
 }
 
 /** Docker's words for a mount that failed. */

@@ -1,4 +1,4 @@
-import { MS, mount } from "../host/sys.ts";
+import { endWithParent, MS, mount } from "../host/sys.ts";
 import { goErrno } from "../spec/go-errno.ts";
 import type { ParsedOptions } from "./mount-options.ts";
 
@@ -7,11 +7,14 @@ export interface MountJob extends ParsedOptions {
   device: string;
   target: string;
   type: string;
+  /** The daemon's process. */
+  parent: number;
 }
 
-/** `berth worker mount`: one mount(2), in a process that can be killed where it hangs. Says on stdout why it failed, or nothing. */
+/** `berth worker mount`: one mount(2), in a process that can be killed where it hangs, and that ends with its daemon. Says on stdout why it failed, or nothing. */
 export async function runMountWorker(): Promise<number> {
-  const { device, target, type, flags, propagation, data }: MountJob = await Bun.stdin.json();
+  const { device, target, type, parent, flags, propagation, data }: MountJob = await Bun.stdin.json();
+  endWithParent(parent);
   try {
     mount({ source: device, target, type, flags, data });
     if (propagation !== 0) mount({ source: "", target, flags: propagation });

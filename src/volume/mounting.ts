@@ -8,19 +8,36 @@ const TIMEOUT_MS = 8000;
 export class Mounting {
   readonly #users = new Map<string, Set<string>>();
   readonly #turns = new Map<string, Promise<void>>();
+  readonly #holds = new Map<string, Promise<void>>();
   readonly #device: Device;
+  #started = false;
 
   constructor(timeoutMs = TIMEOUT_MS) {
     this.#device = new Device(isMounted, timeoutMs);
   }
 
-  /** `path` is the volume's folder. Mounts it there where `options` name a device and nobody had it. Throws where the device does not answer. */
-  hold(path: string, options: DriverOptions, user: string): Promise<void> {
-    return this.#turn(path, async () => {
+  /**
+   * `path` is the volume's folder. Mounts it there where `options` name a device and nobody had it. Throws where the device does not answer; who
+   * comes meanwhile is told the same at the same time.
+   */
+  async hold(path: string, options: DriverOptions, user: string): Promise<void> {
+    while (this.#holds.has(path)) await this.#holds.get(path);
+    const mine = this.#turn(path, async () => {
       const users = this.#users.get(path) ?? new Set();
-      if (options["device"] !== undefined) await this.#device.mount(path, options);
+      if (options["device"] !== undefined) await this.#device.mount(path, options, this.#started);
       this.#users.set(path, users.add(user));
     });
+    this.#holds.set(path, mine);
+    try {
+      await mine;
+    } finally {
+      this.#holds.delete(path);
+    }
+  }
+
+  /** All that run hold theirs. Until then what is mounted is taken as it is: a device that hangs is no reason for a daemon not to start. */
+  started(): void {
+    this.#started = true;
   }
 
   /** Unmounts it after the last user. */

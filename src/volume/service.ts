@@ -237,6 +237,7 @@ class Service implements VolumeService {
   }
 
   async releaseOthers(): Promise<void> {
+    this.#mounting.started();
     this.#plugins.releaseOthers(this.#users);
     for (const [name, { driver }] of this.#records.entries()) if (driver === undefined) await this.release(name, "");
   }
