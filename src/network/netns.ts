@@ -6,6 +6,7 @@ import { ensureDir } from "../host/files.ts";
 import { runOk } from "../host/spawn.ts";
 import { MNT, umount2 } from "../host/sys.ts";
 import { errnoOf } from "../spec/errors.ts";
+import { type InterfaceSysctl, setSysctls } from "./interface-sysctls.ts";
 import { ipBatch } from "./ip.ts";
 import { limitDevice, type Rates } from "./rates.ts";
 
@@ -37,6 +38,7 @@ export interface Wire {
   /** It talks to the bridge itself only, not to its other ports. */
   isolated: boolean;
   rates?: Rates;
+  sysctls?: InterfaceSysctl[];
   /** It lies on this interface of the host's, with no bridge: ip-link(8)'s words for what it is. */
   on?: { parent: string; type: string };
 }
@@ -76,7 +78,7 @@ export async function makeSlot(dir: string, wires: (own: string) => Wire[] = () 
     const lines = ["link set dev lo up", ...pairs.flatMap(wireLines)];
     await ipBatch(lines, { prefix: ["unshare", `--net=${slot.path}`] });
     for (const wire of lower) await layOn(slot, wire);
-    for (const wire of all) await limit(slot, wire);
+    for (const wire of all) await tune(slot, wire);
     await Promise.all([
       ipBatch([...hairpinLines(names), ...isolationLines(all)]),
       all.length > 0 ? leadNames(slot) : undefined,
@@ -118,7 +120,7 @@ export function hairpinLines(names: string[]): string[] {
 export async function rewire(slot: Slot, wire: Wire): Promise<void> {
   if (wire.on) await layOn(slot, wire);
   else await ipBatch(wireLines(wire), { prefix: inside(slot) });
-  await limit(slot, wire);
+  await tune(slot, wire);
   if (wire.on) return;
   await ipBatch([...hairpinLines([wire.link]), ...isolationLines([wire])]);
 }
@@ -219,7 +221,9 @@ async function layOn(slot: Slot, wire: Wire): Promise<void> {
   await ipBatch(addressLines(wire), { prefix: inside(slot) });
 }
 
-async function limit(slot: Slot, { link, dev, on, rates = {} }: Wire): Promise<void> {
+/** What a person asked for of the interface besides addresses. */
+async function tune(slot: Slot, { link, dev, on, rates = {}, sysctls = [] }: Wire): Promise<void> {
+  await setSysctls(dev, sysctls, inside(slot));
   if (rates.ingress !== undefined && !on) await limitDevice(link, rates.ingress);
   if (rates.egress !== undefined) await limitDevice(dev, rates.egress, inside(slot));
 }

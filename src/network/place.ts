@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { PortMap } from "../spec/engine-api.ts";
 import { BerthError, messageOf } from "../spec/errors.ts";
 import { inNet, parseIp, parseNet } from "../spec/ipnet.ts";
+import { readSysctls } from "./interface-sysctls.ts";
 import { ipBatch, links } from "./ip.ts";
 import { dropDevice, type Hop, makeSlot, newLink, rewire, type Slot, setRoutes, type Wire } from "./netns.ts";
 import { type EndpointRecord, endpointsOf, type NetworkRecord } from "./networks.ts";
@@ -48,6 +49,7 @@ export function takePart(
   }
   const { linkLocal = [], names = [], links = {}, gwPriority = 0, dev } = wish;
   const rates = { ...segment.rates, ...readRates(wish.options) };
+  const sysctls = readSysctls(wish.options);
   const endpoint: Endpoint = {
     network: network.name,
     networkId: network.id,
@@ -63,6 +65,7 @@ export function takePart(
     ...(linkLocal.length > 0 ? { linkLocal } : {}),
     ...(gwPriority === 0 ? {} : { gwPriority }),
     ...(isFree(rates) ? {} : { rates }),
+    ...(sysctls.length > 0 ? { sysctls } : {}),
     ...(names.length > 0 ? { names } : {}),
     ...(Object.keys(links).length > 0 ? { links } : {}),
   };
@@ -103,6 +106,7 @@ export function wireFor(endpoint: Endpoint, all: Endpoint[], context: { segmentO
   return {
     ...wire,
     rates: endpoint.rates ?? {},
+    sysctls: endpoint.sysctls ?? [],
     ways: [
       ...(ways.v4 === endpoint && v4 ? [hopTo(segment, v4)] : []),
       ...(ways.v6 === endpoint && v6 ? [hopTo(segment, v6)] : []),
@@ -211,7 +215,7 @@ export function objectionsTo(wish: EndpointWish, network: NetworkRecord | undefi
     const ip = parseIp(text);
     if (ip?.family !== family) wrong.push(`invalid IPv${family} address: ${text}`);
   }
-  wrong.push(...rateObjections(wish, network));
+  wrong.push(...optionObjections(wish, network));
   for (const text of wish.linkLocal ?? []) if (!parseIp(text)) wrong.push(`invalid link-local IP address: ${text}`);
   for (const { text = "", family } of network ? wanted : []) {
     const subnets = subnetsOf(network).filter(({ Subnet = "" }) => parseNet(Subnet)?.net.family === family);
@@ -221,8 +225,9 @@ export function objectionsTo(wish: EndpointWish, network: NetworkRecord | undefi
   return wrong;
 }
 
-function rateObjections(wish: EndpointWish, network: NetworkRecord | undefined): string[] {
+function optionObjections(wish: EndpointWish, network: NetworkRecord | undefined): string[] {
   try {
+    readSysctls(wish.options);
     const { ingress } = readRates(wish.options);
     return ingress !== undefined && network?.own?.lower ? [noIngress(network.own.lower.driver)] : [];
   } catch (error) {

@@ -10,6 +10,7 @@ import { parseBip } from "./cidr.ts";
 import { Connections } from "./connections.ts";
 import { blankRecord, DefaultBridge } from "./default-bridge.ts";
 import { Guard } from "./guard.ts";
+import { readSysctls } from "./interface-sysctls.ts";
 import { HostNames, type HostNamesWay } from "./names/host-names.ts";
 import { NameServer } from "./names/server.ts";
 import { makeSlot, type Slot } from "./netns.ts";
@@ -355,5 +356,12 @@ function tableName({ bridge, execRoot }: NetworkOptions): string {
 /** What a ready namespace of the pool is good for: the default bridge, with nothing asked for but a MAC address. */
 function isPlain(request: AttachRequest, network: NetworkRecord): boolean {
   const { more, linkLocal, dev, options } = request;
-  return !network.own && !more?.length && !linkLocal?.length && dev === undefined && isFree(readRates(options));
+  return (
+    !network.own &&
+    !more?.length &&
+    !linkLocal?.length &&
+    dev === undefined &&
+    isFree(readRates(options)) &&
+    readSysctls(options).length === 0
+  );
 }

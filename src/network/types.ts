@@ -1,4 +1,5 @@
 import type { Network, PortMap } from "../spec/engine-api.ts";
+import type { InterfaceSysctl } from "./interface-sysctls.ts";
 import type { Rates } from "./rates.ts";
 
 /** What is wanted of one endpoint. What is left out is chosen by the network. */
@@ -14,7 +15,7 @@ export interface EndpointWish {
   dev?: string;
   /** The network with the highest number has the default route and the published ports. Default 0. */
   gwPriority?: number;
-  /** Options of the endpoint; limits of its rate are read (rates.ts). */
+  /** Options of the endpoint: limits of its rate (rates.ts), kernel parameters (interface-sysctls.ts). */
   options?: Record<string, string>;
   /** What the container is called on a user-defined network; the first is what a reverse look-up answers. */
   names?: string[];
@@ -55,6 +56,7 @@ export interface Endpoint {
   gwPriority?: number;
   /** Bits per second. */
   rates?: Rates;
+  sysctls?: InterfaceSysctl[];
   names?: string[];
   links?: Record<string, string>;
 }

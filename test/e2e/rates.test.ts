@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { runOk } from "../../src/host/spawn.ts";
 import { TestDaemon } from "../../src/testing/daemon.ts";
 
-// How much a network carries: MTUs and rates.
+// How much a network carries, MTUs and rates, and the kernel parameters of its interfaces.
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -77,4 +77,49 @@ test("on the default bridge too; what is no rate is refused and leaves nothing",
   const refused = await daemon.docker("network", "create", "-o", "berth.ingress-rate=1", "never");
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('invalid berth.ingress-rate "1"')]);
   expect(await daemon.ok("ps", "-aq")).toBe("");
+});
+
+test("kernel parameters of an interface, at create and connect, under its own name; others are refused in Docker's words", async () => {
+  const option = "com.docker.network.endpoint.sysctls";
+  const run = (sysctls: string, ...more: string[]) =>
+    daemon.docker(
+      "run",
+      "-d",
+      "--name",
+      "tuned",
+      "--network",
+      `name=tuning,"driver-opt=${option}=${sysctls}"`,
+      ...more,
+      ...WEB,
+    );
+  await daemon.ok("network", "create", "tuning");
+  await daemon.ok("network", "create", "later");
+  const two = "net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.conf.IFNAME.forwarding=0";
+  expect((await run(two)).code).toBe(0);
+  const value = (dev: string, name: string): Promise<string> =>
+    daemon.ok("exec", "tuned", "cat", `/proc/sys/net/ipv4/conf/${dev}/${name}`);
+  expect([await value("eth0", "log_martians"), await value("eth0", "forwarding")]).toEqual(["1", "0"]);
+  const connect = [
+    "network",
+    "connect",
+    "--driver-opt",
+    `${option}=net.ipv4.conf.IFNAME.log_martians=1`,
+    "later",
+    "tuned",
+  ];
+  expect((await daemon.docker(...connect)).code).toBe(0);
+  expect(await value("eth1", "log_martians")).toBe("1");
+  await daemon.ok("rm", "-f", "tuned");
+  const shape = "represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'";
+  for (const wrong of [
+    "net.ipv4.conf.eth0.log_martians=1",
+    "kernel.x.ifname.y=1",
+    "junk",
+    "net.ipv4.conf.ifname.../../x=1",
+  ])
+    expect((await run(wrong)).stderr).toContain(`unrecognised network interface sysctl '${wrong}'; ${shape}`);
+  const { stderr } = await run("net.ipv4.conf.IFNAME.nosuch=1");
+  expect(stderr).toContain("to sandbox: /proc/sys/net/ipv4/conf/eth0/nosuch is not a sysctl file");
+  await daemon.ok("rm", "tuned");
+  await daemon.ok("network", "rm", "tuning", "later");
 });
