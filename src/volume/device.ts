@@ -3,7 +3,7 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { selfCommand } from "../host/self.ts";
 import { run } from "../host/spawn.ts";
-import { BerthError, isKind, messageOf } from "../spec/errors.ts";
+import { BerthError, errnoOf, isKind, messageOf } from "../spec/errors.ts";
 import { parseMountOptions, withoutPasswords } from "./mount-options.ts";
 import type { MountJob } from "./mount-worker.ts";
 
@@ -17,6 +17,7 @@ const UNMOUNT_MS = 3000;
 const SECOND = 1000;
 /** Without a look at what is mounted, which may hang. */
 const UMOUNT = ["umount", "--internal-only", "--no-mtab", "--no-canonicalize"];
+const NO_ADDRESS: Record<string, string> = { ENOTFOUND: "no such host", EAI_AGAIN: "no name server answers" };
 const BY_ADDRESS = ["nfs", "cifs"];
 
 /** Mounts devices on volumes' folders, each within a time: whatever may hang does so in a process that is killed then. */
@@ -82,9 +83,10 @@ export class Device {
         const found = await before(deadline, lookup(name, { all: true }));
         const best = found?.find(({ family }) => family === 4) ?? found?.[0];
         if (best) return best.address;
-        throw new Error(`lookup ${name}: ${this.#late()}`);
+        throw new Error(this.#late());
       } catch (error) {
-        throw failed(`error resolving passed in network volume address: ${messageOf(error)}`);
+        const why = NO_ADDRESS[errnoOf(error) ?? ""] ?? messageOf(error);
+        throw failed(`error resolving passed in network volume address: lookup ${name}: ${why}`);
       }
     };
     const name = /(?:^|,)addr=([^,]*)/.exec(job.data)?.[1] ?? "";

@@ -163,6 +163,24 @@ own_networks() {
   ip link delete up0
 }
 
+# File systems of servers that swallow every packet: said in time, nothing left. A taken port refuses at once.
+silent_servers() {
+  grep -q localhost /etc/hosts || echo 127.0.0.1 localhost >>/etc/hosts
+  ip link add up0 type veth peer name up1 && ip link set up0 up && ip link set up1 up
+  ip address add 10.79.0.1/24 dev up0
+  ip neigh add 10.79.0.2 lladdr 02:00:00:00:00:02 dev up0
+  mounts() { berth volume create -o type=$1 -o "device=$2" -o "o=$3" $1 >/dev/null; berth run --rm -v $1:/v busybox true 2>&1 | grep -c "$4"; berth volume rm $1 >/dev/null; }
+  for type in nfs cifs; do
+    modprobe $type 2>/dev/null || { echo "   no $type in this kernel"; continue; }
+    [ $type = nfs ] && { device=:/x; more=vers=4; } || { device=//files/x; more=username=u,password=hunter2; }
+    check "$type: a server that is silent" 1 "$(mounts $type $device "addr=10.79.0.2,$more" "_data, data: addr=10.79.0.2.*: no answer within 8 seconds")"
+    check "$type: a server that is none" 1 "$(mounts $type $device "addr=localhost,$more" "data: addr=127.0.0.1.*: connection refused")"
+    check "$type: no worker left" 0 "$(ps -eo args | grep -c '[w]orker mount')"
+    check "$type: no mount left" 0 "$(grep -c " $type" /proc/mounts)"
+  done
+  ip link delete up0
+}
+
 build() {
   mkdir -p /tmp/ctx
   echo payload >/tmp/ctx/file
@@ -224,6 +242,7 @@ for runtime in crun runc; do
   daemon_away
 done
 own_networks
+silent_servers
 build
 
 check "rm" 0 "$(code berth rm -f $(berth ps -aq))"
