@@ -72,7 +72,15 @@ test("create: the outer folder alone is no volume, and does not stay", () => {
 test("create: a folder of 64 hex digits without a record is anonymous, so that prune finds it", () => {
   const name = "ab".repeat(32);
   mkdirSync(join(root, name, "_data"), { recursive: true });
+  writeFileSync(join(root, name, "_data", "file"), "x");
   expect(open().isAnonymous(name)).toBe(true);
+});
+
+test("create: folders that were made and have no record yet go, as nobody can have written there", () => {
+  mkdirSync(join(root, "made", "_data"), { recursive: true });
+  mkdirSync(join(root, "begun"));
+  expect(names(open())).toEqual([]);
+  expect(readdirSync(root)).toEqual([]);
 });
 
 test("remove: before the rename nothing has happened", async () => {

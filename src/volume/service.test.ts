@@ -171,7 +171,7 @@ test("a volume made anew while its predecessor's files are still going keeps its
 test("a folder without a record becomes a volume with its content, a record without a folder gets an empty one", () => {
   mkdirSync(join(root, "found/_data"), { recursive: true });
   writeFileSync(join(root, "found/_data/file"), "");
-  mkdirSync(join(root, `${"0".repeat(64)}/_data`), { recursive: true });
+  mkdirSync(join(root, `${"0".repeat(64)}/_data/folder`), { recursive: true });
   mkdirSync(join(root, "stray"));
   service.create({ name: "lost" });
   rmSync(join(root, "lost"), { recursive: true });

@@ -6,7 +6,7 @@ import { limitTrees, releaseTree } from "../host/quota.ts";
 import { runOk } from "../host/spawn.ts";
 import type { Filters } from "../image/types.ts";
 import type { Volume } from "../spec/engine-api.ts";
-import { BerthError, fromErrno } from "../spec/errors.ts";
+import { BerthError, errnoOf, fromErrno } from "../spec/errors.ts";
 import type { Records, Table } from "../store/types.ts";
 import { volumeFilter } from "./filters.ts";
 import { Mounting } from "./mounting.ts";
@@ -41,7 +41,7 @@ const REMOVING = ".removing";
 
 /**
  * Opens the volumes below `root` and finishes what a killed daemon left: a removal that had begun is completed, a folder without
- * record is taken in as a volume (nothing that a user may have written is thrown away), a record without folder gets an empty one.
+ * record is taken in as a volume where it is not empty (nothing that a user may have written is thrown away), a record without folder gets an empty one.
  */
 export function openVolumeService(options: VolumeOptions): VolumeService {
   return new Service(options);
@@ -294,12 +294,10 @@ class Service implements VolumeService {
     for (const entry of readdirSync(this.#root, { withFileTypes: true })) {
       const { name } = entry;
       if (!entry.isDirectory() || name === REMOVING || this.#records.get(name)) continue;
-      if (!existsSync(this.#folder(name))) {
-        // A create that was killed after its first step: nobody can have written there.
-        if (readdirSync(join(this.#root, name)).length === 0) rmdirSync(join(this.#root, name));
-        continue;
-      }
-      releaseTree(this.#folder(name));
+      if (existsSync(this.#folder(name))) releaseTree(this.#folder(name));
+      // A create that was killed before its record: nobody can have written there.
+      if (removedEmpty(this.#folder(name)) && removedEmpty(join(this.#root, name))) continue;
+      if (!existsSync(this.#folder(name))) continue;
       const labels = /^[0-9a-f]{64}$/.test(name) ? { [ANONYMOUS_LABEL]: "" } : {};
       this.#put({ name, createdAt: timestamp(statSync(this.#folder(name)).mtime), labels });
     }
@@ -313,6 +311,16 @@ function limit(name: string, { folder, options }: { folder: string; options: Rec
   if (limitTrees([folder], sizeOf(name, size), folder)) return;
   rmSync(dirname(folder), { recursive: true });
   throw new BerthError("invalid-argument", `create ${name}: quota size requested but no quota support`);
+}
+
+/** Removes a folder where it is empty; true where it is gone. */
+function removedEmpty(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch (error) {
+    return errnoOf(error) === "ENOENT";
+  }
 }
 
 /** Docker shows null where there is nothing. */

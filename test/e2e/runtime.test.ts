@@ -158,7 +158,7 @@ describe.each(["crun", "runc"])("by %s", (runtime) => {
     [
       ["--dns", "192.0.2.1", "--dns-search", "ex.org", "--dns-option", "ndots:3"],
       "grep -v '^#' /etc/resolv.conf | grep .",
-      "nameserver 192.0.2.1\nsearch ex.org\noptions ndots:3\n",
+      "nameserver 127.0.0.11\nnameserver 192.0.2.1\nsearch ex.org\noptions ndots:3\n",
     ],
     [["--oom-score-adj", "300"], "cat /proc/self/oom_score_adj", "300\n"],
     [["--init"], "cat /proc/1/comm", "docker-init\n"],
