@@ -135,8 +135,10 @@ static napi_value end_with_parent_binding(napi_env env, napi_callback_info info)
 		return NULL;
 	int result = prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* It may have ended before. */
-	if (result == 0 && getppid() != parent)
-		raise(SIGKILL);
+	if (result == 0 && getppid() != parent) {
+		errno = ESRCH;
+		result = -1;
+	}
 	return call_result(&c, result, "prctl", NULL);
 }
 

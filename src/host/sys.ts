@@ -307,7 +307,7 @@ export function connectDatagram(path: PathLike): number {
   return addon().connectDatagram(path);
 }
 
-/** SIGKILL for this process when the one that started it, `parent`, ends; at once where it has. */
+/** SIGKILL for this process when the one that started it, `parent`, ends. Throws ESRCH where it has, or is another. */
 export function endWithParent(parent: number): void {
   addon().endWithParent(parent);
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { endWithParent, MS, mount } from "../host/sys.ts";
 import { goErrno } from "../spec/go-errno.ts";
 import type { ParsedOptions } from "./mount-options.ts";
@@ -13,7 +14,7 @@ export interface MountJob extends ParsedOptions {
 
 /** `berth worker mount`: one mount(2), in a process that can be killed where it hangs, and that ends with its daemon. Says on stdout why it failed, or nothing. */
 export async function runMountWorker(): Promise<number> {
-  const { device, target, type, parent, flags, propagation, data }: MountJob = await Bun.stdin.json();
+  const { device, target, type, parent, flags, propagation, data }: MountJob = JSON.parse(readFileSync(0, "utf8"));
   endWithParent(parent);
   try {
     mount({ source: device, target, type, flags, data });

@@ -82,6 +82,7 @@ const CALLS = {
   setns: ["fd word", () => [net, 0x40000000]],
   unshare: ["word", () => [0x200]],
   pidfdOpen: ["word", () => [process.pid]],
+  endWithParent: ["int", () => [process.ppid]],
   pidfdSendSignal: ["fd word", () => [pidfd, 0]],
   dropCode: ["", () => []],
   connectDatagram: ["path", (t) => [`${t.dir}/file`], /ECONNREFUSED/],
