@@ -153,7 +153,6 @@ own_networks() {
     check "ipvlan l3: a route without a gateway" yes "$(run --rm --network lower busybox ip route | grep -q '^default dev eth0' && echo yes)"
     berth network rm lower >/dev/null
   }
-  check "owners are mapped" "0 yes" "$(mkdir -p /tmp/mine && chown 1000:1000 /tmp/mine && run --rm -v /tmp/mine:/m:map=1000.1000 busybox sh -c 'stat -c %u /m; echo x >/m/f') $([ "$(stat -c %u /tmp/mine/f)" = 1000 ] && echo yes)"
   nft flush ruleset
   run -d --name open -p 8090:80 busybox httpd -f -p 80 -h /etc >/dev/null
   opened() { timeout 5 busybox wget -q -O - http://127.0.0.1:8090/passwd; }
@@ -201,6 +200,9 @@ quota() { # quota FILE_SYSTEM: --storage-opt size and the size of a volume, on a
   mount -o loop,prjquota /tmp/$1.img /mnt/$1
   start_daemon --data-root /mnt/$1/data
   check "$1: bootstrap busybox" 0 "$(code berth bootstrap busybox)"
+  mkdir -p /mnt/$1/mine && chown 1000:1000 /mnt/$1/mine
+  check "$1: owners are mapped" 0 "$(berth run --rm -v /mnt/$1/mine:/m:map=1000.1000 busybox sh -c 'stat -c %u /m; echo x >/m/file')"
+  check "$1: owners are mapped back" 1000 "$(stat -c %u /mnt/$1/mine/file)"
   fill='dd if=/dev/zero of=FILE bs=1M count=30 2>/dev/null; echo $? $(($(stat -c %s FILE) > 15000000)) $(($(stat -c %s FILE) < 21000000))'
   layer=$(echo "$fill" | sed s,FILE,/f,g)
   volume=$(echo "$fill" | sed s,FILE,/v/f,g)
