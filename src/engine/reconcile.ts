@@ -173,7 +173,12 @@ async function finishRemovals(ctx: EngineContext): Promise<void> {
 
 /** Anonymous volumes of a creation that did not come to its record. */
 async function removeUnsettledVolumes(ctx: EngineContext): Promise<void> {
-  for (const name of ctx.volumes.unsettled()) await ctx.volumes.remove(name, { force: true, usedBy: [] });
+  for (const name of ctx.volumes.unsettled()) {
+    // What cannot go now is tried again at the next start.
+    await ctx.volumes
+      .remove(name, { force: true, usedBy: [] })
+      .catch((error) => ctx.log("warn", `volume ${name}: ${messageOf(error)}`));
+  }
 }
 
 /** A folder without a record: the creation had not got so far. */

@@ -78,7 +78,8 @@ function openFolder(path: string): number | undefined {
 
 async function copyTree(from: string, to: string, what = COPY_UP): Promise<void> {
   try {
-    await runOk(["cp", "-a", "--reflink=auto", "-T", "--", from, to]);
+    // It ends with the daemon: what is half there is taken away by the next one, which it must not meet.
+    await runOk(["setpriv", "--pdeathsig", "KILL", "cp", "-a", "--reflink=auto", "-T", "--", from, to]);
   } catch (error) {
     if (error instanceof Error && /No space left/.test(error.message)) {
       throw new BerthError("no-space", `${what}: no space left on device`, {

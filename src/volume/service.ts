@@ -101,6 +101,7 @@ class Service implements VolumeService {
       const words = `driver '${existing.driver ?? LOCAL}' already has volume '${name}'`;
       throw new BerthError("conflict", `create ${name}: ${words}: volume name must be unique`);
     }
+    if (existing) refuseUnsettled(existing, "create");
     if (driver === LOCAL) return this.create(options);
     if (existing) return this.look(name);
     checkVolumeName(name);
@@ -140,6 +141,7 @@ class Service implements VolumeService {
     checkVolumeName(to);
     if (record.driver !== undefined)
       throw new BerthError("invalid-argument", `rename ${name}: its driver ${record.driver} keeps the name`);
+    refuseUnsettled(record, "rename");
     if (this.#records.get(to)) throw new BerthError("conflict", `rename ${name}: volume ${to} already exists`);
     const { [ANONYMOUS_LABEL]: _, ...labels } = record.labels;
     this.#store.transaction(() => {
@@ -311,6 +313,10 @@ function limit(name: string, { folder, options }: { folder: string; options: Rec
   if (limitTrees([folder], sizeOf(name, size), folder)) return;
   rmSync(dirname(folder), { recursive: true });
   throw new BerthError("invalid-argument", `create ${name}: quota size requested but no quota support`);
+}
+
+function refuseUnsettled({ name, unsettled }: VolumeRecord, what: string): void {
+  if (unsettled) throw new BerthError("conflict", `${what} ${name}: the volume is still being made`);
 }
 
 /** Removes a folder where it is empty; true where it is gone. */

@@ -156,6 +156,14 @@ test("a kill of the daemon in the middle of an import or a clone leaves no volum
   importing.stdin.write(readFileSync(join(scratch, "first.tar")).subarray(0, 200_000));
   await importing.stdin.flush();
   while (!existsSync(join(folder("half"), "file"))) await Bun.sleep(5);
+  // Until it is whole nobody else can have it.
+  for (const argv of [
+    ["rm", "half"],
+    ["rename", "half", "other"],
+    ["import", "half", join(scratch, "first.tar")],
+    ["create", "half"],
+  ])
+    expect(await refused("volume", ...argv)).toContain("half: the volume is still being made");
   await daemon.crash();
   importing.kill("SIGKILL");
   await importing.exited;

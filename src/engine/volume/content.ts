@@ -45,6 +45,8 @@ export async function importVolume(
   tar: AsyncIterable<Uint8Array>,
 ): Promise<Volume> {
   const isNew = !ctx.volumes.has(name);
+  if (ctx.volumes.unsettled().includes(name))
+    throw new BerthError("conflict", `import ${name}: the volume is still being made`);
   if (isNew) ctx.volumes.create({ name, unsettled: true });
   try {
     const { path, done } = await holding(ctx, name);

@@ -29,6 +29,8 @@ export function volumeBackend(ctx: EngineContext): VolumeBackend {
     remove: async (name, options) => {
       const known = ctx.volumes.has(name);
       const driver = ctx.volumes.driverOf(name);
+      if (ctx.volumes.unsettled().includes(name))
+        throw new BerthError("conflict", `remove ${name}: the volume is still being made`);
       const usedBy = volumeUsers(ctx, name);
       const names = usedBy.map((id) => ctx.containers.get(id)?.record.name ?? id);
       await ctx.volumes.remove(name, { force: options.force, usedBy, names });
