@@ -162,8 +162,9 @@ export class DefaultBridge {
 
 /** An attachment without a place. */
 export function blankRecord(request: AttachRequest, network: NetworkRecord): EndpointRecord {
-  const { containerId, name } = request;
+  const { containerId, name, dns = [] } = request;
   const endpointId = randomBytes(32).toString("hex");
   const place = { ip: "", prefix: 0, gateway: "", mac: "", ports: {} };
-  return { containerId, name, network: network.name, networkId: network.id, endpointId, ...place };
+  const servers = dns.length > 0 ? { dns } : {};
+  return { containerId, name, network: network.name, networkId: network.id, endpointId, ...place, ...servers };
 }

@@ -364,6 +364,19 @@ for (const request of JSON.parse(requests)) await service.attach(request);
 console.log("ready");
 setInterval(() => undefined, 1000);`;
 
+test("on the default bridge too the outside is asked by the container's own servers, and by its names from another network", async () => {
+  const plain = await service.attach(request("p", "bridge"));
+  expect(await lookup(plain.netns, "example.com")).toEqual(["192.0.2.7"]);
+  expect(await lookup(plain.netns, "n-p")).toEqual([plain.ip]);
+  await service.create(network("later"));
+  await service.connect("p", { mode: "later", names: ["n-p"] });
+  expect(await lookup(plain.netns, "example.com")).toEqual(["192.0.2.7"]);
+  await service.disconnect("p", "bridge");
+  expect(await lookup(plain.netns, "example.com")).toEqual(["192.0.2.7"]);
+  await service.detach("p");
+  await service.remove("later");
+});
+
 describe("after a daemon was killed", () => {
   async function killed(networks: NetworkRequest[], requests: AttachRequest[]): Promise<void> {
     await service.stop();

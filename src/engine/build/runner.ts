@@ -76,6 +76,7 @@ async function launch(ctx: EngineContext, step: RunStep, own: { id: string; dir:
     hostname,
     mode,
     ports: {},
+    dns: ctx.config.dns.dns,
   });
   try {
     writeAtomic(`${dir}/hostname`, `${hostname}\n`);
