@@ -6,7 +6,7 @@ import { BerthError } from "../spec/errors.ts";
 const BUSY_MS = 2000;
 
 /** A value that SQLite stores here. */
-export type DbValue = string | number | null;
+export type DbValue = string | number | null | Uint8Array;
 
 /**
  * One open SQLite database, owned by this process alone until `close` or its end (locking_mode EXCLUSIVE): nobody else reads or writes it meanwhile.

@@ -1,0 +1,202 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { allEntries, type Generation, generationsOf, live, segmentsOf } from "./generations.ts";
+import { CONDEMNED, decoded, KEYS, partsOf } from "./keys.ts";
+import type { Manifests } from "./manifests.ts";
+import { isContentDigest } from "./names.ts";
+import type { Reliance, Watch } from "./reliance.ts";
+import type { Storage } from "./types.ts";
+import type { Uploads } from "./uploads.ts";
+
+/** Ages in milliseconds. */
+export interface CollectOptions {
+  /** What is younger stays, whether it is needed or not: a client may be about to name it. */
+  graceMs: number;
+  /** Uploads that nobody has gone on with for so long end. */
+  uploadMs: number;
+}
+
+/** What a collection took away. `bytes` are those of blobs and of uploads. */
+export interface Collected {
+  presences: number;
+  blobs: number;
+  bytes: number;
+  uploads: number;
+  strays: number;
+}
+
+interface CollectorDeps {
+  storage: Storage;
+  manifests: Manifests;
+  reliance: Reliance;
+  uploads: Uploads;
+}
+
+/**
+ * Online garbage collection: pushes and pulls go on. A repository's presences that none of its manifests names go, then bytes that no presence names, then what kills left: uploads,
+ * data without a record, tags and referrers without a manifest. On a storage of several machines what is to go is condemned, and taken only after all who may have looked
+ * before have written (`Reliance`), if it is still not needed. Several collections at once are safe; a kill anywhere leaves work for the next.
+ */
+export class Collector {
+  constructor(private readonly deps: CollectorDeps) {}
+
+  async collect(options: CollectOptions): Promise<Collected> {
+    const collected: Collected = { presences: 0, blobs: 0, bytes: 0, uploads: 0, strays: 0 };
+    await this.#uploads(options, collected);
+    collected.presences = (await this.#presences(options)).length;
+    for (const { id, size } of await this.#blobs(options)) {
+      await this.deps.storage.data.remove(id);
+      collected.blobs += 1;
+      collected.bytes += size;
+    }
+    await this.#strayData(options, collected);
+    await this.#strayRecords(options, collected);
+    return collected;
+  }
+
+  async #presences(options: CollectOptions): Promise<Generation[]> {
+    const { metadata } = this.deps.storage;
+    const unneeded = async (): Promise<Generation[]> => {
+      const found: Generation[] = [];
+      for await (const segment of segmentsOf(metadata, "presences/")) {
+        const repository = decoded(segment);
+        // Listed before it is marked: what comes meanwhile is in neither.
+        const generations = await this.#generations(KEYS.presences(repository));
+        const needed = new Set<string>();
+        for await (const { blobs } of this.deps.manifests.all(repository))
+          for (const { digest } of blobs) needed.add(KEYS.presences(repository, digest));
+        found.push(...(await this.#sort(generations, (prefix) => needed.has(prefix))));
+      }
+      return found;
+    };
+    return this.#take(unneeded, options);
+  }
+
+  async #blobs(options: CollectOptions): Promise<Generation[]> {
+    const { metadata } = this.deps.storage;
+    const unneeded = async (): Promise<Generation[]> => {
+      const generations = await this.#generations(KEYS.blobs());
+      const needed = new Set<string>();
+      for await (const { key } of allEntries(metadata, "presences/")) {
+        const digest = partsOf(key)[1];
+        if (isContentDigest(digest)) needed.add(KEYS.blobs(digest));
+      }
+      return this.#sort(generations, (prefix) => needed.has(prefix));
+    };
+    return this.#take(unneeded, options);
+  }
+
+  /** Those that may go: nobody needs their digest, or another that is not condemned serves it as well. What is needed and was condemned by a collection that ended early is pardoned. */
+  async #sort(generations: readonly Generation[], needed: (prefix: string) => boolean): Promise<Generation[]> {
+    const byDigest = Map.groupBy(generations, (g) => prefixOf(g.key));
+    const spare: Generation[] = [];
+    for (const [prefix, all] of byDigest) {
+      if (!needed(prefix)) {
+        spare.push(...all);
+        continue;
+      }
+      const kept = live(all) ?? all[0];
+      if (kept?.condemned !== undefined) await this.deps.storage.metadata.write([{ remove: kept.key + CONDEMNED }]);
+      spare.push(...all.filter((g) => g !== kept));
+    }
+    return spare;
+  }
+
+  /** Removes the records of what is not needed and old enough; returns them. */
+  async #take(unneeded: () => Promise<Generation[]>, { graceMs }: CollectOptions): Promise<Generation[]> {
+    const { storage, reliance } = this.deps;
+    using watch = reliance.watch();
+    const oldest = Date.now() - graceMs;
+    const condemned = (await unneeded()).filter((g) => g.modified <= oldest);
+    if (condemned.length === 0) return [];
+    if (storage.settleMs === 0) return this.#remove(condemned, watch);
+    for (const { key, condemned: before } of condemned)
+      if (before === undefined) await storage.metadata.write([{ put: key + CONDEMNED, value: "" }]);
+    await delay(storage.settleMs);
+    const still = new Set((await unneeded()).map((g) => g.key));
+    return this.#remove(
+      condemned.filter((g) => still.has(g.key)),
+      watch,
+    );
+  }
+
+  /** The record first, then its mark: never is one there again that somebody saw condemned. */
+  async #remove(generations: readonly Generation[], watch: Watch): Promise<Generation[]> {
+    const { metadata, settleMs } = this.deps.storage;
+    const gone: Generation[] = [];
+    for (const generation of generations) {
+      // Elsewhere whoever relies on it has seen the mark.
+      if (settleMs === 0 && watch.has(prefixOf(generation.key))) continue;
+      await metadata.write([{ remove: generation.key }, { remove: generation.key + CONDEMNED }]);
+      gone.push(generation);
+    }
+    return gone;
+  }
+
+  async #generations(prefix: string): Promise<Generation[]> {
+    const strays: string[] = [];
+    const found = await generationsOf(this.deps.storage.metadata, prefix, strays);
+    await this.deps.storage.metadata.write(strays.map((key) => ({ remove: key })));
+    return found;
+  }
+
+  async #uploads({ uploadMs }: CollectOptions, collected: Collected): Promise<void> {
+    const { storage, uploads } = this.deps;
+    const oldest = Date.now() - uploadMs;
+    const idle = new Map<string, string>();
+    for await (const { key, modified } of allEntries(storage.metadata, "uploads/")) {
+      const [segment = "", id = ""] = partsOf(key);
+      if (modified <= oldest && !uploads.active(id)) idle.set(id, decoded(segment));
+    }
+    if (idle.size === 0) return;
+    for await (const { id, modified } of storage.data.list()) if (modified > oldest) idle.delete(id);
+    for (const [id, repository] of idle) {
+      collected.bytes += (await storage.data.size(id)) ?? 0;
+      collected.uploads += 1;
+      await uploads.cancel(repository, id).catch(() => undefined); // Ended by itself meanwhile.
+    }
+  }
+
+  /** Data that no record names. Data is listed first, then uploads, then blobs: whatever is between two of them is in the later. */
+  async #strayData({ graceMs }: CollectOptions, collected: Collected): Promise<void> {
+    const { metadata, data } = this.deps.storage;
+    const oldest = Date.now() - graceMs;
+    const strays = new Set<string>();
+    for await (const { id, modified } of data.list()) if (modified <= oldest) strays.add(id);
+    for await (const { key } of allEntries(metadata, "uploads/")) strays.delete(partsOf(key)[1] ?? "");
+    for (const { id } of await generationsOf(metadata, KEYS.blobs())) strays.delete(id);
+    for (const id of strays) await data.remove(id);
+    collected.strays += strays.size;
+  }
+
+  /** Tags and referrers without their manifest, repositories without any; and repositories that are not listed yet. */
+  async #strayRecords({ graceMs }: CollectOptions, collected: Collected): Promise<void> {
+    const { storage, manifests } = this.deps;
+    const { metadata } = storage;
+    const oldest = Date.now() - graceMs;
+    const drop = async (key: string): Promise<void> => {
+      await metadata.write([{ remove: key }]);
+      collected.strays += 1;
+    };
+    for await (const { key, modified } of allEntries(metadata, "tags/")) {
+      const [segment = "", tag = ""] = partsOf(key);
+      const digest = modified <= oldest ? await manifests.tag(decoded(segment), tag) : undefined;
+      if (digest && !(await manifests.byDigest(decoded(segment), digest))) await drop(key);
+    }
+    for await (const { key, modified } of allEntries(metadata, "referrers/")) {
+      const [segment = "", , digest] = partsOf(key);
+      if (modified > oldest || !isContentDigest(digest)) continue;
+      if (!(await manifests.byDigest(decoded(segment), digest))) await drop(key);
+    }
+    const used = new Set<string>();
+    for await (const segment of segmentsOf(metadata, "manifests/")) used.add(segment);
+    for await (const { key, modified } of allEntries(metadata, KEYS.catalog())) {
+      if (!used.delete(partsOf(key)[0] ?? "") && modified <= oldest) await drop(key);
+    }
+    for (const segment of used) await metadata.write([{ put: KEYS.catalog(decoded(segment)), value: "" }]);
+  }
+}
+
+/** `presences/REPO/DIGEST/` or `blobs/DIGEST/`: what writers say that they rely on. */
+function prefixOf(key: string): string {
+  return key.slice(0, key.lastIndexOf("/") + 1);
+}

@@ -1,0 +1,69 @@
+import { unknownBlob } from "../blobs.ts";
+import { RegistryError } from "../errors.ts";
+import { contentDigest } from "../names.ts";
+import type { RegistryContext, RepositoryRequest } from "./context.ts";
+import { rangeOf } from "./range.ts";
+
+/** GET and HEAD of a blob, whole or one range. HEAD answers writers: what GC has condemned is not there for them. */
+export async function getBlob(
+  ctx: RegistryContext,
+  { request, repository, target }: RepositoryRequest,
+): Promise<Response> {
+  const digest = contentDigest(target);
+  if (request.method === "HEAD") return headBlob(ctx, repository, target);
+  const fetched = ctx.through?.covers(repository) ? await ctx.through.blob(repository, digest, request) : undefined;
+  if (fetched) return fetched;
+  const found = await ctx.blobs.find(repository, digest);
+  if (!found) throw unknownBlob(digest);
+  const headers = blobHeaders(digest);
+  if (request.headers.get("if-none-match") === headers.ETag) return new Response(null, { status: 304, headers });
+  const span = rangeOf(ifRange(request, headers.ETag), found.size);
+  const { start, end } = span ?? { start: 0, end: found.size };
+  const body = end > start ? await ctx.blobs.body(digest, found, { start, end }) : "";
+  return new Response(body, {
+    status: span ? 206 : 200,
+    headers: {
+      ...headers,
+      "Content-Length": String(end - start),
+      ...(span ? { "Content-Range": `bytes ${start}-${end - 1}/${found.size}` } : {}),
+    },
+  });
+}
+
+async function headBlob(ctx: RegistryContext, repository: string, target: string): Promise<Response> {
+  const digest = contentDigest(target);
+  const found = await ctx.blobs.reliable(repository, digest);
+  if (!found) throw unknownBlob(digest);
+  return new Response(null, { headers: { ...blobHeaders(digest), "Content-Length": String(found.size) } });
+}
+
+/** DELETE of a blob. What a manifest of the repository names stays. */
+export async function deleteBlob(ctx: RegistryContext, { repository, target }: RepositoryRequest): Promise<Response> {
+  const digest = contentDigest(target);
+  for await (const { digest: manifest, blobs } of ctx.manifests.all(repository)) {
+    if (blobs.some((blob) => blob.digest === digest))
+      throw new RegistryError("DENIED", `blob ${digest} is named by manifest ${manifest}; delete that first`, {
+        status: 405,
+      });
+  }
+  if (!(await ctx.blobs.remove(repository, digest))) throw unknownBlob(digest);
+  return new Response(null, { status: 202, headers: { "Docker-Content-Digest": digest } });
+}
+
+function blobHeaders(digest: string): Record<string, string> & { ETag: string } {
+  return {
+    "Content-Type": "application/octet-stream",
+    "Docker-Content-Digest": digest,
+    "Accept-Ranges": "bytes",
+    "Cache-Control": "max-age=31536000",
+    // Else the server tells the file's name.
+    "Content-Disposition": "attachment",
+    ETag: `"${digest}"`,
+  };
+}
+
+/** The Range header, unless it was meant for other content (RFC 9110, section 13.1.5). */
+function ifRange(request: Request, etag: string): string | null {
+  const only = request.headers.get("if-range");
+  return only === null || only === etag ? request.headers.get("range") : null;
+}

@@ -1,0 +1,52 @@
+import { RegistryError } from "../errors.ts";
+import { isTag } from "../names.ts";
+import { wholeBody } from "./body.ts";
+import type { RegistryContext, RepositoryRequest } from "./context.ts";
+
+/** OCI distribution-spec, "Pushing Manifests": registries should take 4 MiB. */
+const MAX_MANIFEST = 4 * 1024 * 1024;
+
+/** GET and HEAD by tag or digest. */
+export async function getManifest(
+  ctx: RegistryContext,
+  { request, repository, target }: RepositoryRequest,
+): Promise<Response> {
+  if (ctx.through?.covers(repository)) await ctx.through.manifest(repository, target);
+  const { digest, mediaType, bytes } = await ctx.manifests.get(repository, target);
+  const headers = {
+    "Content-Type": mediaType,
+    "Docker-Content-Digest": digest,
+    ETag: `"${digest}"`,
+    "Content-Length": String(bytes.byteLength),
+  };
+  if (request.headers.get("if-none-match") === headers.ETag) return new Response(null, { status: 304, headers });
+  return new Response(request.method === "HEAD" ? null : (bytes as Uint8Array<ArrayBuffer>), { headers });
+}
+
+/** PUT by tag or digest. */
+export async function putManifest(
+  ctx: RegistryContext,
+  { request, repository, target }: RepositoryRequest,
+): Promise<Response> {
+  if (!isTag(target) && !target.includes(":")) throw new RegistryError("MANIFEST_INVALID", "invalid tag");
+  const bytes = await wholeBody(request, MAX_MANIFEST);
+  const contentType = request.headers.get("content-type") ?? undefined;
+  const { digest, subject } = await ctx.manifests.put(repository, target, { bytes, contentType });
+  return new Response(null, {
+    status: 201,
+    headers: {
+      Location: `/v2/${repository}/manifests/${digest}`,
+      "Docker-Content-Digest": digest,
+      ...(subject ? { "OCI-Subject": subject } : {}),
+    },
+  });
+}
+
+/** DELETE of a tag, or of a manifest with its tags. */
+export async function deleteManifest(
+  ctx: RegistryContext,
+  { repository, target }: RepositoryRequest,
+): Promise<Response> {
+  await ctx.manifests.remove(repository, target);
+  return new Response(null, { status: 202 });
+}

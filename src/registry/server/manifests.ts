@@ -1,0 +1,225 @@
+import { messageOf } from "../../spec/errors.ts";
+import { type Blobs, relied } from "./blobs.ts";
+import { Cache } from "./cache.ts";
+import { RegistryError } from "./errors.ts";
+import { allEntries } from "./generations.ts";
+import { KEYS, partsOf } from "./keys.ts";
+import { type ManifestContent, type ManifestRefs, parseManifestContent } from "./manifest-content.ts";
+import { contentDigest, digestOf, isContentDigest, isTag, quoted } from "./names.ts";
+import type { Reliance } from "./reliance.ts";
+import type { Change, ContentDigest, Policy, Storage } from "./types.ts";
+
+const CACHE_BYTES = 16 * 1024 * 1024;
+const LINE = 0x0a;
+
+/** A manifest as it is kept. */
+export interface StoredManifest extends ManifestContent {
+  digest: ContentDigest;
+  bytes: Buffer;
+  /** When it was pushed, in milliseconds since 1970. */
+  pushed: number;
+}
+
+/** Manifests and what tags stand for. Nothing is served that is not whole: a manifest is written after all that it names is seen to be there, and a tag after its manifest. */
+export class Manifests {
+  /** Of an exclusive storage only. */
+  readonly #cache = new Cache<StoredManifest>(CACHE_BYTES);
+
+  constructor(private readonly deps: { storage: Storage; blobs: Blobs; reliance: Reliance; policy: Policy }) {}
+
+  /** By tag or digest. Throws MANIFEST_UNKNOWN. */
+  async get(repository: string, target: string): Promise<StoredManifest> {
+    const digest = isTag(target) ? await this.tag(repository, target) : contentDigest(target);
+    const found = digest && (await this.byDigest(repository, digest));
+    if (found) return found;
+    throw new RegistryError("MANIFEST_UNKNOWN", `no manifest ${quoted(target)} in ${repository}`, {
+      detail: { name: repository, target: target.slice(0, 200) },
+    });
+  }
+
+  /** What a tag stands for. */
+  async tag(repository: string, tag: string): Promise<ContentDigest | undefined> {
+    const digest = (await this.deps.storage.metadata.get(KEYS.tags(repository, tag)))?.toString();
+    return isContentDigest(digest) ? digest : undefined;
+  }
+
+  /** Undefined where it is not here, or not what it is called. */
+  async byDigest(repository: string, digest: ContentDigest): Promise<StoredManifest | undefined> {
+    const { metadata, exclusive } = this.deps.storage;
+    const key = KEYS.manifests(repository, digest);
+    const cached = exclusive ? this.#cache.get(key) : undefined;
+    if (cached) return cached;
+    const record = await metadata.get(key);
+    const found = record && decodeRecord(digest, record);
+    if (found && exclusive) this.#cache.set(key, found, found.bytes.byteLength);
+    return found;
+  }
+
+  /**
+   * Takes a manifest in, with its tag where `target` is one. With `lazy` what it names need not be here (a cache of another registry). Throws MANIFEST_INVALID, DIGEST_INVALID,
+   * MANIFEST_BLOB_UNKNOWN, DENIED for an immutable tag. A kill leaves a manifest without its tag at most.
+   */
+  async put(
+    repository: string,
+    target: string,
+    sent: { bytes: Buffer; contentType?: string | undefined; lazy?: boolean },
+  ): Promise<StoredManifest> {
+    const { bytes, contentType, lazy = false } = sent;
+    const content = parseManifestContent(bytes, contentType);
+    const tag = isTag(target) ? target : undefined;
+    const digest = digestOf(bytes, tag ? undefined : contentDigest(target));
+    if (!tag && digest !== target)
+      throw new RegistryError("DIGEST_INVALID", `the manifest's digest is ${digest}, not ${target}`);
+    if (tag) await this.#refuseMove(repository, tag, digest);
+    const stored = { ...content, digest, bytes, pushed: Date.now() };
+    const blobs = lazy ? [] : content.blobs.flatMap((blob) => relied(repository, blob.digest));
+    const children = content.manifests.map((child) => KEYS.manifests(repository, child));
+    await this.deps.reliance.write([...blobs, ...children], {
+      twice: children.length > 0,
+      look: async () => (lazy ? undefined : this.#requireAll(repository, content)),
+      write: () => this.#write(repository, stored, tag),
+      undo: () => this.deps.storage.metadata.write([{ remove: KEYS.manifests(repository, digest) }]),
+    });
+    return stored;
+  }
+
+  /** Removes a manifest with its tags, or a tag alone. Throws MANIFEST_UNKNOWN, DENIED for immutable tags and for what an index here still names. */
+  async remove(repository: string, target: string): Promise<void> {
+    if (isTag(target)) return this.#removeTag(repository, target);
+    const digest = contentDigest(target);
+    using watch = this.deps.reliance.watch();
+    const stored = await this.get(repository, digest);
+    const tags = await this.tagsOf(repository, digest);
+    const fixed = tags.find((tag) => this.deps.policy.immutable(repository, tag));
+    if (fixed !== undefined) throw immutableTag(fixed);
+    await this.#refuseNamed(repository, digest);
+    if (watch.has(KEYS.manifests(repository, digest))) throw stillNamed(digest, "an index that is being pushed");
+    await this.drop(repository, digest, tags);
+    if (this.deps.storage.exclusive) return;
+    try {
+      // An index that another machine took in meanwhile.
+      await this.#refuseNamed(repository, digest);
+    } catch (error) {
+      await this.#write(repository, stored, undefined);
+      throw error;
+    }
+  }
+
+  async #refuseNamed(repository: string, digest: ContentDigest): Promise<void> {
+    for await (const { digest: other, manifests } of this.all(repository))
+      if (manifests.includes(digest)) throw stillNamed(digest, `the index ${other}`);
+  }
+
+  /** Removes a manifest and these tags of it, without asking. */
+  async drop(repository: string, digest: ContentDigest, tags: readonly string[]): Promise<void> {
+    const { metadata } = this.deps.storage;
+    const key = KEYS.manifests(repository, digest);
+    const { subject } = (await this.byDigest(repository, digest)) ?? {};
+    await metadata.write([
+      ...tags.map((tag) => ({ remove: KEYS.tags(repository, tag) })),
+      { remove: key },
+      ...(subject ? [{ remove: KEYS.referrers(repository, subject, digest) }] : []),
+    ]);
+    this.#cache.delete(key);
+  }
+
+  /** All manifests of a repository, in the order of their digests. */
+  async *all(repository: string): AsyncGenerator<StoredManifest> {
+    for await (const { key } of allEntries(this.deps.storage.metadata, KEYS.manifests(repository))) {
+      const digest = partsOf(key)[1];
+      const found = isContentDigest(digest) ? await this.byDigest(repository, digest) : undefined;
+      if (found) yield found;
+    }
+  }
+
+  /** The tags that stand for a manifest. */
+  async tagsOf(repository: string, digest: ContentDigest): Promise<string[]> {
+    const tags: string[] = [];
+    for await (const { key } of allEntries(this.deps.storage.metadata, KEYS.tags(repository))) {
+      const tag = partsOf(key)[1] ?? "";
+      if ((await this.tag(repository, tag)) === digest) tags.push(tag);
+    }
+    return tags;
+  }
+
+  async #requireAll(repository: string, { blobs, manifests }: ManifestRefs): Promise<void> {
+    const missing: object[] = [];
+    const wanted = new Map(blobs.map((blob) => [blob.digest, blob.size]));
+    for (const [digest, size] of wanted) {
+      const found = await this.deps.blobs.reliable(repository, digest);
+      if (!found) missing.push({ digest });
+      else if (found.size !== size) {
+        throw new RegistryError("SIZE_INVALID", `blob ${digest} has ${found.size} bytes, not ${size}`);
+      }
+    }
+    for (const digest of new Set(manifests)) {
+      if (!(await this.byDigest(repository, digest))) missing.push({ digest });
+    }
+    if (missing.length === 0) return;
+    const more = missing.length > 1 ? ` and ${missing.length - 1} more` : "";
+    throw new RegistryError(
+      "MANIFEST_BLOB_UNKNOWN",
+      `the manifest names ${(missing[0] as { digest: string }).digest}${more}, which ${repository} has not`,
+      { detail: missing },
+    );
+  }
+
+  async #write(repository: string, stored: StoredManifest, tag: string | undefined): Promise<void> {
+    const { storage, policy } = this.deps;
+    const { digest, subject } = stored;
+    const key = KEYS.manifests(repository, digest);
+    const named: Change[] = tag === undefined ? [] : [{ put: KEYS.tags(repository, tag), value: digest }];
+    const fixed = tag !== undefined && policy.immutable(repository, tag);
+    await storage.metadata.write([
+      { put: KEYS.catalog(repository), value: "" },
+      ...(subject ? [{ put: KEYS.referrers(repository, subject, digest), value: "" }] : []),
+      { put: key, value: encodeRecord(stored) },
+      ...(fixed ? [] : named),
+    ]);
+    if (fixed && !(await storage.metadata.create(KEYS.tags(repository, tag), digest)))
+      await this.#refuseMove(repository, tag, digest);
+    if (storage.exclusive) this.#cache.set(key, stored, stored.bytes.byteLength);
+  }
+
+  async #refuseMove(repository: string, tag: string, digest: ContentDigest): Promise<void> {
+    if (!this.deps.policy.immutable(repository, tag)) return;
+    const before = await this.tag(repository, tag);
+    if (before !== undefined && before !== digest) throw immutableTag(tag);
+  }
+
+  async #removeTag(repository: string, tag: string): Promise<void> {
+    const digest = await this.tag(repository, tag);
+    if (digest === undefined) throw new RegistryError("MANIFEST_UNKNOWN", `no tag ${quoted(tag)} in ${repository}`);
+    if (this.deps.policy.immutable(repository, tag)) throw immutableTag(tag);
+    await this.deps.storage.metadata.write([{ remove: KEYS.tags(repository, tag) }]);
+  }
+}
+
+function immutableTag(tag: string): RegistryError {
+  return new RegistryError("DENIED", `tag ${tag} is immutable here; use another tag`);
+}
+
+function stillNamed(digest: ContentDigest, by: string): RegistryError {
+  return new RegistryError("DENIED", `manifest ${digest} is named by ${by}; delete that first`);
+}
+
+/** A line of JSON about the manifest, then its bytes. */
+function encodeRecord({ bytes, digest: _, ...about }: StoredManifest): Buffer {
+  return Buffer.concat([Buffer.from(`${JSON.stringify(about)}\n`), bytes]);
+}
+
+/** Undefined for a record that is damaged: what is served has the digest it is called by. */
+function decodeRecord(digest: ContentDigest, record: Buffer): StoredManifest | undefined {
+  const end = record.indexOf(LINE);
+  const bytes = record.subarray(end + 1);
+  if (end < 0 || digestOf(bytes, digest) !== digest) return undefined;
+  try {
+    return {
+      ...(JSON.parse(record.subarray(0, end).toString()) as Omit<StoredManifest, "bytes" | "digest">),
+      digest,
+      bytes,
+    };
+  } catch (error) {
+    throw new Error(`manifest ${digest}: its record is damaged: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,192 @@
+import { createHash, type Hash, randomUUID } from "node:crypto";
+import type { Blobs } from "./blobs.ts";
+import { RegistryError } from "./errors.ts";
+import { KEYS } from "./keys.ts";
+import { hasherFor } from "./names.ts";
+import type { Body, ContentDigest, Policy, Storage } from "./types.ts";
+
+/** Uploads whose hash is remembered between requests; of others it is made again from their data at the end. */
+const MOST_HASHES = 256;
+
+interface Running {
+  hash: Hash;
+  size: number;
+}
+
+/** One writer of an upload. */
+interface Turn {
+  stop: AbortController;
+  ended: Promise<void>;
+}
+
+/**
+ * Uploads under way. A session is a record and data of the same id; it outlives the process, so that a client goes on where it was. Of two requests for one session the later
+ * one counts: the earlier client has most likely gone without a word. A kill leaves the session with what had come; sessions that nobody goes on with are swept by GC.
+ */
+export class Uploads {
+  readonly #turns = new Map<string, Turn>();
+  readonly #hashes = new Map<string, Running>();
+
+  constructor(private readonly deps: { storage: Storage; blobs: Blobs; policy: Policy }) {}
+
+  /** A new session's id. */
+  async begin(repository: string): Promise<string> {
+    const id = randomUUID();
+    await this.deps.storage.metadata.write([{ put: KEYS.uploads(repository, id), value: "" }], { volatile: true });
+    return id;
+  }
+
+  /** Bytes so far. Throws BLOB_UPLOAD_UNKNOWN. */
+  async size(repository: string, id: string): Promise<number> {
+    await this.#known(repository, id);
+    return (await this.deps.storage.data.size(id)) ?? 0;
+  }
+
+  /** Appends; `offset` is where the client believes it is. Returns the new size. Throws RANGE_INVALID where it is elsewhere. */
+  async append(
+    repository: string,
+    id: string,
+    { source, offset, length }: { source: Body; offset?: number; length?: number },
+  ): Promise<number> {
+    await this.#known(repository, id);
+    return this.#turn(id, (signal) => this.#append(repository, id, { source, signal, offset, length }));
+  }
+
+  /** Appends what comes, verifies the whole, and takes it in. Returns its size. Throws DIGEST_INVALID, and then the session is gone. */
+  async commit(
+    repository: string,
+    id: string,
+    wanted: { digest: ContentDigest; source: Body; offset?: number; length?: number },
+  ): Promise<number> {
+    await this.#known(repository, id);
+    return this.#turn(id, async (signal) => {
+      const { digest, source, offset, length } = wanted;
+      const { storage, blobs } = this.deps;
+      const size = await this.#append(repository, id, { source, signal, offset, length });
+      const actual = await this.#digest(id, size, digest);
+      if (actual !== digest) {
+        await this.#drop(repository, id);
+        throw new RegistryError("DIGEST_INVALID", `content has ${actual}, not ${digest}`, { detail: { digest } });
+      }
+      if (size > 0) await storage.data.seal(id, size);
+      else await storage.data.append(id, 0, nothing());
+      await blobs.add(repository, { digest, data: id, size }, [{ remove: KEYS.uploads(repository, id) }]);
+      this.#hashes.delete(id);
+      return size;
+    });
+  }
+
+  /** Ends a session, with what it had brought. */
+  async cancel(repository: string, id: string): Promise<void> {
+    await this.#known(repository, id);
+    await this.#turn(id, () => this.#drop(repository, id));
+  }
+
+  /** True while a request writes to the session. */
+  active(id: string): boolean {
+    return this.#turns.has(id);
+  }
+
+  async #known(repository: string, id: string): Promise<void> {
+    if (await this.deps.storage.metadata.get(KEYS.uploads(repository, id))) return;
+    throw new RegistryError("BLOB_UPLOAD_UNKNOWN", `no upload ${id} in this repository`, { detail: { id } });
+  }
+
+  async #drop(repository: string, id: string): Promise<void> {
+    this.#hashes.delete(id);
+    await this.deps.storage.metadata.write([{ remove: KEYS.uploads(repository, id) }], { volatile: true });
+    await this.deps.storage.data.remove(id);
+  }
+
+  async #turn<R>(id: string, work: (signal: AbortSignal) => Promise<R>): Promise<R> {
+    for (let before = this.#turns.get(id); before; before = this.#turns.get(id)) {
+      before.stop.abort();
+      await before.ended;
+    }
+    const stop = new AbortController();
+    const done = Promise.withResolvers<void>();
+    this.#turns.set(id, { stop, ended: done.promise });
+    try {
+      return await work(stop.signal);
+    } finally {
+      this.#turns.delete(id);
+      done.resolve();
+    }
+  }
+
+  async #append(
+    repository: string,
+    id: string,
+    from: {
+      source: Body;
+      signal: AbortSignal;
+      offset?: number | undefined;
+      length?: number | undefined;
+    },
+  ): Promise<number> {
+    const { data } = this.deps.storage;
+    const at = (await data.size(id)) ?? 0;
+    if (from.offset !== undefined && from.offset !== at) {
+      const range = `0-${Math.max(at - 1, 0)}`;
+      throw new RegistryError("RANGE_INVALID", `the upload has ${at} bytes, so the next chunk begins there`, {
+        headers: { Range: range, Location: `/v2/${repository}/blobs/uploads/${id}` },
+      });
+    }
+    const running = at === 0 ? { hash: createHash("sha256"), size: 0 } : this.#hashes.get(id);
+    this.#hashes.delete(id);
+    const room = await this.#room(repository, at);
+    const { source, signal } = from;
+    signal.addEventListener("abort", () => source.cancel(), { once: true });
+    try {
+      return await data.append(id, at, watched(from, { running, room }));
+    } finally {
+      // Where the client was cut off as well, so that the next request goes on from here.
+      if (running && (await data.size(id)) === running.size) this.#remember(id, running);
+    }
+  }
+
+  /** Bytes that the upload may still bring before the repository's quota ends. */
+  async #room(repository: string, at: number): Promise<number> {
+    const quota = this.deps.policy.quota(repository);
+    if (quota === undefined) return Number.POSITIVE_INFINITY;
+    return quota - (await this.deps.blobs.usage(repository)) - at;
+  }
+
+  #remember(id: string, running: Running): void {
+    this.#hashes.set(id, running);
+    if (this.#hashes.size <= MOST_HASHES) return;
+    const [oldest] = this.#hashes.keys();
+    if (oldest !== undefined) this.#hashes.delete(oldest);
+  }
+
+  async #digest(id: string, size: number, like: ContentDigest): Promise<ContentDigest> {
+    const running = this.#hashes.get(id);
+    if (running?.size === size && like.startsWith("sha256:")) return `sha256:${running.hash.copy().digest("hex")}`;
+    const hash = hasherFor(like);
+    if (size > 0)
+      for await (const chunk of this.deps.storage.data.read(id, { start: 0, end: size })) hash.update(chunk);
+    return `${like.startsWith("sha512:") ? "sha512" : "sha256"}:${hash.digest("hex")}`;
+  }
+}
+
+/** The source, hashed while it passes; ends by an error where a later request took over, or where it brings more than it may. */
+async function* watched(
+  { source, signal, length }: { source: Body; signal: AbortSignal; length?: number | undefined },
+  { running, room }: { running: Running | undefined; room: number },
+): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const chunk of source) {
+    signal.throwIfAborted();
+    size += chunk.byteLength;
+    if (size > room) throw new RegistryError("DENIED", "the repository's quota is used up");
+    running?.hash.update(chunk);
+    if (running) running.size += chunk.byteLength;
+    yield chunk;
+  }
+  signal.throwIfAborted();
+  if (length !== undefined && size !== length) {
+    throw new RegistryError("SIZE_INVALID", `${size} bytes came, not the ${length} that were announced`);
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
