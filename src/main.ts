@@ -11,6 +11,7 @@ async function main(argv: string[]): Promise<number> {
     version: VERSION.version,
     files: () => import("./layer/files/local.ts"),
     registry: async () => (await import("./registry/open.ts")).openRemote,
+    remote: () => import("./image/remote/remote.ts"),
     startDaemon: async () => (await import("./daemon/autostart.ts")).startDaemon(),
   });
 }

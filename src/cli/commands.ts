@@ -49,6 +49,7 @@ const history: Loader = () => import("./commands/history.ts");
 const build: Loader = () => import("./commands/build.ts");
 const pull: Loader = () => import("./commands/pull.ts");
 const push: Loader = () => import("./commands/push.ts");
+const tags: Loader = () => import("./commands/tags.ts");
 const events: Loader = () => import("./commands/events.ts");
 const info: Loader = () => import("./commands/info.ts");
 
@@ -135,6 +136,7 @@ export const GROUPS: Record<string, Group> = {
       push,
       rm: rmi,
       tag,
+      tags,
     },
   },
   manifest: {
@@ -266,6 +268,7 @@ export const COMMANDS: Record<string, Loader> = {
   stats,
   stop,
   tag,
+  tags,
   top,
   unpause,
   update,

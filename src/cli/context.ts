@@ -1,5 +1,6 @@
 import type { EngineClient } from "../client/client.ts";
 import type { Digest } from "../spec/digest.ts";
+import type { ImageInspect } from "../spec/engine-api.ts";
 import type { Reference } from "../spec/reference.ts";
 import type { Globals } from "./globals.ts";
 import type { ClientConfig } from "./hosts/config-file.ts";
@@ -18,6 +19,8 @@ export interface LocalFiles {
 /** A repository of a registry: what the commands that work without the engine need of it. Errors have the kinds of src/registry. */
 export interface RemoteRepository {
   manifest(target: string): Promise<{ digest: Digest; mediaType: string; bytes: Buffer }>;
+  headManifest(target: string): Promise<{ digest: Digest } | undefined>;
+  tags(): Promise<string[]>;
   blob(digest: Digest): Promise<AsyncIterable<Uint8Array>>;
   mountBlob(digest: Digest, from: string): Promise<boolean>;
   putManifest(target: string, manifest: { mediaType: string; bytes: Uint8Array }): Promise<Digest>;
@@ -28,6 +31,21 @@ export type OpenRepository = (
   ref: Reference,
   options: { push: boolean; insecure: boolean; credentials: Credentials },
 ) => RemoteRepository;
+
+/** What is known of images of registries without the engine. Given from outside: the command line knows no images. */
+export interface RemoteImages {
+  /** The image of a platform (default: the host's) in the form of `image inspect`. `name` is for errors. */
+  inspectRemote(
+    repository: RemoteRepository,
+    ref: Reference,
+    options: { platform?: string | undefined; name: string },
+  ): Promise<Partial<ImageInspect>>;
+  /** What a tag stands for. `created`: RFC 3339; `size`: bytes of the compressed layers, of the host's platform where there are several. */
+  describeRemote(
+    repository: RemoteRepository,
+    target: string,
+  ): Promise<{ digest: Digest; created?: string; size: number }>;
+}
 
 /** See `AuthConfig`; in the registry's own terms. */
 export interface Credentials {
@@ -49,6 +67,7 @@ export interface Context {
   env: NodeJS.ProcessEnv;
   files(): Promise<LocalFiles>;
   registry(): Promise<OpenRepository>;
+  remote(): Promise<RemoteImages>;
   /** Version of this program. */
   version: string;
 }
@@ -59,6 +78,7 @@ export interface CliOptions {
   startDaemon?: () => Promise<void>;
   files?: () => Promise<LocalFiles>;
   registry?: () => Promise<OpenRepository>;
+  remote?: () => Promise<RemoteImages>;
   /** Shown by `--version` and `version`. */
   version?: string;
   io?: CliIo;

@@ -243,6 +243,7 @@ function contextFor(name: string, program: Program, { endpoint, bridge }: Reach)
     version: options.version ?? "dev",
     files: options.files ?? noFiles,
     registry: options.registry ?? noRegistry,
+    remote: options.remote ?? noRegistry,
     globals,
     config,
     get engine() {

@@ -5,12 +5,12 @@ import { MediaType } from "../spec/oci.ts";
 import type { Reference } from "../spec/reference.ts";
 import type { Connection, RegistryRequest } from "./connection.ts";
 import { failureOf, unreachable } from "./failure.ts";
-import type { FetchedManifest, Repository, TransferProgress } from "./types.ts";
+import { addReferrer, listReferrers, type ReferrerAccess, referrerOf } from "./referrers.ts";
+import { listTags } from "./tags.ts";
+import type { FetchedManifest, ManifestHead, Referrer, Repository, TransferProgress } from "./types.ts";
 
 /** OCI distribution-spec: registries should take 4 MiB; nobody has a use for larger ones. */
 const MAX_MANIFEST = 4 * 1024 * 1024;
-const MAX_TAGS = 16 * 1024 * 1024;
-const MAX_PAGES = 1000;
 const ACCEPT = [MediaType.index, MediaType.manifest, MediaType.dockerIndex, MediaType.dockerManifest].join(", ");
 const SEND_CHUNK = 1024 * 1024;
 
@@ -109,20 +109,51 @@ class RemoteRepository implements Repository {
       body: Buffer.from(bytes).toString("utf8"),
     });
     if (answer.status !== 201 && answer.status !== 202) throw await this.#failed(answer, `manifest ${target}`);
-    return digestOf(bytes);
+    const digest = digestOf(bytes);
+    const about = answer.header("oci-subject") ? undefined : referrerOf({ mediaType, bytes }, digest);
+    if (about) await addReferrer(this.#referrerAccess(), about.subject, about.referrer);
+    return digest;
   }
 
-  async tags(): Promise<string[]> {
-    const tags: string[] = [];
-    let path: string | undefined = `${this.#root}/tags/list`;
-    for (let page = 0; path !== undefined && page < MAX_PAGES; page++) {
-      const answer: FetchAnswer = await this.#send({ method: "GET", path });
+  tags(): Promise<string[]> {
+    return listTags(`${this.#root}/tags/list`, async (path) => {
+      const answer = await this.#send({ method: "GET", path });
       if (answer.status !== 200) throw await this.#failed(answer, `tags of ${this.ref.path}`);
-      const { tags: more } = JSON.parse((await answer.bytes(MAX_TAGS)).toString()) as { tags?: string[] | null };
-      tags.push(...(more ?? []));
-      path = /<([^>]+)>;\s*rel="?next"?/.exec(answer.header("link") ?? "")?.[1];
-    }
-    return tags;
+      return answer;
+    });
+  }
+
+  async headManifest(target: string): Promise<ManifestHead | undefined> {
+    const path = `${this.#root}/manifests/${target}`;
+    const answer = await this.#send({ method: "HEAD", path, headers: { Accept: ACCEPT } });
+    const { mediaType, digest, size } = {
+      mediaType: (answer.header("content-type") ?? "").split(";")[0]?.trim() ?? "",
+      digest: answer.header("docker-content-digest") ?? "",
+      size: Number(answer.header("content-length") ?? Number.NaN),
+    };
+    if (answer.status === 200 && isDigest(digest) && Number.isSafeInteger(size)) return { mediaType, digest, size };
+    const whole = answer.status === 404 ? undefined : await this.#manifestIfAny(target);
+    return whole && { mediaType: whole.mediaType, digest: whole.digest, size: whole.bytes.byteLength };
+  }
+
+  referrers(digest: Digest): Promise<Referrer[]> {
+    return listReferrers(this.#referrerAccess(), digest);
+  }
+
+  #referrerAccess(): ReferrerAccess {
+    return {
+      root: this.#root,
+      send: (request) => this.#send(request),
+      manifest: (target) => this.#manifestIfAny(target),
+      put: (target, manifest) => this.putManifest(target, manifest),
+    };
+  }
+
+  #manifestIfAny(target: string): Promise<FetchedManifest | undefined> {
+    return this.manifest(target).catch((error: unknown) => {
+      if (isKind(error, "not-found")) return undefined;
+      throw error;
+    });
   }
 
   async #send(request: RegistryRequest): Promise<FetchAnswer> {

@@ -1,4 +1,5 @@
 import type { Digest } from "../spec/digest.ts";
+import type { Descriptor } from "../spec/oci.ts";
 import type { Reference } from "../spec/reference.ts";
 
 /** How a person proves who they are (Engine API, "Authentication"): by name and password, by a token that buys others, or by one for this very registry. */
@@ -27,6 +28,14 @@ export interface FetchedManifest {
   bytes: Buffer;
 }
 
+/** A manifest as its answer's head describes it: the registry's word, unverified. */
+export type ManifestHead = Pick<Descriptor, "digest" | "mediaType" | "size">;
+
+/** A manifest whose `subject` is another, such as a signature (OCI distribution-spec, "Listing Referrers"). */
+export interface Referrer extends Descriptor {
+  artifactType?: string;
+}
+
 /** Bytes of a blob that have gone, so far. */
 export type TransferProgress = (done: number) => void;
 
@@ -37,14 +46,19 @@ export type TransferProgress = (done: number) => void;
 export interface Repository {
   /** By tag or digest. */
   manifest(target: string): Promise<FetchedManifest>;
+  /** What is known of a manifest without its bytes. Undefined where there is none. */
+  headManifest(target: string): Promise<ManifestHead | undefined>;
+  /** What refers to a manifest: by the registry's API, or by the tag that stands in for it. */
+  referrers(digest: Digest): Promise<Referrer[]>;
   /** A blob's bytes, unverified. */
   blob(digest: Digest, options?: { signal?: AbortSignal }): Promise<AsyncIterable<Uint8Array>>;
   hasBlob(digest: Digest): Promise<boolean>;
   /** True where the registry took the blob over from another repository of its own. */
   mountBlob(digest: Digest, from: string): Promise<boolean>;
   uploadBlob(digest: Digest, source: AsyncIterable<Uint8Array>, progress?: TransferProgress): Promise<void>;
+  /** One that has a subject is added to its referrers, if the registry does not do so itself. */
   putManifest(target: string, manifest: { mediaType: string; bytes: Uint8Array }): Promise<Digest>;
-  /** All tags, over as many pages as there are. */
+  /** All tags, over as many pages as there are, in the registry's order. */
   tags(): Promise<string[]>;
 }
 

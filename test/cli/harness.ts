@@ -45,6 +45,7 @@ export async function berth(argv: string[], options: RunOptions = {}): Promise<C
     io,
     version: "1.2.3",
     registry: async () => openRemote,
+    remote: () => import("../../src/image/remote/remote.ts"),
     env: { HOME: "/nonexistent", ...(options.host ? { BERTH_HOST: options.host } : {}), ...options.env },
     ...(options.startDaemon ? { startDaemon: options.startDaemon } : {}),
   });
