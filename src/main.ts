@@ -12,6 +12,7 @@ async function main(argv: string[]): Promise<number> {
     files: () => import("./layer/files/local.ts"),
     registry: async () => (await import("./registry/open.ts")).openRemote,
     remote: () => import("./image/remote/remote.ts"),
+    registryServer: () => import("./registry/server/commands.ts"),
     startDaemon: async () => (await import("./daemon/autostart.ts")).startDaemon(),
   });
 }

@@ -150,6 +150,15 @@ export const GROUPS: Record<string, Group> = {
       rm: () => import("./commands/manifest-rm.ts"),
     },
   },
+  registry: {
+    summary: "Serve and keep an OCI registry (Berth only)",
+    usage: "COMMAND",
+    commands: {
+      gc: () => import("./commands/registry-gc.ts"),
+      scrub: () => import("./commands/registry-scrub.ts"),
+      serve: () => import("./commands/registry-serve.ts"),
+    },
+  },
   network: {
     summary: "Manage networks",
     commands: {

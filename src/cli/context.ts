@@ -5,6 +5,7 @@ import type { Reference } from "../spec/reference.ts";
 import type { Globals } from "./globals.ts";
 import type { ClientConfig } from "./hosts/config-file.ts";
 import type { CliIo } from "./io.ts";
+import type { RegistryFlagValues } from "./options/registry.ts";
 
 /** Tar archives of this machine's files. Given from outside: few commands need it, and none at its start. */
 export interface LocalFiles {
@@ -47,6 +48,19 @@ export interface RemoteImages {
   ): Promise<{ digest: Digest; created?: string; size: number }>;
 }
 
+/** A registry's own commands, which run in this process. Given from outside. They return exit codes; flags are as `commands/registry-serve.ts` has them. */
+export interface RegistryCommands {
+  runRegistry(flags: RegistryFlagValues, output: RegistryOutput): Promise<number>;
+  collectRegistry(flags: RegistryFlagValues, output: RegistryOutput): Promise<number>;
+  scrubRegistry(flags: RegistryFlagValues, output: RegistryOutput): Promise<number>;
+}
+
+/** Lines: results, and what happens meanwhile. */
+export interface RegistryOutput {
+  out(line: string): void;
+  log(line: string): void;
+}
+
 /** See `AuthConfig`; in the registry's own terms. */
 export interface Credentials {
   username?: string;
@@ -68,6 +82,7 @@ export interface Context {
   files(): Promise<LocalFiles>;
   registry(): Promise<OpenRepository>;
   remote(): Promise<RemoteImages>;
+  registryServer(): Promise<RegistryCommands>;
   /** Version of this program. */
   version: string;
 }
@@ -79,6 +94,7 @@ export interface CliOptions {
   files?: () => Promise<LocalFiles>;
   registry?: () => Promise<OpenRepository>;
   remote?: () => Promise<RemoteImages>;
+  registryServer?: () => Promise<RegistryCommands>;
   /** Shown by `--version` and `version`. */
   version?: string;
   io?: CliIo;

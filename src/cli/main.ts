@@ -244,6 +244,7 @@ function contextFor(name: string, program: Program, { endpoint, bridge }: Reach)
     files: options.files ?? noFiles,
     registry: options.registry ?? noRegistry,
     remote: options.remote ?? noRegistry,
+    registryServer: options.registryServer ?? noRegistry,
     globals,
     config,
     get engine() {

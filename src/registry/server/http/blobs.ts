@@ -1,6 +1,7 @@
 import { unknownBlob } from "../blobs.ts";
 import { RegistryError } from "../errors.ts";
 import { contentDigest } from "../names.ts";
+import type { ContentDigest } from "../types.ts";
 import type { RegistryContext, RepositoryRequest } from "./context.ts";
 import { rangeOf } from "./range.ts";
 
@@ -10,9 +11,10 @@ export async function getBlob(
   { request, repository, target }: RepositoryRequest,
 ): Promise<Response> {
   const digest = contentDigest(target);
-  if (request.method === "HEAD") return headBlob(ctx, repository, target);
-  const fetched = ctx.through?.covers(repository) ? await ctx.through.blob(repository, digest, request) : undefined;
+  const { through } = ctx;
+  const fetched = (await through?.covers(repository)) ? await through?.blob(repository, digest, request) : undefined;
   if (fetched) return fetched;
+  if (request.method === "HEAD") return headBlob(ctx, repository, digest);
   const found = await ctx.blobs.find(repository, digest);
   if (!found) throw unknownBlob(digest);
   const headers = blobHeaders(digest);
@@ -30,8 +32,7 @@ export async function getBlob(
   });
 }
 
-async function headBlob(ctx: RegistryContext, repository: string, target: string): Promise<Response> {
-  const digest = contentDigest(target);
+async function headBlob(ctx: RegistryContext, repository: string, digest: ContentDigest): Promise<Response> {
   const found = await ctx.blobs.reliable(repository, digest);
   if (!found) throw unknownBlob(digest);
   return new Response(null, { headers: { ...blobHeaders(digest), "Content-Length": String(found.size) } });

@@ -11,7 +11,8 @@ export async function getManifest(
   ctx: RegistryContext,
   { request, repository, target }: RepositoryRequest,
 ): Promise<Response> {
-  if (ctx.through?.covers(repository)) await ctx.through.manifest(repository, target);
+  const { through } = ctx;
+  if (await through?.covers(repository)) await through?.manifest(repository, target);
   const { digest, mediaType, bytes } = await ctx.manifests.get(repository, target);
   const headers = {
     "Content-Type": mediaType,

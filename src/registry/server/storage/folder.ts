@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, ftruncateSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { openDb } from "../../../host/db.ts";
 import { ensureDir } from "../../../host/files.ts";
@@ -40,6 +40,8 @@ function takeLock(root: string): number {
   const fd = openSync(join(root, "lock"), "a", 0o600);
   try {
     flock(fd, LOCK.EX | LOCK.NB);
+    ftruncateSync(fd);
+    writeSync(fd, `${process.pid}`);
     return fd;
   } catch (error) {
     closeSync(fd);
