@@ -100,8 +100,10 @@ export interface Policy {
 
 /** Repositories that stand for others elsewhere: what is missing here, or old, is fetched from there. */
 export interface PullThrough {
-  /** True where the repository is a cache of another. Those are not pushed to. */
+  /** True where the repository is a cache of another, or may become one when somebody pulls from it. */
   covers(repository: string): Promise<boolean>;
+  /** True where nobody may push. */
+  closed(repository: string): Promise<boolean>;
   /** Brings the manifest in, if it is not here or its tag is not fresh. Where the other side cannot be reached what is here has to do. */
   manifest(repository: string, target: string): Promise<void>;
   /** The blob's bytes on their way in, or undefined where it is here by now. */

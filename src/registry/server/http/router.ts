@@ -98,7 +98,7 @@ async function v2(ctx: RegistryContext, request: Request, path: string): Promise
     const [action, handler] = methods[method] ?? [];
     if (!action || !handler) throw wrongMethod(method, Object.keys(methods).join(", "));
     const caller = await ctx.gate.admit(request, [{ repository, action }]);
-    if (action === "push" && (await ctx.through?.covers(repository))) {
+    if (action === "push" && (await ctx.through?.closed(repository))) {
       throw new RegistryError("DENIED", `${repository} is a cache of another registry; push elsewhere`);
     }
     return handler(ctx, { request, repository, target, query, caller });

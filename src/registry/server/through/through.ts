@@ -39,6 +39,12 @@ export class Through implements PullThrough {
     return (await metadata.get(KEYS.catalog(repository))) === undefined;
   }
 
+  async closed(repository: string): Promise<boolean> {
+    const upstream = this.#upstream(repository);
+    if (!upstream) return false;
+    return upstream.prefix !== "" || (await this.ctx.storage.metadata.get(cachedKey(repository))) !== undefined;
+  }
+
   async manifest(repository: string, target: string): Promise<void> {
     const upstream = this.#upstream(repository);
     if (!upstream) return;
