@@ -113,6 +113,20 @@ test("a namespace that is not there is an error that names it; the next one work
   await removeSlots([slot]);
 });
 
+test("a helper that cannot live is an error for whoever waits for it", async () => {
+  const log: string[] = [];
+  const never = new NetHelper({
+    helper: "/bin/false",
+    onQuery: () => undefined,
+    onChange: () => undefined,
+    log: (line) => void log.push(line),
+  });
+  expect(never.add("/nowhere")).rejects.toThrow("names at 127.0.0.11 in /nowhere: the helper ended with 1");
+  await never.add("/again").catch(() => undefined);
+  expect(log[0]).toBe("network: the helper ended with 1; it is started again");
+  await never.close();
+});
+
 test("a helper that is killed is followed by one with all places", async () => {
   const logged: string[] = [];
   let again: () => void = () => undefined;
@@ -132,7 +146,7 @@ test("a helper that is killed is followed by one with all places", async () => {
   const [pid = 0] = helpers();
   process.kill(pid, "SIGKILL");
   await restarted;
-  expect(logged).toEqual(["network: names: the helper ended with SIGKILL; it is started again"]);
+  expect(logged).toEqual(["network: the helper ended with SIGKILL; it is started again"]);
   for (const slot of slots) {
     let answer = "";
     for (const deadline = Date.now() + 20_000; answer !== "?" && Date.now() < deadline; )

@@ -151,7 +151,9 @@ export class NetHelper {
   #lost(child: ChildProcess, { since, why }: { since: number; why: string }): void {
     if (this.#child !== child) return;
     this.#child = undefined;
-    this.#options.log(`network: names: the helper ${why}; it is started again`);
+    this.#options.log(`network: the helper ${why}; it is started again`);
+    // One that cannot live tells whoever waits for it: the next one may end the same way.
+    if (Date.now() - since < AGAIN_MS) this.#refuseWaiting(why);
     const wait = Math.max(0, AGAIN_MS - (Date.now() - since));
     const again = (): void => {
       if (this.#child || this.#closed) return;
@@ -160,6 +162,14 @@ export class NetHelper {
       this.#options.onChange({ what: "all", name: "" });
     };
     setTimeout(again, wait).unref();
+  }
+
+  #refuseWaiting(why: string): void {
+    for (const [place, { path, settle }] of this.#places) {
+      if (!settle) continue;
+      this.#places.delete(place);
+      settle.reject(new BerthError("internal", `names at 127.0.0.11 in ${path}: the helper ${why}`));
+    }
   }
 
   #receive(frame: Buffer): void {

@@ -228,35 +228,27 @@ export function portsNetwork(record: EndpointRecord): string {
 const BLANK = { network: "", networkId: "", endpointId: "", ip: "", prefix: 0, gateway: "", mac: "" };
 
 /** The record with other endpoints, all else as it was. */
-function withEndpoints(record: EndpointRecord, endpoints: Endpoint[]): EndpointRecord {
-  const { containerId, name, netns, ports, portsOn, dns, slot, wanted } = record;
-  const [first = BLANK, ...more] = endpoints.map(bare);
-  return {
-    ...first,
+export function withEndpoints(record: EndpointRecord, endpoints: readonly Endpoint[]): EndpointRecord {
+  const { endpoint: _, rest } = parts(record);
+  const [first = BLANK, ...more] = endpoints.map((endpoint) => parts(endpoint).endpoint);
+  return { ...rest, ...first, ...(more.length > 0 ? { more } : {}) };
+}
+
+/** What of a record is its first endpoint's, and what is the container's. */
+function parts(record: Endpoint & Partial<EndpointRecord>): {
+  endpoint: Endpoint;
+  rest: Omit<EndpointRecord, keyof Endpoint>;
+} {
+  const { containerId = "", name = "", ports = {}, more: _, netns, portsOn, dns, slot, wanted, ...endpoint } = record;
+  const rest = {
     ...{ containerId, name, ports },
     ...(netns === undefined ? {} : { netns }),
     ...(slot === undefined ? {} : { slot }),
     ...(portsOn === undefined ? {} : { portsOn }),
     ...(wanted === undefined ? {} : { wanted }),
     ...(dns === undefined ? {} : { dns }),
-    ...(more.length > 0 ? { more } : {}),
   };
-}
-
-/** An endpoint alone, where it may be a whole record. */
-function bare(endpoint: Endpoint): Endpoint {
-  const { network, networkId, endpointId, ip, prefix, gateway, mac } = endpoint;
-  const { ip6, link, dev, linkLocal, gwPriority, names, links } = endpoint;
-  return {
-    ...{ network, networkId, endpointId, ip, prefix, gateway, mac },
-    ...(ip6 ? { ip6 } : {}),
-    ...(link === undefined ? {} : { link }),
-    ...(dev === undefined ? {} : { dev }),
-    ...(linkLocal ? { linkLocal } : {}),
-    ...(gwPriority === undefined ? {} : { gwPriority }),
-    ...(names ? { names } : {}),
-    ...(links ? { links } : {}),
-  };
+  return { endpoint, rest };
 }
 
 /** The first endpoint's link is the namespace's own: its name is written down where another may come to be the first. */

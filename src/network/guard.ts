@@ -30,7 +30,7 @@ const SETTLE_MS = 20;
  */
 export class Guard {
   readonly #options: GuardOptions;
-  readonly #links = new Set<string>();
+  #links = false;
   #rules = false;
   #routes = false;
   #all = false;
@@ -58,7 +58,7 @@ export class Guard {
   changed({ what, name }: NetChange): void {
     if (what === "table" && name !== this.#options.rules.name) return;
     if (what === "link" && !this.#segments().some(({ bridge }) => bridge.name === name)) return;
-    if (what === "link") this.#links.add(name);
+    this.#links ||= what === "link";
     this.#rules ||= what === "table";
     this.#routes ||= what === "route";
     this.#all ||= what === "all";
@@ -82,14 +82,13 @@ export class Guard {
       .catch((error) => this.#options.log(`network: ${messageOf(error)}`))
       .then(() => {
         this.#looking = undefined;
-        if (this.#links.size > 0 || this.#rules || this.#routes || this.#all) this.#later();
+        if (this.#links || this.#rules || this.#routes || this.#all) this.#later();
       });
   }
 
   async #look(): Promise<void> {
-    const [links, rules, reachable] = [this.#links.size > 0 || this.#all, this.#rules || this.#all, this.#routes];
-    this.#links.clear();
-    this.#rules = this.#routes = this.#all = false;
+    const [links, rules, reachable] = [this.#links || this.#all, this.#rules || this.#all, this.#routes];
+    this.#links = this.#rules = this.#routes = this.#all = false;
     if (this.#closed) return;
     const { log } = this.#options;
     if (links) await this.#mendLinks();
