@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { parseDuration } from "../../spec/duration.ts";
 import { BerthError, messageOf } from "../../spec/errors.ts";
 import { parseSize } from "../../spec/size.ts";
+import { accessConfig } from "./access/check.ts";
+import type { AccessConfig } from "./access/config.ts";
 import type { ImmutableRule, QuotaRule } from "./policy.ts";
 import type { RetentionRule } from "./retention.ts";
 import type { UpstreamConfig } from "./through/upstream.ts";
@@ -14,7 +16,7 @@ export interface RegistryConfig {
   root: string;
   /** An object store instead of the folder. */
   s3?: Record<string, unknown>;
-  access?: Record<string, unknown>;
+  access: AccessConfig;
   tls?: { cert: string; key: string; clientCa?: string } | { generate: true; hosts: string[] };
   publicUrl?: string;
   gc: { everyMs: number; graceMs: number; uploadMs: number };
@@ -66,7 +68,7 @@ export function registryConfig(flags: RegistryFlags): RegistryConfig {
     port,
     root: flags.root || text(file, "root") || DEFAULT_ROOT,
     ...(s3 ? { s3 } : {}),
-    ...(access ? { access } : {}),
+    access: { ...access, ...(publicUrl ? { publicUrl } : {}) },
     ...(tls ? { tls } : {}),
     ...(publicUrl ? { publicUrl } : {}),
     gc: {
@@ -106,10 +108,8 @@ function readConfig(path: string): Json {
   return value as Json;
 }
 
-function accessOf(flags: RegistryFlags, file: Json): Json | undefined {
-  const access = part(file, "access");
-  if (flags.htpasswd !== "") return { mode: "basic", ...access, htpasswd: flags.htpasswd };
-  return file["access"] === undefined ? undefined : access;
+function accessOf(flags: RegistryFlags, file: Json): AccessConfig {
+  return accessConfig({ ...part(file, "access"), ...(flags.htpasswd === "" ? {} : { htpasswd: flags.htpasswd }) });
 }
 
 function tlsOf(flags: RegistryFlags, file: Json, host: string): RegistryConfig["tls"] {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type HttpServer, serveHttp } from "../../host/http-server.ts";
 import { messageOf } from "../../spec/errors.ts";
+import { openGate } from "./access/gate.ts";
 import type { RegistryConfig } from "./config.ts";
 import type { Collected } from "./gc.ts";
 import { Metrics } from "./metrics.ts";
@@ -22,6 +23,7 @@ export interface RunningRegistry extends AsyncDisposable {
 
 /** Opens the storage, listens, and collects now and then until it is disposed of; that waits for requests under way. Throws one line where something cannot be had. */
 export async function serveRegistry(config: RegistryConfig, log: (line: string) => void): Promise<RunningRegistry> {
+  const gate = await openGate(config.access, { log });
   const storage = await openStorage(config);
   await using failed = new AsyncDisposableStack();
   failed.use(storage);
@@ -30,6 +32,7 @@ export async function serveRegistry(config: RegistryConfig, log: (line: string) 
   let through: Through | undefined;
   const registry = openRegistry({
     storage,
+    gate,
     policy,
     metrics: async () => metrics.text(),
     log,
@@ -45,7 +48,10 @@ export async function serveRegistry(config: RegistryConfig, log: (line: string) 
   const server = serveHttp({
     host: config.host,
     port: config.port,
-    handle: (request) => metrics.request(request, () => registry.answer(request)),
+    handle: (request, peer) => {
+      gate.seen(request, peer);
+      return metrics.request(request, () => registry.answer(request));
+    },
   });
   log(`registry at ${server.url}, ${storage.name}`);
   const collect = collector({ registry, config, metrics, through: () => through });
