@@ -65,7 +65,8 @@ export class Blobs {
       },
       undo: () => metadata.write([{ remove: presence.put }]),
     });
-    if (known) await this.storage.data.remove(data);
+    // Elsewhere that may be the same data, taken in by another machine: there GC decides.
+    if (known && known.id !== data && this.storage.exclusive) await this.storage.data.remove(data);
   }
 
   /** True where the blob is in `repository` now because `from` has it. */

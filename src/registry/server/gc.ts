@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { allEntries, type Generation, generationsOf, live, segmentsOf } from "./generations.ts";
-import { CONDEMNED, decoded, KEYS, partsOf } from "./keys.ts";
+import { CONDEMNED, decoded, KEYS, partsOf, uploadOf } from "./keys.ts";
 import type { Manifests } from "./manifests.ts";
 import { isContentDigest } from "./names.ts";
 import type { Reliance, Watch } from "./reliance.ts";
@@ -163,7 +163,7 @@ export class Collector {
     const strays = new Set<string>();
     for await (const { id, modified } of data.list()) if (modified <= oldest) strays.add(id);
     for await (const { key } of allEntries(metadata, "uploads/")) strays.delete(partsOf(key)[1] ?? "");
-    for (const { id } of await generationsOf(metadata, KEYS.blobs())) strays.delete(id);
+    for (const { id } of await generationsOf(metadata, KEYS.blobs())) strays.delete(uploadOf(id));
     for (const id of strays) await data.remove(id);
     collected.strays += strays.size;
   }

@@ -1,7 +1,7 @@
 import type { ContentDigest } from "./types.ts";
 
 /**
- * Where records are. A repository's name is one segment (`!` for `/`), so that what is in `a` is not below what is in `a/b`.
+ * Where records are. A repository's name is one segment (`~` for `/`), so that what is in `a` is not below what is in `a/b`.
  *
  * - `catalog/REPO`: the repository has manifests, or had.
  * - `tags/REPO/TAG`: the digest it stands for.
@@ -35,10 +35,17 @@ export function partsOf(key: string): string[] {
 
 /** A repository's name as one segment. */
 export function encoded(repository: string): string {
-  return repository.replaceAll("/", "!");
+  return repository.replaceAll("/", "~");
 }
 
 /** The reverse. */
 export function decoded(segment: string): string {
-  return segment.replaceAll("!", "/");
+  return segment.replaceAll("~", "/");
+}
+
+const UPLOAD_LENGTH = 36;
+
+/** The upload that data came by: its id begins with the upload's. */
+export function uploadOf(data: string): string {
+  return data.slice(0, UPLOAD_LENGTH);
 }

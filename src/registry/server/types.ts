@@ -13,7 +13,7 @@ export interface Entry {
 export type Change = { put: string; value: Uint8Array | string } | { remove: string };
 
 /**
- * Small records under keys of `[a-zA-Z0-9._:!/-]`. A write that has returned is durable and seen by all who ask afterwards, on every machine. Errors: BerthError,
+ * Small records under keys of `[a-zA-Z0-9._:~/-]`. A write that has returned is durable and seen by all who ask afterwards, on every machine. Errors: BerthError,
  * `no-space`, `unavailable` where the storage cannot be reached.
  */
 export interface Metadata {
@@ -41,14 +41,17 @@ export interface DataStore {
   append(id: string, offset: number, source: AsyncIterable<Uint8Array>): Promise<number>;
   /** Bytes so far; undefined where there is none. */
   size(id: string): Promise<number | undefined>;
-  /** On disk from now on. Throws where it has not this size. */
-  seal(id: string, size: number): Promise<void>;
+  /**
+   * Fixes what is there, durably; returns the id of that, which may be another. `own`: every byte of it was appended by this process. Throws where it has not this size.
+   * Repeatable.
+   */
+  seal(id: string, size: number): Promise<{ data: string; own: boolean }>;
   /** A response's body. Throws `not-found` where the data has gone. */
   body(id: string, span: Span): Promise<ResponseBody>;
   read(id: string, span: Span): AsyncIterable<Uint8Array>;
-  /** Repeatable. */
+  /** Of an upload, or sealed. Repeatable. */
   remove(id: string): Promise<void>;
-  /** All there are, with the time of the last write. */
+  /** All uploads' ids that have data, sealed or not, with the time of the last write. */
   list(): AsyncIterable<{ id: string; modified: number }>;
 }
 

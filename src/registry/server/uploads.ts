@@ -48,8 +48,10 @@ export class Uploads {
     id: string,
     { source, offset, length }: { source: Body; offset?: number; length?: number },
   ): Promise<number> {
-    await this.#known(repository, id);
-    return this.#turn(id, (signal) => this.#append(repository, id, { source, signal, offset, length }));
+    return this.#turn(id, async (signal) => {
+      await this.#known(repository, id);
+      return this.#append(repository, id, { source, signal, offset, length });
+    });
   }
 
   /** Appends what comes, verifies the whole, and takes it in. Returns its size. Throws DIGEST_INVALID, and then the session is gone. */
@@ -58,19 +60,22 @@ export class Uploads {
     id: string,
     wanted: { digest: ContentDigest; source: Body; offset?: number; length?: number },
   ): Promise<number> {
-    await this.#known(repository, id);
     return this.#turn(id, async (signal) => {
+      // Asked in turn: an earlier request may have taken it in.
+      await this.#known(repository, id);
       const { digest, source, offset, length } = wanted;
-      const { storage, blobs } = this.deps;
+      const { data } = this.deps.storage;
       const size = await this.#append(repository, id, { source, signal, offset, length });
-      const actual = await this.#digest(id, size, digest);
+      if (size === 0) await data.append(id, 0, nothing());
+      const sealed = await data.seal(id, size);
+      if (!sealed.own) this.#hashes.delete(id);
+      const actual = await this.#digest(sealed.data, { id, size, like: digest });
       if (actual !== digest) {
         await this.#drop(repository, id);
         throw new RegistryError("DIGEST_INVALID", `content has ${actual}, not ${digest}`, { detail: { digest } });
       }
-      if (size > 0) await storage.data.seal(id, size);
-      else await storage.data.append(id, 0, nothing());
-      await blobs.add(repository, { digest, data: id, size }, [{ remove: KEYS.uploads(repository, id) }]);
+      const blob = { digest, data: sealed.data, size };
+      await this.deps.blobs.add(repository, blob, [{ remove: KEYS.uploads(repository, id) }]);
       this.#hashes.delete(id);
       return size;
     });
@@ -78,8 +83,10 @@ export class Uploads {
 
   /** Ends a session, with what it had brought. */
   async cancel(repository: string, id: string): Promise<void> {
-    await this.#known(repository, id);
-    await this.#turn(id, () => this.#drop(repository, id));
+    await this.#turn(id, async () => {
+      await this.#known(repository, id);
+      await this.#drop(repository, id);
+    });
   }
 
   /** True while a request writes to the session. */
@@ -94,8 +101,10 @@ export class Uploads {
 
   async #drop(repository: string, id: string): Promise<void> {
     this.#hashes.delete(id);
-    await this.deps.storage.metadata.write([{ remove: KEYS.uploads(repository, id) }], { volatile: true });
-    await this.deps.storage.data.remove(id);
+    const { storage } = this.deps;
+    await storage.metadata.write([{ remove: KEYS.uploads(repository, id) }], { volatile: true });
+    // Elsewhere another machine may have taken the very same bytes in: there GC decides.
+    if (storage.exclusive) await storage.data.remove(id);
   }
 
   async #turn<R>(id: string, work: (signal: AbortSignal) => Promise<R>): Promise<R> {
@@ -159,12 +168,15 @@ export class Uploads {
     if (oldest !== undefined) this.#hashes.delete(oldest);
   }
 
-  async #digest(id: string, size: number, like: ContentDigest): Promise<ContentDigest> {
+  async #digest(
+    data: string,
+    { id, size, like }: { id: string; size: number; like: ContentDigest },
+  ): Promise<ContentDigest> {
     const running = this.#hashes.get(id);
     if (running?.size === size && like.startsWith("sha256:")) return `sha256:${running.hash.copy().digest("hex")}`;
     const hash = hasherFor(like);
     if (size > 0)
-      for await (const chunk of this.deps.storage.data.read(id, { start: 0, end: size })) hash.update(chunk);
+      for await (const chunk of this.deps.storage.data.read(data, { start: 0, end: size })) hash.update(chunk);
     return `${like.startsWith("sha512:") ? "sha512" : "sha256"}:${hash.digest("hex")}`;
   }
 }

@@ -1,7 +1,7 @@
 import { MediaType } from "../../../spec/oci.ts";
 import { RegistryError } from "../errors.ts";
 import { allEntries } from "../generations.ts";
-import { decoded, KEYS, partsOf } from "../keys.ts";
+import { decoded, encoded, KEYS, partsOf } from "../keys.ts";
 import { contentDigest, isContentDigest, quoted } from "../names.ts";
 import type { Caller, Metadata } from "../types.ts";
 import type { RegistryContext, RepositoryRequest } from "./context.ts";
@@ -32,7 +32,7 @@ export async function listRepositories(
   const { metadata } = ctx.storage;
   const n = Math.min(count(query, CATALOG_PAGE), MOST);
   const names: string[] = [];
-  let last = (query.get("last") ?? "").replaceAll("/", "!");
+  let last = encoded(query.get("last") ?? "");
   while (names.length <= n) {
     const found = await page(metadata, KEYS.catalog(), { n: MOST, last });
     names.push(...found.map(decoded).filter((name) => caller.may({ repository: name, action: "pull" })));

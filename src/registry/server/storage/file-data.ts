@@ -42,12 +42,13 @@ export class FileData implements DataStore {
     return statSync(this.#path(id), { throwIfNoEntry: false })?.size;
   }
 
-  async seal(id: string, size: number): Promise<void> {
+  async seal(id: string, size: number): Promise<{ data: string; own: boolean }> {
     const path = this.#path(id);
     await using file: FileHandle = await open(path, "r");
     if ((await file.stat()).size !== size) throw new BerthError("internal", `upload ${id} changed while it was sealed`);
     await file.sync();
     fsyncPath(join(path, ".."));
+    return { data: id, own: true };
   }
 
   async body(id: string, span: Span): Promise<ResponseBody> {

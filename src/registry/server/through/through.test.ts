@@ -130,7 +130,7 @@ test("what nobody has asked for in a while goes", async () => {
   expect(await cache.through().evict()).toBe(0);
   expect(await cache.through().evict(Date.now() + 3600_001)).toBe(1);
   await cache.registry.collector.collect({ graceMs: 0, uploadMs: 0 });
-  expect((await cache.storage.metadata.list("presences/hub!app/")).length).toBe(0);
+  expect((await cache.storage.metadata.list("presences/hub~app/")).length).toBe(0);
   expect((await cache.ask("GET", "own/manifests/1")).status).toBe(200);
 });
 
