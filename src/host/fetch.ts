@@ -46,17 +46,20 @@ export async function httpFetch(url: string, request: FetchRequest): Promise<Fet
     status: response.status,
     header: (name) => response.headers.get(name) ?? undefined,
     body: stream,
-    async bytes(limit) {
-      const parts: Uint8Array[] = [];
-      let size = 0;
-      for await (const part of stream()) {
-        size += part.byteLength;
-        if (size > limit) throw new RangeError(`the answer has more than ${limit} bytes`);
-        parts.push(part);
-      }
-      return Buffer.concat(parts);
-    },
+    bytes: (limit) => readBytes(stream(), limit),
   };
+}
+
+/** All bytes of a stream. Throws a RangeError, and ends the stream, where there are more than `limit`. */
+export async function readBytes(stream: AsyncIterable<Uint8Array>, limit: number): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of stream) {
+    size += part.byteLength;
+    if (size > limit) throw new RangeError(`the answer has more than ${limit} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
 }
 
 function tlsOptions({ ca, cert, key, verify = true }: TlsOptions): BunFetchRequestInitTLS {

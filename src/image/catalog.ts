@@ -7,7 +7,8 @@ import { familiarString, parseReference, type Reference } from "../spec/referenc
 import type { BlobStore, Leases, Records, Table } from "../store/types.ts";
 import { MAX_JSON, parseConfig, type StoredConfig } from "./config.ts";
 import { parseManifest } from "./manifest.ts";
-import type { Image, ImageRecord } from "./types.ts";
+import { SharedWork } from "./shared-work.ts";
+import type { Image, ImageRecord, LayerState } from "./types.ts";
 import { UnfinishedPulls } from "./unfinished.ts";
 
 /** What images are kept in. */
@@ -47,6 +48,8 @@ export class Catalog {
 
   readonly #warned = new Set<Digest>();
   readonly unfinished: UnfinishedPulls;
+  /** Layers that come now, for one pull or for several. */
+  readonly downloads = new SharedWork<Digest, LayerState>();
 
   constructor(readonly deps: ImageStoreDeps) {
     this.unfinished = new UnfinishedPulls(deps.records);

@@ -35,7 +35,7 @@ export async function collectGarbage(catalog: Catalog, keep: Keep): Promise<numb
 export async function sweepAll(catalog: Catalog, keep: Keep): Promise<number> {
   const { blobs, layers } = catalog.deps;
   const chains = layers.list().map((layer) => layer.chainId);
-  const all = { chains, blobs: blobs.list() };
+  const all = { chains, blobs: [...blobs.list(), ...blobs.partials()] };
   return (await sweep(catalog, all, keep)).bytes;
 }
 
@@ -58,7 +58,7 @@ export async function sweep(catalog: Catalog, candidates: Candidates, keep: Keep
     needed = mark(catalog, keep);
   }
   for (const digest of candidates.blobs) {
-    const size = blobs.size(digest);
+    const size = blobs.size(digest) ?? blobs.partial(digest);
     if (size === undefined || needed.has(digest)) continue;
     blobs.remove(digest);
     swept.bytes += size;

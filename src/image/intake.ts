@@ -60,6 +60,11 @@ export class Intake implements AsyncDisposable {
     return { ...plain, mediaType: MediaType.layer };
   }
 
+  /** Keeps a blob that is about to come, and notes whether it is new. */
+  expectBlob(digest: Digest): void {
+    if (!this.#have(digest)) this.#newBlobs.add(digest);
+  }
+
   /** Keeps a stack that is about to be unpacked, and notes whether it is new. */
   expectChain(chain: ChainId): void {
     this.#lease.add(chain);
@@ -74,9 +79,7 @@ export class Intake implements AsyncDisposable {
   /** The lease as `ingest` sees it: asked before the blob is published, so that a new one can be told from one that was there. */
   #noting(): Lease {
     return {
-      add: (digest) => {
-        if (!this.#have(digest)) this.#newBlobs.add(digest);
-      },
+      add: (digest) => this.expectBlob(digest),
       [Symbol.asyncDispose]: async () => undefined,
     };
   }

@@ -1,12 +1,13 @@
 import type { ChainId } from "../layer/types.ts";
 import type { Repository } from "../registry/types.ts";
 import { type Digest, shortId } from "../spec/digest.ts";
-import { BerthError, fromErrno } from "../spec/errors.ts";
+import { BerthError, errnoOf, fromErrno } from "../spec/errors.ts";
 import type { Descriptor } from "../spec/oci.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Intake } from "./intake.ts";
 import type { MessageQueue } from "./message-queue.ts";
-import type { ImageProgress } from "./types.ts";
+import type { Job } from "./shared-work.ts";
+import type { ImageProgress, LayerState } from "./types.ts";
 
 /** Downloads at the same time, as dockerd's `max-concurrent-downloads`. */
 const AT_ONCE = 3;
@@ -96,39 +97,30 @@ export class LayerPull {
   }
 
   async #download(descriptor: Descriptor): Promise<void> {
-    const { intake, repository } = this.deps;
-    const { digest, size: total } = descriptor;
+    const { intake, catalog } = this.deps;
+    const { digest } = descriptor;
+    intake.expectBlob(digest);
     if (!intake.blobs.has(digest)) {
-      const source = await repository.blob(digest, { signal: this.#signal });
-      const counted = this.#counted(descriptor, source, total);
-      await intake.stream(counted, { digest, size: total }).catch((error: unknown) => {
+      const tell = ({ status, detail }: LayerState): void =>
+        this.#say(descriptor, status, detail ?? {}, detail !== undefined);
+      const start = (job: Job<LayerState>): Promise<void> => this.#fetch(descriptor, job);
+      await catalog.downloads.join(digest, { start, tell, signal: this.#signal }).catch((error: unknown) => {
         throw explained(error, descriptor);
       });
-    } else await intake.stream(nothing(), { digest });
+    }
     this.#say(descriptor, "Download complete", {});
   }
 
-  async *#counted(
-    descriptor: Descriptor,
-    source: AsyncIterable<Uint8Array>,
-    total: number,
-  ): AsyncGenerator<Uint8Array> {
-    let current = 0;
-    let told = 0;
-    for await (const chunk of source) {
-      current += chunk.byteLength;
-      if (current > total)
-        throw new BerthError(
-          "invalid-argument",
-          `layer ${shortId(descriptor.digest)}: the registry sends more than the ${total} bytes that the manifest tells`,
-        );
-      if (current - told >= PROGRESS_STEP || current === total) {
-        told = current;
-        this.#say(descriptor, "Downloading", { current, total }, true);
-      }
-      yield chunk;
-    }
-    this.#say(descriptor, "Verifying Checksum", {});
+  /** From where the last one stopped. Others may wait for it as well, and longer: it has a lease and a signal of its own. */
+  async #fetch({ digest, size }: Descriptor, { signal, tell }: Job<LayerState>): Promise<void> {
+    const { blobs, leases } = this.deps.catalog.deps;
+    await using lease = leases.acquire();
+    lease.add(digest);
+    if (blobs.has(digest)) return;
+    const onWait = (n: number): void => tell(waiting(n));
+    const source = async (from: number): Promise<AsyncIterable<Uint8Array>> =>
+      counted(await this.deps.repository.blob(digest, { from, size, signal, onWait }), { from, size, tell });
+    await blobs.complete(source, { digest, size, lease });
   }
 
   #say(
@@ -142,17 +134,31 @@ export class LayerPull {
   }
 }
 
-async function* nothing(): AsyncGenerator<Uint8Array> {}
+/** Before another attempt, as dockerd says it. */
+export function waiting(seconds: number): { status: string } {
+  return { status: `Retrying in ${seconds} second${seconds === 1 ? "" : "s"}` };
+}
 
-function explained(error: unknown, { digest, size }: Descriptor): unknown {
-  if (error instanceof BerthError) return error;
-  const name = `layer ${shortId(digest)}`;
-  const code = (error as { code?: string }).code;
-  if (code === "ECONNRESET" || code === "ConnectionClosed") {
-    return new BerthError("internal", `${name}: the connection was closed before all ${size} bytes had come`, {
-      hint: "pull again: what is there already is kept",
-      cause: error,
-    });
+async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  { from, size, tell }: { from: number; size: number; tell: (state: LayerState) => void },
+): AsyncGenerator<Uint8Array> {
+  let current = from;
+  let told = from;
+  tell({ status: "Downloading", detail: { current, total: size } });
+  for await (const chunk of source) {
+    current += chunk.byteLength;
+    if (current - told >= PROGRESS_STEP || current === size) {
+      told = current;
+      tell({ status: "Downloading", detail: { current, total: size } });
+    }
+    yield chunk;
   }
-  return fromErrno(error, name);
+  tell({ status: "Verifying Checksum" });
+}
+
+/** What the registry's client says is whole; what the disk says gets the layer's name. */
+function explained(error: unknown, { digest }: Descriptor): unknown {
+  const isDisk = errnoOf(error) !== undefined && !(error instanceof BerthError);
+  return isDisk ? fromErrno(error, `layer ${shortId(digest)}`) : error;
 }

@@ -24,6 +24,8 @@ type Giving = (bytes: Buffer, signal?: AbortSignal) => AsyncGenerator<Uint8Array
 
 class Registry {
   readonly asked: Digest[] = [];
+  /** Where in each blob it was asked to begin. */
+  readonly from = new Map<Digest, number[]>();
   readonly giving = new Map<Digest, Giving>();
   readonly #blobs = new Map<Digest, Buffer>();
   #manifest = Buffer.alloc(0);
@@ -42,9 +44,10 @@ class Registry {
   }
 
   client(): RegistryClient {
-    const blob: Repository["blob"] = async (digest, { signal } = {}) => {
+    const blob: Repository["blob"] = async (digest, { signal, from = 0 } = {}) => {
       this.asked.push(digest);
-      const bytes = this.#blobs.get(digest) ?? Buffer.alloc(0);
+      this.from.set(digest, [...(this.from.get(digest) ?? []), from]);
+      const bytes = (this.#blobs.get(digest) ?? Buffer.alloc(0)).subarray(from);
       return (this.giving.get(digest) ?? whole)(bytes, signal);
     };
     const manifest: Repository["manifest"] = async () => ({
@@ -95,13 +98,15 @@ async function cutOff(...layers: Buffer[]): Promise<Digest[]> {
   await expect(failed).rejects.toThrow(CUT.message);
   registry.giving.clear();
   registry.asked.length = 0;
+  registry.from.clear();
   return digests;
 }
 
 const layer = (text: string): Buffer => tar({ name: text, data: text.repeat(600) });
 const short = (digest: Digest | undefined): string => digest?.slice(7, 19) ?? "";
 const nothing = { chains: [], blobs: [] };
-const isEmpty = (): boolean => store.blobs.list().length === 0 && store.layers.list().length === 0;
+const isEmpty = (): boolean =>
+  [store.blobs.list(), store.blobs.partials(), store.layers.list()].every((list) => list.length === 0);
 
 describe("a pull that is cut off", () => {
   test("shows nothing, and the next one goes on from the layers that had come", async () => {
@@ -112,6 +117,7 @@ describe("a pull that is cut off", () => {
     expect(lines).toContain(`${short(one)} Already exists`);
     expect(lines).toContain(`${short(two)} Already exists`);
     expect(registry.asked.filter((digest) => [one, two, three].includes(digest))).toEqual([three ?? "sha256:"]);
+    expect(registry.from.get(three ?? "sha256:")).toEqual([512]);
     const after = store.snapshot();
     const straight = openTestStore();
     for await (const _ of straight.images.pull(registry.client(), REF, {}));
@@ -148,10 +154,37 @@ describe("a pull that is cut off", () => {
     expect(kept()).toContain(tops[1] ?? "");
   });
 
-  test("one whose first layer has not come leaves nothing", async () => {
-    await cutOff(layer("1"));
+  test("the part of a layer that had come outlives a start, and goes with a prune", async () => {
+    const [one = "sha256:"] = await cutOff(layer("1"));
+    const root = store.root;
+    store.records.close();
+    store = openTestStore(root);
+    expect(await store.images.sweepLeftovers(nothing)).toBe(0);
+    expect(store.blobs.partial(one)).toBe(512);
+    expect(await store.images.gc(nothing)).toBeGreaterThan(512);
     expect(isEmpty()).toBe(true);
-    expect(await store.images.gc(nothing)).toBe(0);
+  });
+
+  test("before anything of a layer has come leaves nothing", async () => {
+    const [one = "sha256:"] = registry.image(layer("1"));
+    registry.giving.set(one, async function* () {
+      yield await Promise.reject(CUT);
+    });
+    await expect(pull()).rejects.toThrow(CUT.message);
+    expect(isEmpty()).toBe(true);
+  });
+
+  test("a part that is not the blob's is fetched anew, once", async () => {
+    const [one = "sha256:"] = registry.image(layer("1"));
+    registry.giving.set(one, async function* () {
+      yield Buffer.alloc(512, 1);
+      throw CUT;
+    });
+    await expect(pull()).rejects.toThrow(CUT.message);
+    registry.giving.clear();
+    registry.from.clear();
+    await pull();
+    expect(registry.from.get(one)).toEqual([512, 0]);
   });
 
   test("where the registry sends what is wrong, what earlier pulls of it had brought goes too", async () => {
@@ -174,22 +207,86 @@ describe("a pull that is cut off", () => {
       }
     });
     const work = pull(({ status }) => status === "Pull complete" && leaving.abort(), { signal: leaving.signal });
-    await expect(work).rejects.toThrow(CUT.message);
+    await expect(work).rejects.toThrow("aborted");
     expect(ended).toBe(true);
     registry.giving.clear();
     expect(await pull()).toContain(`${short(one)} Already exists`);
   });
+});
 
-  test("two at once of the same: one is cut off, the other has its image", async () => {
+describe("two pulls of the same at once", () => {
+  /** Until the registry was asked for it. */
+  const askedFor = async (digest: Digest): Promise<void> => {
+    while (!registry.asked.includes(digest)) await new Promise(setImmediate);
+  };
+  /** A pull, and the moment from which it waits for what is coming of the layer already. */
+  const joining = (digest: Digest, options = {}): { lines: Promise<string[]>; joined: Promise<void> } => {
+    const { promise: joined, resolve } = Promise.withResolvers<void>();
+    const see = ({ id, status }: ImageProgress): void => {
+      if (id === short(digest) && status === "Downloading") resolve();
+    };
+    return { lines: pull(see, options), joined };
+  };
+  /** The second layer stands still after 512 bytes until it is let go on. */
+  const held = (digest: Digest): PromiseWithResolvers<void> => {
+    const gate = Promise.withResolvers<void>();
+    registry.giving.set(digest, async function* (bytes, signal) {
+      yield bytes.subarray(0, 512);
+      const left = new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+      await Promise.race([gate.promise, left]);
+      yield bytes.subarray(512);
+    });
+    return gate;
+  };
+
+  test("each layer is asked for once; both see it come, and have the image", async () => {
+    const [one = "sha256:", two = "sha256:"] = registry.image(layer("1"), layer("2"));
+    const gate = held(two);
+    const first = pull();
+    await askedFor(two);
+    const { lines: second, joined } = joining(two);
+    await joined;
+    gate.resolve();
+    const [a, b] = await Promise.all([first, second]);
+    for (const lines of [a, b]) {
+      expect(lines).toContain(`${short(two)} Verifying Checksum`);
+      expect(lines).toContain(`${short(two)} Pull complete`);
+    }
+    expect(registry.asked.filter((digest) => digest === one || digest === two).sort()).toEqual([one, two].sort());
+    expect(await store.images.gc(nothing)).toBe(0);
+  });
+
+  test.each(["first", "second"])("the %s leaves: the other goes on with the same download", async (who) => {
+    const [, two = "sha256:"] = registry.image(layer("1"), layer("2"));
+    const gate = held(two);
+    const leaving = new AbortController();
+    const signal = { signal: leaving.signal };
+    const first = pull(undefined, who === "first" ? signal : {});
+    await askedFor(two);
+    const { lines: second, joined } = joining(two, who === "second" ? signal : {});
+    await joined;
+    leaving.abort();
+    const [gone, stays] = who === "first" ? [first, second] : [second, first];
+    await expect(gone).rejects.toThrow("aborted");
+    gate.resolve();
+    expect(await stays).toContain(`${short(two)} Pull complete`);
+    expect(registry.from.get(two)).toEqual([0]);
+    expect(await store.images.gc(nothing)).toBe(0);
+  });
+
+  test("the one whose registry it was is cut off: the other goes on from there with its own", async () => {
     const [, two = "sha256:"] = registry.image(layer("1"), layer("2"));
     const broken = Promise.withResolvers<never>();
     registry.giving.set(two, cut(broken.promise));
     const first = pull();
-    while (!registry.asked.includes(two)) await new Promise(setImmediate);
+    await askedFor(two);
     registry.giving.clear();
-    await pull();
+    const { lines: second, joined } = joining(two);
+    await joined;
     broken.reject(CUT);
     await expect(first).rejects.toThrow(CUT.message);
+    await second;
+    expect(registry.from.get(two)).toEqual([0, 512]);
     expect(store.images.resolve("host:5000/app:1").top).toBeString();
     expect(await store.images.gc(nothing)).toBe(0);
   });

@@ -13,7 +13,7 @@ import { Intake } from "./intake.ts";
 import { parseIndex, parseManifest } from "./manifest.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { otherPlatform } from "./platform.ts";
-import { LayerPull, type WantedLayer } from "./pull-layers.ts";
+import { LayerPull, type WantedLayer, waiting } from "./pull-layers.ts";
 import type { ImageProgress, ImageRecord } from "./types.ts";
 import type { PullContent } from "./unfinished.ts";
 
@@ -49,7 +49,7 @@ interface Remote {
 /**
  * registry → store. At most three layers are downloaded at once, each verified while it comes; each is unpacked as soon as it is there, while others still
  * come. The image and its name are recorded at the end, in one transaction: a failure, a kill or a reader that leaves changes nothing that is seen, and the
- * layers that had come are there for the next pull, unless the registry sent what is wrong. Yields Docker's messages.
+ * layers that had come are there for the next pull, unless the registry sent what is wrong or there was no room. Yields Docker's messages.
  */
 export async function* pullImage(
   catalog: Catalog,
@@ -58,17 +58,18 @@ export async function* pullImage(
   options: PullOptions,
 ): AsyncGenerator<ImageProgress> {
   const { credentials, signal, keep } = options;
-  const access = { ...(credentials ? { credentials } : {}), ...(signal ? { signal } : {}) };
-  const repository = registry.repository(ref, access);
   const target = ref.digest ?? ref.tag ?? "latest";
+  const queue = new MessageQueue<ImageProgress>();
+  const onWait = (n: number): void => queue.push({ ...waiting(n), id: target }, target);
+  const access = { onWait, ...(credentials ? { credentials } : {}), ...(signal ? { signal } : {}) };
+  const repository = registry.repository(ref, access);
   // Behind the intake, which holds a lease on all that it has seen.
   await using atEnd = new AsyncDisposableStack();
   await using intake = new Intake(catalog);
-  const top = await repository.manifest(target);
+  const top = yield* queue.until(repository.manifest(target));
   yield { status: `Pulling from ${ref.path}`, id: ref.digest ? `${ref.domain}/${ref.path}@${ref.digest}` : target };
-  const remote = await resolveManifest(repository, intake, top, options);
+  const remote = yield* queue.until(resolveManifest(repository, intake, top, options));
   const chains = chainIds(remote.config.rootfs.diff_ids);
-  const queue = new MessageQueue<ImageProgress>();
   const layers = new LayerPull({ catalog, repository, intake, queue, ...(signal ? { signal } : {}) });
   const wanted = layersOf(remote, chains);
   const content = contentOf(remote, chains);
@@ -78,7 +79,7 @@ export async function* pullImage(
   try {
     yield* queue.until(layers.all(wanted, { quiet }));
   } catch (error) {
-    if (isKind(error, "invalid-argument") || !hasLayer(catalog, remote)) {
+    if (isKind(error, "invalid-argument") || isKind(error, "no-space") || !hasLayer(catalog, remote)) {
       catalog.unfinished.forget(content.manifest);
       atEnd.defer(() => sweepOf(catalog, [content], keep));
     }
@@ -115,9 +116,9 @@ async function sweepOf(catalog: Catalog, pulls: readonly PullContent[], keep?: K
   if (pulls.length > 0) await sweep(catalog, candidates, keep);
 }
 
-/** True where a layer has come whole: there is something to go on from. */
-function hasLayer({ deps }: Catalog, { manifest }: Remote): boolean {
-  return manifest.parsed.layers.some((layer) => deps.blobs.has(layer.digest));
+/** True where a layer has come, or a part of one: there is something to go on from. */
+function hasLayer({ deps: { blobs } }: Catalog, { manifest }: Remote): boolean {
+  return manifest.parsed.layers.some(({ digest }) => blobs.has(digest) || (blobs.partial(digest) ?? 0) > 0);
 }
 
 /** Follows an index to the one manifest for the platform, and takes in manifest and config. A manifest that stands alone is taken whatever its platform, as Docker does. */

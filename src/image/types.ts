@@ -62,6 +62,12 @@ export interface ListOptions {
   manifests?: boolean;
 }
 
+/** How far the download of one layer is; `detail` in bytes. */
+export interface LayerState {
+  status: string;
+  detail?: { current: number; total: number };
+}
+
 /** Filters of `list`, as in Docker: dangling, label, before, since, reference, until. */
 export type Filters = Record<string, string[]>;
 

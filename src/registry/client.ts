@@ -9,9 +9,10 @@ import type { Credentials, RegistryClient, RegistryOptions } from "./types.ts";
 export function openRegistryClient(options: RegistryOptions): RegistryClient {
   return {
     options,
-    repository(ref, { push = false, credentials = {}, signal }) {
+    repository(ref, how) {
+      const { push = false, credentials = {}, signal } = how;
       const endpoints = endpointsOf(ref.domain, options, push);
-      return openRepository(new Connection(endpoints, credentials, { ...options, signal }), ref, push);
+      return openRepository(new Connection(endpoints, credentials, { ...options, signal }), ref, how);
     },
     login: (host, credentials) => login(host, credentials, options),
     search: (term, rest) => searchIndex(term, { ...rest, options }),

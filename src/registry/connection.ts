@@ -1,8 +1,10 @@
-import { type FetchAnswer, type FetchRequest, httpFetch } from "../host/fetch.ts";
+import type { FetchAnswer, FetchRequest } from "../host/fetch.ts";
 import { BerthError } from "../spec/errors.ts";
 import { basicHeader, type Challenge, fetchToken, parseChallenge, type Token } from "./auth.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { unreachable } from "./failure.ts";
+import { guardedFetch } from "./guard.ts";
+import { markFinal, RETRY, type RetryOptions } from "./retry.ts";
 import type { Credentials, RegistryOptions } from "./types.ts";
 
 const MAX_REDIRECTS = 5;
@@ -23,12 +25,16 @@ export class Connection {
   #endpoint: Endpoint | undefined;
   #challenge: Challenge | undefined;
 
+  /** How failures are dealt with. */
+  readonly retry: RetryOptions;
+
   constructor(
     endpoints: Endpoint[],
     readonly credentials: Credentials,
     private readonly options: RegistryOptions & { signal?: AbortSignal | undefined },
   ) {
     this.#endpoints = endpoints;
+    this.retry = { ...RETRY, ...options.retry };
   }
 
   /** What the registry asked for; undefined: nothing, so far. */
@@ -44,11 +50,13 @@ export class Connection {
       `${endpoint.base}/v2/`,
     );
     const first = await this.#once(endpoint, url, request, scope);
-    if (first.status !== 401 || typeof request.body === "object") return this.#followed(endpoint, url, request, first);
+    if (first.status !== 401) return this.#followed(endpoint, url, request, first);
     const challenge = parseChallenge(first.header("www-authenticate"));
     if (!challenge) return first;
     this.#challenge = challenge;
     this.#tokens.delete(challenge.scope ?? scope);
+    this.#tokens.delete(scope);
+    if (isStream(request.body)) return first;
     return this.#followed(endpoint, url, request, await this.#once(endpoint, url, request, challenge.scope ?? scope));
   }
 
@@ -70,12 +78,12 @@ export class Connection {
         if (!endpoint.mirror) failed = error;
       }
     }
-    throw failed ?? new BerthError("internal", "no registry answers");
+    throw markFinal(failed) ?? new BerthError("internal", "no registry answers");
   }
 
   async #once(endpoint: Endpoint, url: string, request: RegistryRequest, scope: string): Promise<FetchAnswer> {
     const sameHost = new URL(url).origin === new URL(endpoint.base).origin;
-    const authorization = sameHost ? await this.#authorization(scope) : undefined;
+    const authorization = sameHost ? await this.#authorization(scope, request.signal) : undefined;
     const { path: _, ...rest } = request;
     return this.#fetch(endpoint, url, {
       ...rest,
@@ -111,27 +119,34 @@ export class Connection {
     return answer;
   }
 
-  async #authorization(scope: string): Promise<string | undefined> {
+  async #authorization(scope: string, signal?: AbortSignal): Promise<string | undefined> {
     const { credentials } = this;
     if (credentials.registryToken) return `Bearer ${credentials.registryToken}`;
     if (this.#challenge?.scheme === "basic") return basicHeader(credentials);
     if (this.#challenge?.scheme !== "bearer") return undefined;
     const known = this.#tokens.get(scope);
     if (known && known.until > Date.now()) return `Bearer ${known.token}`;
-    const token = await this.token(this.#challenge, { scope });
+    const token = await this.token(this.#challenge, { scope, ...(signal ? { signal } : {}) });
     this.#tokens.set(scope, token);
     return `Bearer ${token.token}`;
   }
 
   /** Asks the token server. With `offline` for one that buys others too. */
-  token(challenge: Challenge, { scope, offline = false }: { scope: string; offline?: boolean }): Promise<Token> {
+  token(
+    challenge: Challenge,
+    { scope, offline = false, signal }: { scope: string; offline?: boolean; signal?: AbortSignal },
+  ): Promise<Token> {
     const { host } = new URL(challenge.realm);
     const tls = this.#endpoints.find((e) => new URL(e.base).host === host)?.tls;
     return fetchToken(challenge, {
       scope,
       credentials: this.credentials,
       offline,
-      ask: (url, request) => this.#fetch({ base: url, mirror: false, ...(tls ? { tls } : {}) }, url, request),
+      ask: (url, request) =>
+        this.#fetch({ base: url, mirror: false, ...(tls ? { tls } : {}) }, url, {
+          ...request,
+          ...(signal ? { signal } : {}),
+        }),
     });
   }
 
@@ -141,10 +156,16 @@ export class Connection {
     const headers = { "User-Agent": this.options.userAgent, ...request.headers };
     const signal = request.signal ?? this.options.signal;
     try {
-      return await httpFetch(url, { ...request, headers, ...(tls ? { tls } : {}), ...(signal ? { signal } : {}) });
+      const rest = { headers, ...(tls ? { tls } : {}), ...(signal ? { signal } : {}) };
+      return await guardedFetch(url, { ...request, ...rest }, this.retry.stallMs);
     } catch (error) {
       if (signal?.aborted) throw error;
       throw unreachable(error, { method: request.method, url });
     }
   }
+}
+
+/** A body that can be sent once only. */
+function isStream(body: FetchRequest["body"]): boolean {
+  return typeof body === "object" && !(body instanceof Uint8Array);
 }

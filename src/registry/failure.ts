@@ -1,6 +1,7 @@
 import type { FetchAnswer } from "../host/fetch.ts";
 import { BerthError, errnoOf, messageOf } from "../spec/errors.ts";
 import { familiarName, type Reference } from "../spec/reference.ts";
+import { markTransient } from "./retry.ts";
 
 const MAX_ERROR = 64 * 1024;
 const MAX_WORDS = 300;
@@ -11,11 +12,20 @@ interface RegistryError {
   message: string;
 }
 
+/** What was asked for. */
+interface Where {
+  ref: Reference;
+  target?: string;
+  what: string;
+  anonymous: boolean;
+}
+
 /** What an answer with an error's status says, in Docker's words, and with the status that dockerd gives it. */
-export async function failureOf(
-  answer: FetchAnswer,
-  where: { ref: Reference; target?: string; what: string; anonymous: boolean },
-): Promise<BerthError> {
+export async function failureOf(answer: FetchAnswer, where: Where): Promise<BerthError> {
+  return markTransient(await explained(answer, where), { answer });
+}
+
+async function explained(answer: FetchAnswer, where: Where): Promise<BerthError> {
   const error = await firstError(answer);
   const { ref, target, anonymous } = where;
   const name = familiarName(ref);
@@ -84,5 +94,13 @@ export function unreachable(error: unknown, { method, url }: { method: string; u
           : code === "ECONNRESET"
             ? "the connection was closed before the answer was whole"
             : messageOf(error);
-  return new BerthError("internal", `${verb} "${url}": ${cause}`, { cause: error });
+  return markTransient(new BerthError("internal", `${verb} "${shown(url)}": ${cause}`, { cause: error }), {
+    network: error,
+  });
+}
+
+/** Without the query: that of a redirect is as good as a password. */
+function shown(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`;
 }

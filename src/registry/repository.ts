@@ -4,19 +4,30 @@ import { BerthError, isKind } from "../spec/errors.ts";
 import { MediaType } from "../spec/oci.ts";
 import type { Reference } from "../spec/reference.ts";
 import type { Connection, RegistryRequest } from "./connection.ts";
+import { openDownload } from "./download.ts";
 import { failureOf, unreachable } from "./failure.ts";
 import { addReferrer, listReferrers, type ReferrerAccess, referrerOf } from "./referrers.ts";
+import { isTransient, type OnWait, Retries } from "./retry.ts";
 import { listTags } from "./tags.ts";
-import type { FetchedManifest, ManifestHead, Referrer, Repository, TransferProgress } from "./types.ts";
+import type {
+  BlobOptions,
+  FetchedManifest,
+  ManifestHead,
+  Referrer,
+  Repository,
+  RepositoryOptions,
+  TransferProgress,
+} from "./types.ts";
 
 /** OCI distribution-spec: registries should take 4 MiB; nobody has a use for larger ones. */
 const MAX_MANIFEST = 4 * 1024 * 1024;
 const ACCEPT = [MediaType.index, MediaType.manifest, MediaType.dockerIndex, MediaType.dockerManifest].join(", ");
 const SEND_CHUNK = 1024 * 1024;
+const UNTOLD_ATTEMPTS = 2;
 
 /** A repository over a connection to its registry. */
-export function openRepository(connection: Connection, ref: Reference, push: boolean): Repository {
-  return new RemoteRepository(connection, ref, push);
+export function openRepository(connection: Connection, ref: Reference, how: RepositoryOptions): Repository {
+  return new RemoteRepository(connection, ref, how);
 }
 
 class RemoteRepository implements Repository {
@@ -26,57 +37,43 @@ class RemoteRepository implements Repository {
   constructor(
     private readonly connection: Connection,
     private readonly ref: Reference,
-    push: boolean,
+    private readonly how: RepositoryOptions,
   ) {
     this.#root = `/v2/${ref.path}`;
-    this.#scope = `repository:${ref.path}:pull${push ? ",push" : ""}`;
+    this.#scope = `repository:${ref.path}:pull${how.push ? ",push" : ""}`;
   }
 
-  async manifest(target: string): Promise<FetchedManifest> {
-    const answer = await this.#send({
-      method: "GET",
-      path: `${this.#root}/manifests/${target}`,
-      headers: { Accept: ACCEPT },
-    });
-    if (answer.status !== 200) throw await this.#failed(answer, `manifest ${target}`, target);
-    const bytes = await answer.bytes(MAX_MANIFEST).catch((error: unknown) => {
-      if (!(error instanceof RangeError))
-        throw unreachable(error, { method: "GET", url: `https://${this.ref.domain}${this.#root}/manifests/${target}` });
-      throw new BerthError(
-        "invalid-argument",
-        `manifest ${target} of ${this.ref.domain}/${this.ref.path} is larger than ${MAX_MANIFEST} bytes`,
-      );
-    });
-    const digest = digestOf(bytes);
-    if (isDigest(target) && digest !== target) {
-      throw new BerthError(
-        "invalid-argument",
-        `manifest verification failed for digest ${target}: the registry sent ${digest}`,
-      );
-    }
-    return { digest, mediaType: mediaTypeOf(answer.header("content-type"), bytes), bytes };
+  manifest(target: string): Promise<FetchedManifest> {
+    return this.#retries().run(() => this.#manifest(target));
   }
 
-  async blob(digest: Digest, { signal }: { signal?: AbortSignal } = {}): Promise<AsyncIterable<Uint8Array>> {
-    const answer = await this.#send({
-      method: "GET",
-      path: `${this.#root}/blobs/${digest}`,
-      ...(signal ? { signal } : {}),
+  async blob(digest: Digest, options: BlobOptions = {}): Promise<AsyncIterable<Uint8Array>> {
+    const { from = 0, size, signal, onWait } = options;
+    const path = `${this.#root}/blobs/${digest}`;
+    const retries = this.#retries({ signal, onWait, advice: "what has come is kept: pull again" });
+    return openDownload({
+      ...{ digest, from, size, url: `https://${this.ref.domain}${path}`, retries },
+      ask: async (headers) => {
+        const answer = await this.#send({ method: "GET", path, headers, ...(signal ? { signal } : {}) });
+        if (![200, 206, 416].includes(answer.status)) throw await this.#failed(answer, `blob ${digest}`);
+        return answer;
+      },
     });
-    if (answer.status !== 200) throw await this.#failed(answer, `blob ${digest}`);
-    return answer.body();
   }
 
-  async hasBlob(digest: Digest): Promise<boolean> {
-    const answer = await this.#send({ method: "HEAD", path: `${this.#root}/blobs/${digest}` });
-    if (answer.status === 200) return true;
-    if (answer.status === 404) return false;
-    throw await this.#failed(answer, `blob ${digest}`);
+  hasBlob(digest: Digest): Promise<boolean> {
+    return this.#retries().run(async () => {
+      const answer = await this.#send({ method: "HEAD", path: `${this.#root}/blobs/${digest}` });
+      if (answer.status === 200) return true;
+      if (answer.status === 404) return false;
+      throw await this.#failed(answer, `blob ${digest}`);
+    });
   }
 
   async mountBlob(digest: Digest, from: string): Promise<boolean> {
     const query = new URLSearchParams({ mount: digest, from });
-    const answer = await this.#send({ method: "POST", path: `${this.#root}/blobs/uploads/?${query}` });
+    const path = `${this.#root}/blobs/uploads/?${query}`;
+    const answer = await this.#retries().run(() => this.#send({ method: "POST", path }));
     if (answer.status === 201) return true;
     // The registry began an upload instead: it is not needed.
     const location = answer.status === 202 ? answer.header("location") : undefined;
@@ -106,7 +103,7 @@ class RemoteRepository implements Repository {
       method: "PUT",
       path: `${this.#root}/manifests/${target}`,
       headers: { "Content-Type": mediaType },
-      body: Buffer.from(bytes).toString("utf8"),
+      body: bytes,
     });
     if (answer.status !== 201 && answer.status !== 202) throw await this.#failed(answer, `manifest ${target}`);
     const digest = digestOf(bytes);
@@ -154,6 +151,36 @@ class RemoteRepository implements Repository {
       if (isKind(error, "not-found")) return undefined;
       throw error;
     });
+  }
+
+  async #manifest(target: string): Promise<FetchedManifest> {
+    const path = `${this.#root}/manifests/${target}`;
+    const answer = await this.#send({ method: "GET", path, headers: { Accept: ACCEPT } });
+    if (answer.status !== 200) throw await this.#failed(answer, `manifest ${target}`, target);
+    const bytes = await answer.bytes(MAX_MANIFEST).catch((error: unknown) => {
+      if (isTransient(error)) throw unreachable(error, { method: "GET", url: `https://${this.ref.domain}${path}` });
+      if (!(error instanceof RangeError)) throw error;
+      throw new BerthError(
+        "invalid-argument",
+        `manifest ${target} of ${this.ref.domain}/${this.ref.path} is larger than ${MAX_MANIFEST} bytes`,
+      );
+    });
+    const digest = digestOf(bytes);
+    if (isDigest(target) && digest !== target) {
+      throw new BerthError(
+        "invalid-argument",
+        `manifest verification failed for digest ${target}: the registry sent ${digest}`,
+      );
+    }
+    return { digest, mediaType: mediaTypeOf(answer.header("content-type"), bytes), bytes };
+  }
+
+  /** Who is not told of waits waits less. */
+  #retries(own: { signal?: AbortSignal | undefined; onWait?: OnWait | undefined; advice?: string } = {}): Retries {
+    const { onWait = this.how.onWait, signal = this.how.signal, ...rest } = own;
+    const { retry } = this.connection;
+    const attempts = onWait ? retry.attempts : Math.min(retry.attempts, UNTOLD_ATTEMPTS);
+    return new Retries({ ...retry, attempts }, { ...rest, onWait, signal });
   }
 
   async #send(request: RegistryRequest): Promise<FetchAnswer> {

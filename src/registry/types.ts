@@ -1,6 +1,7 @@
 import type { Digest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/oci.ts";
 import type { Reference } from "../spec/reference.ts";
+import type { OnWait, RetryOptions } from "./retry.ts";
 
 /** How a person proves who they are (Engine API, "Authentication"): by name and password, by a token that buys others, or by one for this very registry. */
 export interface Credentials {
@@ -19,6 +20,8 @@ export interface RegistryOptions {
   /** Folders with `<host>[:port]/{*.crt, *.cert, *.key}` as dockerd has them in /etc/docker/certs.d. */
   certsDirs: string[];
   userAgent: string;
+  /** Where failures are waited out in another way than `RETRY` says. */
+  retry?: Partial<RetryOptions>;
 }
 
 /** A manifest as the registry gave it. */
@@ -39,6 +42,17 @@ export interface Referrer extends Descriptor {
 /** Bytes of a blob that have gone, so far. */
 export type TransferProgress = (done: number) => void;
 
+/** How a blob is fetched. Sizes in bytes. */
+export interface BlobOptions {
+  signal?: AbortSignal;
+  /** Where in the blob to begin: the bytes before are there. Not more than `size`. */
+  from?: number;
+  /** Of the whole blob, as its manifest tells. Without it a registry that ends an answer early is not noticed. */
+  size?: number;
+  /** Told of waits between attempts. */
+  onWait?: OnWait;
+}
+
 /**
  * One repository of one registry (OCI distribution-spec 1.1). All that comes in is bounded; manifests are verified against their digests, blobs by whoever takes
  * them. Errors: `not-found` in Docker's words for what is missing or not ours to see, `unauthorized`, and `internal` for registries that cannot be reached.
@@ -50,8 +64,8 @@ export interface Repository {
   headManifest(target: string): Promise<ManifestHead | undefined>;
   /** What refers to a manifest: by the registry's API, or by the tag that stands in for it. */
   referrers(digest: Digest): Promise<Referrer[]>;
-  /** A blob's bytes, unverified. */
-  blob(digest: Digest, options?: { signal?: AbortSignal }): Promise<AsyncIterable<Uint8Array>>;
+  /** A blob's bytes, unverified. A connection that fails or stalls is replaced by one that goes on from there, until that fails some times in a row. */
+  blob(digest: Digest, options?: BlobOptions): Promise<AsyncIterable<Uint8Array>>;
   hasBlob(digest: Digest): Promise<boolean>;
   /** True where the registry took the blob over from another repository of its own. */
   mountBlob(digest: Digest, from: string): Promise<boolean>;
@@ -71,10 +85,19 @@ export interface SearchResult {
   star_count: number;
 }
 
+/** With whose rights a repository is used, and what for. */
+export interface RepositoryOptions {
+  push?: boolean;
+  credentials?: Credentials;
+  /** Ends all that is under way with the repository, but for blobs that have a signal of their own. */
+  signal?: AbortSignal;
+  /** Told of waits between attempts. Without it few are made. */
+  onWait?: OnWait;
+}
+
 /** Registries, by the names of images. Tokens are kept in memory and go only to the host that they are for. */
 export interface RegistryClient {
-  /** `signal` ends all that is under way with the repository. */
-  repository(ref: Reference, options: { push?: boolean; credentials?: Credentials; signal?: AbortSignal }): Repository;
+  repository(ref: Reference, options: RepositoryOptions): Repository;
   /** Proves the credentials. Returns an identity token where the registry gives one. Throws `unauthorized`. */
   login(host: string, credentials: Credentials): Promise<{ identityToken?: string }>;
   /** Searches an index by version 1 of its protocol; `term` may begin with a host. */

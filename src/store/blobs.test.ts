@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Digest } from "../spec/digest.ts";
@@ -135,4 +135,74 @@ test("no space left: one clear error, and nothing is left", async () => {
     tmp: [],
     list: [],
   });
+});
+
+// Blobs that come in parts.
+
+const WHOLE = Buffer.alloc(3_000_000, "part of a blob, ");
+const PART = { digest: digestOf(WHOLE), size: WHOLE.length };
+const CUT = new Error("cut");
+/** Gives the blob from where it is asked to `end`, then fails. Notes where it was asked to begin. */
+function upTo(end: number, asked: number[] = [], bytes = WHOLE): (from: number) => Promise<AsyncIterable<Uint8Array>> {
+  return async (from) => {
+    asked.push(from);
+    return (async function* () {
+      yield bytes.subarray(from, end);
+      if (end < WHOLE.length) throw CUT;
+    })();
+  };
+}
+
+test("what has come of a blob outlives failures and a new start, and is gone on with", async () => {
+  const asked: number[] = [];
+  await expect(blobs.complete(upTo(1000, asked), PART)).rejects.toThrow("cut");
+  expect([blobs.partial(PART.digest), blobs.partials(), blobs.has(PART.digest)]).toEqual([1000, [PART.digest], false]);
+  writeFileSync(join(root, "partial", "no-digest"), "");
+  blobs = openBlobStore(root);
+  expect(readdirSync(join(root, "partial"))).toEqual([PART.digest.slice(7)]);
+  await expect(blobs.complete(upTo(2_500_000, asked), PART)).rejects.toThrow("cut");
+  expect(await blobs.complete(upTo(WHOLE.length, asked), PART)).toEqual(PART);
+  expect(asked).toEqual([0, 1000, 2_500_000]);
+  expect((await blobs.read(PART.digest, WHOLE.length)).equals(WHOLE)).toBe(true);
+  expect(blobs.partials()).toEqual([]);
+});
+
+test("a part that is wrong, or longer than the blob, is thrown away and all of it fetched once more; a source that is wrong leaves nothing", async () => {
+  const wrong = Buffer.alloc(WHOLE.length, 1);
+  for (const part of [wrong.subarray(0, 5000), Buffer.alloc(WHOLE.length + 1), wrong]) {
+    const asked: number[] = [];
+    writeFileSync(join(root, "partial", PART.digest.slice(7)), part);
+    expect(await blobs.complete(upTo(WHOLE.length, asked), PART)).toEqual(PART);
+    expect(asked.at(-1)).toBe(0);
+    blobs.remove(PART.digest);
+  }
+  const asked: number[] = [];
+  await expect(blobs.complete(upTo(WHOLE.length, asked, wrong), PART)).rejects.toThrow("digest mismatch");
+  await expect(blobs.complete(upTo(WHOLE.length, asked, wrong), { ...PART, size: 7 })).rejects.toThrow("size mismatch");
+  expect(asked).toEqual([0, 0]);
+  expect([leftovers(), blobs.partials()]).toEqual([[], []]);
+});
+
+test("one at a time for each digest; what is coming is not removed under it", async () => {
+  const gate = Promise.withResolvers<void>();
+  const slow = async (): Promise<AsyncIterable<Uint8Array>> =>
+    (async function* () {
+      yield WHOLE.subarray(0, 10);
+      await gate.promise;
+      yield WHOLE.subarray(10);
+    })();
+  const first = blobs.complete(slow, PART);
+  while (blobs.partial(PART.digest) !== 10) await new Promise(setImmediate);
+  await expect(blobs.complete(upTo(WHOLE.length), PART)).rejects.toThrow("already");
+  blobs.remove(PART.digest);
+  gate.resolve();
+  expect(await first).toEqual(PART);
+});
+
+test("a link in the place of a part is not followed", async () => {
+  const outside = join(root, "outside");
+  writeFileSync(outside, "mine");
+  symlinkSync(outside, join(root, "partial", PART.digest.slice(7)));
+  await expect(blobs.complete(upTo(WHOLE.length), PART)).rejects.toThrow(PART.digest);
+  expect(readFileSync(outside, "utf8")).toBe("mine");
 });

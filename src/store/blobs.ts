@@ -1,32 +1,44 @@
 import { createHash, randomUUID } from "node:crypto";
 import { closeSync, existsSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { ensureDir, fsyncPath, removeTree } from "../host/files.ts";
 import { type Digest, hexOf, isDigest } from "../spec/digest.ts";
 import { BerthError, errnoOf, fromErrno } from "../spec/errors.ts";
+import { completeFile, type OpenFrom, wrongDigest, wrongSize } from "./partial.ts";
 import type { BlobInfo, BlobStore, Lease } from "./types.ts";
 
 const DEFAULT_READ_LIMIT = 4 * 1024 * 1024;
 
 /**
- * Opens the content below `root` (OCI image-layout, "blobs") and empties `<root>/tmp`, where a killed daemon may have left unfinished blobs. One open
- * store per root.
+ * Opens the content below `root` (OCI image-layout, "blobs") and empties `<root>/tmp`, where a killed daemon may have left unfinished blobs. Those that are
+ * to be gone on with are in `<root>/partial`, which keeps them. One open store per root.
  */
 export function openBlobStore(root: string): BlobStore {
   const dir = join(root, "blobs", "sha256");
   const tmp = join(root, "tmp");
+  const partial = join(root, "partial");
   removeTree(tmp);
   ensureDir(dir);
   ensureDir(tmp, 0o700);
-  return new FileBlobs(dir, tmp);
+  ensureDir(partial, 0o700);
+  for (const name of readdirSync(partial)) {
+    if (!isDigest(`sha256:${name}`)) removeTree(join(partial, name));
+  }
+  return new FileBlobs({ dir, tmp, partial });
 }
 
 class FileBlobs implements BlobStore {
-  constructor(
-    private readonly dir: string,
-    private readonly tmp: string,
-  ) {}
+  private readonly dir: string;
+  private readonly tmp: string;
+  readonly #partial: string;
+  readonly #completing = new Set<Digest>();
+
+  constructor({ dir, tmp, partial }: { dir: string; tmp: string; partial: string }) {
+    this.dir = dir;
+    this.tmp = tmp;
+    this.#partial = partial;
+  }
 
   has(digest: Digest): boolean {
     return existsSync(this.path(digest));
@@ -57,6 +69,27 @@ class FileBlobs implements BlobStore {
     }
   }
 
+  async complete(source: OpenFrom, expected: { digest: Digest; size: number; lease?: Lease }): Promise<BlobInfo> {
+    const { digest, lease } = expected;
+    lease?.add(digest);
+    if (this.#completing.has(digest)) throw new BerthError("internal", `blob ${digest}: is being fetched already`);
+    this.#completing.add(digest);
+    const file = this.#partialPath(digest);
+    try {
+      const info = await completeFile(file, expected, source);
+      this.#publish(file, digest);
+      return info;
+    } catch (error) {
+      throw isSystem(error) ? fromErrno(error, `blob ${digest}`) : error;
+    } finally {
+      this.#completing.delete(digest);
+    }
+  }
+
+  partial(digest: Digest): number | undefined {
+    return statSync(this.#partialPath(digest), { throwIfNoEntry: false })?.size;
+  }
+
   async ingestBytes(bytes: Uint8Array): Promise<BlobInfo> {
     return this.ingest(once(bytes));
   }
@@ -70,13 +103,20 @@ class FileBlobs implements BlobStore {
   }
 
   list(): Digest[] {
-    return readdirSync(this.dir)
-      .map((name) => `sha256:${name}`)
-      .filter(isDigest);
+    return digestsIn(this.dir);
+  }
+
+  partials(): Digest[] {
+    return digestsIn(this.#partial);
   }
 
   remove(digest: Digest): void {
     rmSync(this.path(digest), { force: true });
+    if (!this.#completing.has(digest)) rmSync(this.#partialPath(digest), { force: true });
+  }
+
+  #partialPath(digest: Digest): string {
+    return join(this.#partial, basename(this.path(digest)));
   }
 
   /** Of two ingests of one digest the second changes nothing: both files hold the same bytes, and a rename is atomic. */
@@ -89,6 +129,17 @@ class FileBlobs implements BlobStore {
     renameSync(partial, path);
     fsyncPath(this.dir);
   }
+}
+
+function digestsIn(folder: string): Digest[] {
+  return readdirSync(folder)
+    .map((name) => `sha256:${name}`)
+    .filter(isDigest);
+}
+
+/** True for what a file failed with; a network's errors are said by whoever asked it. */
+function isSystem(error: unknown): boolean {
+  return !(error instanceof BerthError) && typeof (error as { syscall?: unknown }).syscall === "string";
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -113,15 +164,10 @@ async function spool(
   const digest: Digest = `sha256:${hash.digest("hex")}`;
   if (expected.size !== undefined && size !== expected.size) throw wrongSize(expected, String(size));
   if (expected.digest !== undefined && digest !== expected.digest) {
-    throw new BerthError("invalid-argument", `digest mismatch: want ${expected.digest}, content has ${digest}`);
+    throw wrongDigest(expected.digest, digest);
   }
   await file.sync();
   return { digest, size };
-}
-
-function wrongSize(expected: { digest?: Digest; size?: number }, got: string): BerthError {
-  const name = expected.digest ?? "content";
-  return new BerthError("invalid-argument", `size mismatch: ${name} should have ${expected.size} bytes, has ${got}`);
 }
 
 async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {

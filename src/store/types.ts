@@ -53,10 +53,22 @@ export interface BlobStore {
     source: AsyncIterable<Uint8Array>,
     expected?: { digest?: Digest; size?: number; lease?: Lease },
   ): Promise<BlobInfo>;
+  /**
+   * Takes in a blob from a source that can begin anywhere in it. What has come is kept in `<root>/partial/<hex>` over failures of the source and kills, and gone on from the
+   * next time, until it is removed. Throws `invalid-argument` where all of it has come and is not that blob, `no-space`; nothing is left then. One at a time for each digest.
+   */
+  complete(
+    source: (from: number) => Promise<AsyncIterable<Uint8Array>>,
+    expected: { digest: Digest; size: number; lease?: Lease },
+  ): Promise<BlobInfo>;
+  /** How many bytes of it have come; undefined where none was begun. */
+  partial(digest: Digest): number | undefined;
+  partials(): Digest[];
   ingestBytes(bytes: Uint8Array): Promise<BlobInfo>;
   /** The whole blob, at most `limit` bytes (default 4 MiB; more throws). */
   read(digest: Digest, limit?: number): Promise<Buffer>;
   list(): Digest[];
+  /** The blob, and what has come of it where it is not whole. */
   remove(digest: Digest): void;
 }
 

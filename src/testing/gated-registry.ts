@@ -21,9 +21,14 @@ export interface HeldTransfer {
   ended: Promise<void>;
   /** Lets it, and all others of that digest, come to their end. */
   release(): void;
+  /** Cuts it off. */
+  cut(): void;
 }
 
 interface Hold extends HeldTransfer {
+  /** How many bytes of the blob go before; half of it where it is not said. */
+  at: number | undefined;
+  responses: Set<ServerResponse>;
   begin: () => void;
   end: () => void;
   released: Promise<void>;
@@ -36,6 +41,8 @@ interface Hold extends HeldTransfer {
 export class GatedRegistry implements AsyncDisposable {
   /** Requests for blobs that were given or taken whole, as `GET sha256:…`. */
   readonly whole: string[] = [];
+  /** Each GET of a blob: which, from which byte on, and how many it was given. */
+  readonly given: { digest: Digest; from: number; bytes: number }[] = [];
   readonly #blobs = new Map<Digest, Buffer>();
   readonly #manifests = new Map<string, Buffer>();
   readonly #holds = new Map<string, Hold>();
@@ -67,16 +74,20 @@ export class GatedRegistry implements AsyncDisposable {
     return { layers: parts.map((part) => part.digest), manifest: digestOf(manifest) };
   }
 
-  /** From now on that blob stands still in its middle when it is asked for; "upload": whatever is sent is not answered. */
-  hold(what: Digest | "upload"): HeldTransfer {
+  /** From now on that blob stands still at byte `at`, or in its middle, when it is asked for; "upload": whatever is sent is not answered. */
+  hold(what: Digest | "upload", at?: number): HeldTransfer {
     const [begun, ended, released] = Array.from({ length: 3 }, () => Promise.withResolvers<void>());
     if (!begun || !ended || !released) throw new Error("unreachable");
     const release = (): void => {
       this.#holds.delete(what);
       released.resolve();
     };
-    const hold = { begun: begun.promise, ended: ended.promise, released: released.promise, release };
-    this.#holds.set(what, { ...hold, begin: begun.resolve, end: ended.resolve });
+    const responses = new Set<ServerResponse>();
+    const cut = (): void => {
+      for (const response of responses) response.destroy();
+    };
+    const hold = { begun: begun.promise, ended: ended.promise, released: released.promise, release, cut };
+    this.#holds.set(what, { ...hold, at, responses, begin: begun.resolve, end: ended.resolve });
     return hold;
   }
 
@@ -111,21 +122,29 @@ export class GatedRegistry implements AsyncDisposable {
     else response.writeHead(200, { "Content-Type": MediaType.manifest, "Content-Length": bytes.length }).end(bytes);
   }
 
-  async #blob(digest: Digest, { method }: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #blob(digest: Digest, { method, headers }: IncomingMessage, response: ServerResponse): Promise<void> {
     const bytes = this.#blobs.get(digest);
     if (!bytes) return void response.writeHead(404, { "Content-Length": 0 }).end();
-    response.writeHead(200, { "Content-Length": bytes.length });
+    const from = Number(/^bytes=(\d+)-$/.exec(headers.range ?? "")?.[1] ?? 0);
+    const range = from > 0 ? { "Content-Range": `bytes ${from}-${bytes.length - 1}/${bytes.length}` } : {};
+    response.writeHead(from > 0 ? 206 : 200, { "Content-Length": bytes.length - from, ...range });
     if (method === "HEAD") return void response.end();
+    const given = { digest, from, bytes: 0 };
+    this.given.push(given);
     const hold = this.#holds.get(digest);
-    const half = hold ? bytes.length >> 1 : 0;
+    const stop = hold ? Math.max(from, hold.at ?? bytes.length >> 1) : from;
     if (hold) {
       response.once("close", hold.end);
-      response.write(bytes.subarray(0, half));
+      hold.responses.add(response);
+      response.write(bytes.subarray(from, stop));
+      given.bytes = stop - from;
       hold.begin();
       await hold.released;
     }
-    if (!response.destroyed) this.whole.push(`GET ${digest}`);
-    response.end(bytes.subarray(half));
+    if (response.destroyed) return;
+    this.whole.push(`GET ${digest}`);
+    given.bytes = bytes.length - from;
+    response.end(bytes.subarray(stop));
   }
 
   /** An upload; a held one is read and not answered. */

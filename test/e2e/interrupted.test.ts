@@ -52,7 +52,7 @@ const layer = (name: string): Buffer => tar({ name, data: randomBytes(BIG) });
 const short = (digest: string | undefined): string => digest?.slice(7, 19) ?? "";
 /** All that the store has, whoever needs it. */
 const content = (): string[] =>
-  ["content/blobs/sha256", "content/tmp", "layers", "layers/tmp"].flatMap((at) =>
+  ["content/blobs/sha256", "content/partial", "content/tmp", "layers", "layers/tmp"].flatMap((at) =>
     readdirSync(join(daemon.root, "data", at)).map((name) => `${at}/${name}`),
   );
 
@@ -158,6 +158,84 @@ test(
     expect(content()).not.toEqual(before);
     await daemon.ok("image", "prune", "-f");
     expect(content()).toEqual(before);
+  },
+  LIMIT,
+);
+
+/** Until so many bytes of a blob are in the store. */
+async function come(digest: string, bytes: number): Promise<void> {
+  const file = join(daemon.root, "data/content/partial", digest.slice(7));
+  while ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) < bytes) await Bun.sleep(2);
+}
+
+test(
+  "a daemon that is killed again and again in a download: each next pull goes on at the byte where the last one stopped",
+  async () => {
+    const { layers } = registry.put("again:1", layer("one"));
+    const [digest = "sha256:"] = layers;
+    const full = `${HOST}/again:1`;
+    const before = content();
+    registry.given.length = 0;
+    const stops = [200_000, 600_000, 600_001, 1_400_000];
+    for (const at of stops) {
+      const held = registry.hold(digest, at);
+      const t = terminal("berth", "pull", full);
+      await come(digest, at);
+      await daemon.crash();
+      await t.ended();
+      await held.ended;
+      held.release();
+      await daemon.up();
+    }
+    await daemon.ok("pull", full);
+    const own = registry.given.filter((given) => given.digest === digest);
+    expect(own.map(({ from }) => from)).toEqual([0, ...stops]);
+    expect(own.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(
+      own[0] ? (own.at(-1)?.from ?? 0) + (own.at(-1)?.bytes ?? 0) : 0,
+    );
+    await daemon.ok("rmi", full);
+    expect(content()).toEqual(before);
+  },
+  LIMIT,
+);
+
+test(
+  "a network that goes away and comes back: the pull waits, says so, and goes on",
+  async () => {
+    const { layers } = registry.put("network:1", layer("one"));
+    const [digest = "sha256:"] = layers;
+    const full = `${HOST}/network:1`;
+    const held = registry.hold(digest, 700_000);
+    const t = terminal("berth", "pull", full);
+    await come(digest, 700_000);
+    await runOk(daemon.inNet("ip", "link", "set", "lo", "down"));
+    await runOk(daemon.inNet("ss", "-K", "dport", "=", "5000"));
+    await t.until("Retrying in 1 second");
+    held.release();
+    await runOk(daemon.inNet("ip", "link", "set", "lo", "up"));
+    expect(await t.ended()).toBe(0);
+    expect(registry.given.filter((given) => given.digest === digest).map(({ from }) => from)).toEqual([0, 700_000]);
+    await daemon.ok("rmi", full);
+  },
+  LIMIT,
+);
+
+test(
+  "two clients at once: each layer comes once, and one that leaves does not take the other's download along",
+  async () => {
+    const { full, second } = remote("shared:1");
+    registry.given.length = 0;
+    const held = registry.hold(second, 700_000);
+    const leaves = terminal("berth", "pull", full);
+    await come(second, 700_000);
+    const stays = terminal("berth", "pull", full);
+    await stays.until(`${short(second)}: Downloading`);
+    leaves.type(CTRL_C);
+    expect(await leaves.ended()).toBe(130);
+    held.release();
+    expect(await stays.ended()).toBe(0);
+    expect(registry.given.filter(({ digest }) => digest === second).length).toBe(1);
+    await daemon.ok("rmi", full);
   },
   LIMIT,
 );
