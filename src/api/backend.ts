@@ -218,10 +218,18 @@ export interface ImageBackend {
   prune(
     filters: Filters,
   ): Promise<{ ImagesDeleted: ({ Untagged: string } | { Deleted: string })[]; SpaceReclaimed: number }>;
-  /** Berth's own `POST /berth/bootstrap`: a base image from a distribution's signed mirror. */
+  /** Berth's own `POST /berth/bootstrap`: a base image without a registry. */
   bootstrap(
     reference: string,
-    options: { mirror?: string; include: string[]; signal: AbortSignal },
+    options: {
+      /** What to make, where the image's name does not say it. */
+      from?: string;
+      mirror?: string;
+      include: string[];
+      /** Public keys to trust in place of the host's; `data` in base64. */
+      keys?: { name: string; data: string }[];
+      signal: AbortSignal;
+    },
   ): AsyncIterable<Progress>;
 }
 

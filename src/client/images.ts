@@ -122,20 +122,25 @@ export class ImageApi {
     return this.#progress("/build", { query, body: context, type: "application/x-tar", ...options });
   }
 
-  /** Berth's own `POST /berth/bootstrap`: a base image from a distribution's signed mirror. */
-  bootstrap(query: {
-    reference: string;
-    mirror?: string | undefined;
-    include?: string | undefined;
-  }): AsyncGenerator<ProgressLine> {
-    return this.#progress("/berth/bootstrap", { query });
+  /** Berth's own `POST /berth/bootstrap`: a base image without a registry. A key's `data` is in base64. */
+  bootstrap(
+    query: {
+      reference: string;
+      from?: string | undefined;
+      mirror?: string | undefined;
+      include?: string | undefined;
+    },
+    keys: { name: string; data: string }[] = [],
+  ): AsyncGenerator<ProgressLine> {
+    const body = keys.length > 0 ? { body: JSON.stringify({ keys }), type: "application/json" } : {};
+    return this.#progress("/berth/bootstrap", { query, ...body });
   }
 
   async *#progress(
     path: string,
     options: {
       query: Query;
-      body?: AsyncIterable<Uint8Array>;
+      body?: string | AsyncIterable<Uint8Array>;
       auth?: string;
       auths?: string | undefined;
       type?: string;

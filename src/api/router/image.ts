@@ -1,12 +1,14 @@
 import { BerthError } from "../../spec/errors.ts";
 import { checkedPlatform, formatPlatform } from "../../spec/platform.ts";
 import { TAG } from "../../spec/reference.ts";
+import { jsonBody } from "../body.ts";
 import { invalid } from "../errors.ts";
 import { bool, defined, filters, text } from "../query.ts";
 import { registryAuth } from "../registry-auth.ts";
 import { empty, json, stream } from "../responses.ts";
 import { begun, jsonLines, progress } from "../stream.ts";
 import type { ApiResponse, Context, Handler, Route } from "../types.ts";
+import type { Shape } from "../validate.ts";
 import { imageDetails, imageRow } from "../versions.ts";
 import { type PlatformParameter, platformIn } from "./image-platform.ts";
 
@@ -41,6 +43,7 @@ const LISTED_MANIFESTS = 47;
 const INSPECTED_MANIFESTS = 48;
 /** The version that brought the platform of what is pulled or imported, as `os/arch/variant`. */
 const FIRST_WITH_PLATFORM = 32;
+const BOOTSTRAP_BODY: Shape = { object: { keys: { array: { object: { name: "string", data: "string" } } } } };
 const ONE_OF_ARCHIVE: PlatformParameter = {
   name: "platform",
   since: 48,
@@ -163,9 +166,14 @@ async function create({ backend, query, request, version }: Context): Promise<Ap
 async function bootstrap({ backend, query, request }: Context): Promise<ApiResponse> {
   const reference = text(query, "reference");
   if (!reference) throw invalid("reference is missing: name a distribution, as in debian:bookworm");
-  const include = query.getAll("include").flatMap((value) => value.split(",").filter((name) => name !== ""));
-  const mirror = defined<{ mirror?: string }>({ mirror: text(query, "mirror") });
-  return progress(backend.image.bootstrap(reference, { ...mirror, include, signal: request.signal }));
+  const body = await jsonBody<{ keys?: { name?: string; data?: string }[] }>(request, BOOTSTRAP_BODY);
+  const options = {
+    ...defined<{ mirror?: string; from?: string }>({ mirror: text(query, "mirror"), from: text(query, "from") }),
+    include: query.getAll("include").flatMap((value) => value.split(",").filter((name) => name !== "")),
+    keys: (body?.keys ?? []).map(({ name = "", data = "" }) => ({ name, data })),
+    signal: request.signal,
+  };
+  return progress(backend.image.bootstrap(reference, options));
 }
 
 async function push(context: Context): Promise<ApiResponse> {

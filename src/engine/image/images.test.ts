@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { type TarItem, tarHeader, writeTar } from "../../layer/tar/writer.ts";
 import { drain, EngineHarness, never } from "../../testing/engine-harness.ts";
-import { parseDeb822, parseOneLine } from "./apt.ts";
+import { parseDeb822, parseOneLine } from "./bootstrap/apt-sources.ts";
 
 let h: EngineHarness;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import type { ImageBackend, Progress } from "../../api/backend.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../spec/reference.ts";
 import type { EngineContext } from "../context.ts";
-import { bootstrapImage } from "./bootstrap.ts";
+import { bootstrapImage } from "./bootstrap/bootstrap.ts";
 import { importImage } from "./import.ts";
 import { inUse, pruneImages } from "./prune.ts";
 import { pullImages } from "./pull.ts";

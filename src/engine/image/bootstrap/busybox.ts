@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
-import { Channel } from "../../build/channel.ts";
-import { type TarItem, tarHeader, writeTar } from "../../layer/tar/writer.ts";
-import { BerthError, errnoOf } from "../../spec/errors.ts";
-import type { ProgressTar } from "./progress-tar.ts";
+import { type TarItem, tarHeader, writeTar } from "../../../layer/tar/writer.ts";
+import { BerthError, errnoOf } from "../../../spec/errors.ts";
+import { DEFAULT_PATH } from "../../container/config.ts";
+import type { Recipe } from "./recipe.ts";
 
 const BUSYBOX = "/bin/busybox";
 const INSTALL = { hint: "install the package busybox-static" };
@@ -28,20 +28,22 @@ const FILES: Record<string, string> = {
     "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\nwww-data:x:33:33:www-data:/var/www:/bin/false\nnobody:x:65534:65534:nobody:/home:/bin/false\n",
 };
 
-/** A root file system of this host's static busybox with all of its applets. The same program gives the same tar. Throws where it is missing or not static. */
-export function busyboxTar(): ProgressTar {
-  const program = readBusybox();
-  const applets = execFileSync(BUSYBOX, ["--list"], { encoding: "utf8" }).trim().split("\n").sort();
-  const lines = new Channel<string>();
-  lines.push(`I: ${BUSYBOX}, ${applets.length} applets`);
-  const mtimeSec = Math.floor(statSync(BUSYBOX).mtimeMs / 1000);
-  return {
-    bytes: writeTar(items(program, { applets, mtimeSec })),
-    lines,
-    finish: async () => lines.close(),
-    cancel: async () => lines.close(),
-  };
-}
+/** A root file system of this host's static busybox with all of its applets. The same program gives the same tar. */
+export const busybox: Recipe = {
+  name: "busybox",
+  tags: "any",
+  takes: [],
+  run: { Env: [`PATH=${DEFAULT_PATH}`], Cmd: ["sh"] },
+  prepare() {
+    const program = readBusybox();
+    const applets = execFileSync(BUSYBOX, ["--list"], { encoding: "utf8" }).trim().split("\n").sort();
+    const mtimeSec = Math.floor(statSync(BUSYBOX).mtimeMs / 1000);
+    return async function* (shop) {
+      shop.say(`I: ${BUSYBOX}, ${applets.length} applets`);
+      yield* writeTar(items(program, { applets, mtimeSec }));
+    };
+  },
+};
 
 function readBusybox(): Buffer {
   let program: Buffer;

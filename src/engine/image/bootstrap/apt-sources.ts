@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { listIfThere, readIfThere } from "../../host/files.ts";
-import { run } from "../../host/spawn.ts";
-import type { Distribution } from "./distribution.ts";
+import { listIfThere, readIfThere } from "../../../host/files.ts";
+import { run } from "../../../host/spawn.ts";
+import type { AptDistribution } from "./mmdebstrap.ts";
 
 /** One repository line of this host's apt sources (sources.list(5)). */
 export interface AptSource {
@@ -16,7 +16,7 @@ const CARRIED = /^Acquire::(?:https?::|Retries|Check-Valid-Until|Check-Date|Forc
  * Repository lines for a suite from the mirrors that this host itself uses, where it runs the same distribution: the release, its updates and its
  * security fixes, as far as the host has them. Empty: mmdebstrap's own defaults.
  */
-export async function hostSources(distribution: Distribution, suite: string): Promise<string[]> {
+export async function hostSources(distribution: AptDistribution, suite: string): Promise<string[]> {
   const release = osRelease();
   if (release["ID"] !== distribution.id) return [];
   const own = release["VERSION_CODENAME"] ?? "";
