@@ -49,6 +49,7 @@ const history: Loader = () => import("./commands/history.ts");
 const build: Loader = () => import("./commands/build.ts");
 const pull: Loader = () => import("./commands/pull.ts");
 const push: Loader = () => import("./commands/push.ts");
+const copy: Loader = () => import("./commands/copy.ts");
 const tags: Loader = () => import("./commands/tags.ts");
 const events: Loader = () => import("./commands/events.ts");
 const info: Loader = () => import("./commands/info.ts");
@@ -125,6 +126,7 @@ export const GROUPS: Record<string, Group> = {
     summary: "Manage images",
     commands: {
       build,
+      copy,
       history,
       import: importImage,
       inspect: () => import("./commands/image-inspect.ts"),
@@ -245,6 +247,7 @@ export const COMMANDS: Record<string, Loader> = {
   bootstrap: () => import("./commands/bootstrap.ts"),
   build,
   commit,
+  copy,
   cp,
   create,
   diff,

@@ -1,6 +1,8 @@
 import type { EngineClient } from "../client/client.ts";
+import type { ProgressLine } from "../client/images.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { ImageInspect } from "../spec/engine-api.ts";
+import type { ImagePlace } from "../spec/image-place.ts";
 import type { Reference } from "../spec/reference.ts";
 import type { Globals } from "./globals.ts";
 import type { ClientConfig } from "./hosts/config-file.ts";
@@ -30,7 +32,7 @@ export interface RemoteRepository {
 /** Opens a repository. Given from outside, as the files are. `insecure`: any certificate will do, and plain HTTP. */
 export type OpenRepository = (
   ref: Reference,
-  options: { push: boolean; insecure: boolean; credentials: Credentials },
+  options: { push: boolean; insecure: boolean; credentials: Credentials; signal?: AbortSignal },
 ) => RemoteRepository;
 
 /** What is known of images of registries without the engine. Given from outside: the command line knows no images. */
@@ -46,6 +48,23 @@ export interface RemoteImages {
     repository: RemoteRepository,
     target: string,
   ): Promise<{ digest: Digest; created?: string; size: number }>;
+  /** Copies images as they are; yields lines of progress, returns what was copied, in the order of `from`. Ends early, without a trace, when the signal is raised. */
+  copy(request: {
+    from: readonly CopyEnd[];
+    to: CopyEnd;
+    platform?: string | undefined;
+    referrers?: boolean;
+    signal: AbortSignal;
+    /** For the path `-`. */
+    input: () => AsyncIterable<Uint8Array>;
+    output: (bytes: Uint8Array) => void;
+  }): AsyncGenerator<ProgressLine, { digest: Digest }[]>;
+}
+
+/** One end of a copy; of a registry's image with its repository. */
+export interface CopyEnd {
+  place: ImagePlace;
+  repository?: RemoteRepository;
 }
 
 /** A registry's own commands, which run in this process. Given from outside. They return exit codes; flags are as `commands/registry-serve.ts` has them. */

@@ -126,7 +126,7 @@ async function wholeOf(body: TarBody): Promise<Buffer> {
 }
 
 /** `a/b` for `./a//b/`; undefined for what climbs out or is absolute. */
-function cleanName(name: string): string | undefined {
+export function cleanName(name: string): string | undefined {
   if (name.startsWith("/")) return undefined;
   const clean = posix.normalize(name).replace(/\/$/, "");
   return clean === ".." || clean.startsWith("../") ? undefined : clean;

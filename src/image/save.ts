@@ -1,5 +1,4 @@
 import { createReadStream } from "node:fs";
-import type { TarHeader } from "../layer/tar/header.ts";
 import { type TarItem, tarHeader, writeTar } from "../layer/tar/writer.ts";
 import type { LayerRecord } from "../layer/types.ts";
 import { type Digest, digestOf } from "../spec/digest.ts";
@@ -7,6 +6,14 @@ import { BerthError, isKind } from "../spec/errors.ts";
 import { type Descriptor, type Manifest, MediaType } from "../spec/oci.ts";
 import { formatPlatform, parsePlatform, platformMatches } from "../spec/platform.ts";
 import { familiarName, familiarString, parseReference, type Reference } from "../spec/reference.ts";
+import {
+  blobFolders,
+  blobName,
+  dockerManifestFile,
+  indexFile,
+  layoutFile,
+  repositoriesFile,
+} from "./archive-entries.ts";
 import type { Catalog, StoredImage } from "./catalog.ts";
 import { layerDescriptor } from "./create.ts";
 import { isIdOf, resolveImage } from "./resolve.ts";
@@ -164,27 +171,16 @@ async function manifestOf(
 }
 
 function* entries(parts: Part[], saved: Saved[]): Generator<TarItem> {
-  yield { header: folder("blobs/") };
-  yield { header: folder("blobs/sha256/") };
-  for (const { digest, size, body } of parts) yield { header: tarHeader({ path: pathOf(digest), size }), body: body() };
-  yield json("index.json", { schemaVersion: 2, mediaType: MediaType.index, manifests: saved.flatMap(indexEntries) });
-  yield json("manifest.json", saved.map(dockerEntry));
-  yield json("oci-layout", { imageLayoutVersion: "1.0.0" });
-  const repositories = repositoriesOf(saved);
-  if (Object.keys(repositories).length > 0) yield json("repositories", repositories);
-}
-
-function folder(path: string): TarHeader {
-  return tarHeader({ path, type: "dir", mode: 0o755 });
-}
-
-function json(path: string, value: unknown): TarItem {
-  const body = Buffer.from(JSON.stringify(value));
-  return { header: tarHeader({ path, size: body.byteLength }), body };
-}
-
-function pathOf(digest: Digest): string {
-  return `blobs/${digest.replace(":", "/")}`;
+  const images = saved.map(({ image, manifest, names }) => {
+    return { config: image.id, diffIds: image.config.rootfs.diff_ids, layers: manifest.layers, names };
+  });
+  yield* blobFolders();
+  for (const { digest, size, body } of parts)
+    yield { header: tarHeader({ path: blobName(digest), size }), body: body() };
+  yield indexFile(saved.flatMap(indexEntries));
+  yield dockerManifestFile(images);
+  yield layoutFile();
+  yield* repositoriesFile(images);
 }
 
 /** One descriptor for each name, with containerd's annotation of the whole name (OCI image-spec, annotations.md). */
@@ -195,24 +191,4 @@ function indexEntries({ manifest, names }: Saved): Descriptor[] {
     ...own,
     annotations: { "io.containerd.image.name": `${domain}/${path}:${tag}`, "org.opencontainers.image.ref.name": tag },
   }));
-}
-
-function dockerEntry({ image, manifest, names }: Saved): object {
-  const diffIds = image.config.rootfs.diff_ids;
-  return {
-    Config: pathOf(image.id),
-    RepoTags: names.length > 0 ? names.map(familiarString) : null,
-    Layers: manifest.layers.map((layer) => pathOf(layer.digest)),
-    LayerSources: Object.fromEntries(manifest.layers.map((layer, i) => [diffIds[i] ?? layer.digest, layer])),
-  };
-}
-
-/** Name → tag → the top layer, as Docker before 1.10 read it. */
-function repositoriesOf(saved: Saved[]): Record<string, Record<string, string>> {
-  const all: Record<string, Record<string, string>> = {};
-  for (const { manifest, names } of saved) {
-    const top = manifest.layers.at(-1)?.digest.slice("sha256:".length) ?? "";
-    for (const ref of names) all[familiarName(ref)] = { ...all[familiarName(ref)], [ref.tag ?? "latest"]: top };
-  }
-  return Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

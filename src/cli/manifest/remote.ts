@@ -13,7 +13,7 @@ const MAX_CONFIG = 4 * 1024 * 1024;
 export async function openRepository(
   ctx: Context,
   ref: Reference,
-  options: { insecure: boolean; push?: boolean },
+  options: { insecure: boolean; push?: boolean; signal?: AbortSignal },
 ): Promise<RemoteRepository> {
   const known = await credentialsFor(ctx, ref.domain);
   const credentials = {
@@ -22,7 +22,8 @@ export async function openRepository(
     ...(known?.identitytoken ? { identityToken: known.identitytoken } : {}),
     ...(known?.registrytoken ? { registryToken: known.registrytoken } : {}),
   };
-  return (await ctx.registry())(ref, { push: options.push ?? false, insecure: options.insecure, credentials });
+  const { push = false, insecure, signal } = options;
+  return (await ctx.registry())(ref, { push, insecure, credentials, ...(signal ? { signal } : {}) });
 }
 
 /** An image of a registry, or the images of a list. */

@@ -2,6 +2,11 @@ import { badTar } from "./error.ts";
 
 const EMPTY = Buffer.alloc(0);
 
+/** A stream that can pass over bytes without giving them: `seek` skips up to so many of those that were not given yet, and returns how many there were. */
+export interface SeekableStream extends AsyncIterable<Uint8Array> {
+  seek(bytes: number): number;
+}
+
 /**
  * Reads a stream of chunks by byte counts. Whatever lies within one chunk is handed out as a view of it, without a copy and without a
  * promise; a view is valid as long as its chunk is.
@@ -10,9 +15,18 @@ export class ByteInput {
   readonly #source: AsyncIterator<Uint8Array>;
   #chunk: Buffer = EMPTY;
   #at = 0;
+  /** Bytes of the stream before the chunk. */
+  #before = 0;
+  readonly #seekable: SeekableStream | undefined;
 
-  constructor(source: AsyncIterable<Uint8Array>) {
+  constructor(source: AsyncIterable<Uint8Array> | SeekableStream) {
     this.#source = source[Symbol.asyncIterator]();
+    this.#seekable = "seek" in source ? source : undefined;
+  }
+
+  /** Where in the stream the next byte is. */
+  get position(): number {
+    return this.#before + this.#at;
   }
 
   /** Up to `max` bytes of what is at hand; empty where the next chunk has to be waited for (`more`). */
@@ -29,6 +43,7 @@ export class ByteInput {
       const next = await this.#source.next();
       if (next.done) return false;
       const c = next.value;
+      this.#before += this.#chunk.length;
       this.#chunk = Buffer.from(c.buffer, c.byteOffset, c.byteLength);
       this.#at = 0;
     }
@@ -42,7 +57,13 @@ export class ByteInput {
 
   /** Passes over `n` bytes, of which the last `spare` may be missing at the end of the stream. */
   async skip(n: number, spare = 0): Promise<void> {
-    for (let left = n; left > 0; ) {
+    let left = n - this.take(n).length;
+    if (left > 0 && this.#seekable) {
+      const passed = this.#seekable.seek(left);
+      this.#before += passed;
+      left -= passed;
+    }
+    while (left > 0) {
       if (!(await this.more())) {
         if (left <= spare) return;
         throw truncated();

@@ -10,7 +10,7 @@ import {
   type TarHeader,
   type TarType,
 } from "./header.ts";
-import { ByteInput } from "./input.ts";
+import { ByteInput, type SeekableStream } from "./input.ts";
 import { decodeXattr, type PaxRecord, parsePax, paxInteger, paxTime } from "./pax.ts";
 import { checkMap, paxMap, readMap10, readOldGnuMap, type Segment, type SparseMap } from "./sparse.ts";
 
@@ -37,6 +37,8 @@ const TYPES: Record<string, TarType> = {
 export interface TarEntry {
   header: TarHeader;
   body: TarBody;
+  /** Where in the stream the body begins. */
+  offset: number;
   /** Where the body's bytes go; absent: they are the whole file. */
   segments?: Segment[];
 }
@@ -76,9 +78,11 @@ interface Extensions {
 
 /**
  * The entries of a tar stream: v7, ustar, PAX, GNU and star. The stream is read to its very end, also behind the archive's end, so that
- * a digest of it is whole. Throws `invalid-argument` for whatever is not a well-formed archive.
+ * a digest of it is whole. Bodies of a stream that can seek are passed over without being read. Throws `invalid-argument` for whatever is not a well-formed archive.
  */
-export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry, void, void> {
+export async function* readTar(
+  source: AsyncIterable<Uint8Array> | SeekableStream,
+): AsyncGenerator<TarEntry, void, void> {
   const input = new ByteInput(source);
   const global: Extensions = { records: [], bytes: 0 };
   try {
@@ -179,7 +183,7 @@ function makeEntry(input: ByteInput, { block, raw, ext }: Found): TarEntry | Pro
   if (type === "file" && (raw.typeflag === "S" || facts.major === 1 || facts.size !== undefined)) {
     return withMap({ input, block, raw, header, ext, facts });
   }
-  return { header, body: new TarBody(input, raw.size) };
+  return { header, offset: input.position, body: new TarBody(input, raw.size) };
 }
 
 interface SparseFacts {
@@ -209,10 +213,11 @@ async function withMap({ input, block, raw, header, ext, facts }: MapContext): P
   } else if (facts.size !== undefined) {
     map = paxMap(ext.records, facts.size);
   }
-  if (!map) return { header, body: new TarBody(input, stored) };
+  const offset = input.position;
+  if (!map) return { header, offset, body: new TarBody(input, stored) };
   checkMap(map, stored);
   header.size = map.realSize;
-  return { header, body: new TarBody(input, stored), segments: map.segments };
+  return { header, offset, body: new TarBody(input, stored), segments: map.segments };
 }
 
 /** Merges records into the header, the last of a key first in rank, an empty value taking the key back; GNU's sparse keys come back apart. */

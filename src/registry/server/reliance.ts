@@ -13,13 +13,12 @@ export interface Watch extends Disposable {
  */
 export class Reliance {
   readonly #watches = new Set<Set<string>>();
-  readonly #writing = new Set<readonly string[]>();
 
   constructor(private readonly storage: Pick<Storage, "settleMs">) {}
 
-  /** `has` tells what writers rely on that write now, and what writers come to rely on from now on. */
+  /** From now on `has` tells what writers have come to rely on. */
   watch(): Watch {
-    const noted = new Set<string>([...this.#writing].flat());
+    const noted = new Set<string>();
     this.#watches.add(noted);
     return { has: (key) => noted.has(key), [Symbol.dispose]: () => void this.#watches.delete(noted) };
   }
@@ -38,12 +37,7 @@ export class Reliance {
     const { look, write, undo, twice = false } = work;
     this.note(prefixes);
     const begun = performance.now();
-    this.#writing.add(prefixes);
-    try {
-      await write(await look());
-    } finally {
-      this.#writing.delete(prefixes);
-    }
+    await write(await look());
     const { settleMs } = this.storage;
     if (settleMs === 0 || (!twice && performance.now() - begun < settleMs / 2)) return;
     try {
