@@ -47,6 +47,15 @@ export function registryKit(parts: Omit<Partial<RegistryParts>, "storage"> = {})
   };
 }
 
+/** The same kit, but its requests go over a real connection. */
+export function overSocket(kit: RegistryKit): RegistryKit {
+  const root = `http://${kit.listen()}/v2/`;
+  return {
+    ...kit,
+    ask: (method, path, init = {}) => fetch(root + path, { method, redirect: "manual", ...init } as RequestInit),
+  };
+}
+
 /** An image's parts, as they lie in a registry. */
 export interface PushedImage {
   digest: ContentDigest;

@@ -1,12 +1,15 @@
 import type { ResponseBody } from "../../host/http-server.ts";
 import { RegistryError } from "./errors.ts";
-import { type Generation, generationName, generationsOf, live } from "./generations.ts";
-import { KEYS } from "./keys.ts";
+import { type Generation, generationName, generationsOf, live, segmentsOf } from "./generations.ts";
+import { decoded, KEYS } from "./keys.ts";
 import type { Reliance } from "./reliance.ts";
 import type { Change, ContentDigest, Span, Storage } from "./types.ts";
 
 /** A presence is written anew when it is asked for at this age, so that GC's grace counts from the last use. */
 const TOUCH_MS = 10 * 60_000;
+
+/** Repositories that are searched for a blob whose place is not named. */
+const MOST_ASKED = 1000;
 
 /** A blob as one repository has it. `data` is the id of its bytes, `size` their number. */
 export interface FoundBlob {
@@ -69,6 +72,19 @@ export class Blobs {
     if (known && known.id !== data && this.storage.exclusive) await this.storage.data.remove(data);
   }
 
+  /** A repository that has the blob and that `may` allows; of many only the first thousand are asked. Undefined where there is none. */
+  async holder(digest: ContentDigest, may: (repository: string) => boolean): Promise<string | undefined> {
+    const { metadata } = this.storage;
+    if (!live(await generationsOf(metadata, KEYS.blobs(digest)))) return undefined;
+    let asked = 0;
+    for await (const segment of segmentsOf(metadata, "presences/")) {
+      const repository = decoded(segment);
+      if (asked++ === MOST_ASKED) return undefined;
+      if (may(repository) && live(await generationsOf(metadata, KEYS.presences(repository, digest)))) return repository;
+    }
+    return undefined;
+  }
+
   /** True where the blob is in `repository` now because `from` has it. */
   async mount(repository: string, digest: ContentDigest, from: string): Promise<boolean> {
     const found = await this.reliable(from, digest);
@@ -88,11 +104,27 @@ export class Blobs {
     return mounted;
   }
 
-  /** The repository has it no more; the bytes go with GC. False where it had not. */
-  async remove(repository: string, digest: ContentDigest): Promise<boolean> {
-    const generations = await generationsOf(this.storage.metadata, KEYS.presences(repository, digest));
-    await this.storage.metadata.write(generations.map(({ key }) => ({ remove: key })));
-    return generations.length > 0;
+  /**
+   * The repository has it no more; the bytes go with GC. False where it had not. `unneeded` throws where a manifest needs it; what a manifest that comes meanwhile needs
+   * stays, or is there again before this returns. Throws DENIED then.
+   */
+  async remove(repository: string, digest: ContentDigest, unneeded: () => Promise<void>): Promise<boolean> {
+    const { metadata } = this.storage;
+    using watch = this.reliance.watch();
+    await unneeded();
+    const generations = await generationsOf(metadata, KEYS.presences(repository, digest));
+    if (watch.has(KEYS.presences(repository, digest))) throw stillNamed(digest, "something that is being pushed");
+    await metadata.write(generations.map(({ key }) => ({ remove: key })));
+    const [first] = generations;
+    if (!first || this.storage.settleMs === 0) return first !== undefined;
+    try {
+      // A manifest that another machine took in meanwhile.
+      await unneeded();
+    } catch (error) {
+      await metadata.write([{ put: KEYS.presences(repository, digest, generationName(first.size)), value: "" }]);
+      throw error;
+    }
+    return true;
   }
 
   /** Bytes of all blobs that the repository has. */
@@ -117,6 +149,11 @@ export class Blobs {
 /** The prefixes that somebody relies on who relies on this blob of this repository. */
 export function relied(repository: string, digest: ContentDigest): string[] {
   return [KEYS.presences(repository, digest), KEYS.blobs(digest)];
+}
+
+/** DENIED: somebody needs it. */
+export function stillNamed(digest: ContentDigest, by: string): RegistryError {
+  return new RegistryError("DENIED", `blob ${digest} is named by ${by}; delete that first`, { status: 405 });
 }
 
 /** BLOB_UNKNOWN. */

@@ -145,14 +145,15 @@ export class Collector {
     const idle = new Map<string, string>();
     for await (const { key, modified } of allEntries(storage.metadata, "uploads/")) {
       const [segment = "", id = ""] = partsOf(key);
-      if (modified <= oldest && !uploads.active(id)) idle.set(id, decoded(segment));
+      if (modified <= oldest) idle.set(id, decoded(segment));
     }
     if (idle.size === 0) return;
     for await (const { id, modified } of storage.data.list()) if (modified > oldest) idle.delete(id);
     for (const [id, repository] of idle) {
-      collected.bytes += (await storage.data.size(id)) ?? 0;
+      const bytes = (await storage.data.size(id)) ?? 0;
+      if (!(await uploads.expire(repository, id))) continue;
+      collected.bytes += bytes;
       collected.uploads += 1;
-      await uploads.cancel(repository, id).catch(() => undefined); // Ended by itself meanwhile.
     }
   }
 
@@ -170,10 +171,12 @@ export class Collector {
 
   /** Tags and referrers without their manifest, repositories without any; and repositories that are not listed yet. */
   async #strayRecords({ graceMs }: CollectOptions, collected: Collected): Promise<void> {
-    const { storage, manifests } = this.deps;
+    const { storage, manifests, reliance } = this.deps;
     const { metadata } = storage;
     const oldest = Date.now() - graceMs;
+    using watch = reliance.watch();
     const drop = async (key: string): Promise<void> => {
+      if (watch.has(key)) return;
       await metadata.write([{ remove: key }]);
       collected.strays += 1;
     };

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setImmediate as others } from "node:timers/promises";
 import { CONDEMNED } from "./keys.ts";
 import type { Metadata } from "./types.ts";
 
@@ -54,15 +55,18 @@ export async function* segmentsOf(metadata: Metadata, root: string): AsyncGenera
   }
 }
 
-/** Every record below a prefix, page by page. */
+/** Every record below a prefix, page by page; with `begin` those behind that key. */
 export async function* allEntries(
   metadata: Metadata,
   prefix: string,
+  begin = "",
 ): AsyncGenerator<{ key: string; modified: number }> {
-  for (let after: string | undefined; ; ) {
-    const page = await metadata.list(prefix, after === undefined ? {} : { after });
+  for (let after = begin; ; ) {
+    const page = await metadata.list(prefix, after === "" ? {} : { after });
     yield* page;
-    after = page.at(-1)?.key;
-    if (after === undefined || page.length < 1000) return;
+    after = page.at(-1)?.key ?? "";
+    if (page.length < 1000) return;
+    // A storage that answers at once would keep all others waiting.
+    await others();
   }
 }

@@ -20,6 +20,8 @@ const SCHEMA_1 = /^application\/(?:vnd\.docker\.distribution\.manifest\.v1\+(?:j
 /** Layers that need not be in a registry: they have addresses of their own (OCI image-spec, layer.md, "Non-Distributable Layers"; Docker's foreign layers). */
 const ELSEWHERE = /(?:nondistributable|foreign)/;
 const MOST_ANNOTATIONS = 1000;
+/** Of layers, or of manifests of an index. A container engine takes no more than some hundred. */
+const MOST_PARTS = 10_000;
 
 /**
  * Reads a manifest, an index, Docker's forms of both, or an artifact (OCI image-spec, manifest.md and image-index.md). Throws MANIFEST_INVALID for what is none, for what two
@@ -50,6 +52,11 @@ function refsOf(value: Record<string, unknown>): ManifestRefs {
     ...list(value["layers"], "layers"),
     ...list(value["blobs"], "blobs"),
   ].filter((d) => !(d.urls && ELSEWHERE.test(d.mediaType)));
+  const sizes = new Map<string, number>();
+  for (const { digest, size } of blobs) {
+    if ((sizes.get(digest) ?? size) !== size) throw invalid(`it is ambiguous: it has two sizes for ${digest}`);
+    sizes.set(digest, size);
+  }
   const subject = value["subject"] === undefined ? undefined : descriptor(value["subject"], "subject").digest;
   return {
     blobs: blobs.map(({ digest, size }) => ({ digest, size })),
@@ -85,6 +92,7 @@ interface Part {
 function list(value: unknown, what: string): Part[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw invalid(`${what} is no list`);
+  if (value.length > MOST_PARTS) throw invalid(`it has more than ${MOST_PARTS} ${what}`);
   return value.map((item, i) => descriptor(item, `${what}[${i}]`));
 }
 

@@ -1,4 +1,4 @@
-import { messageOf } from "../../spec/errors.ts";
+import { setImmediate as others } from "node:timers/promises";
 import { type Blobs, relied } from "./blobs.ts";
 import { Cache } from "./cache.ts";
 import { RegistryError } from "./errors.ts";
@@ -7,10 +7,14 @@ import { KEYS, partsOf } from "./keys.ts";
 import { type ManifestContent, type ManifestRefs, parseManifestContent } from "./manifest-content.ts";
 import { contentDigest, digestOf, isContentDigest, isTag, quoted } from "./names.ts";
 import type { Reliance } from "./reliance.ts";
-import type { Change, ContentDigest, Policy, Storage } from "./types.ts";
+import type { ContentDigest, Policy, Storage } from "./types.ts";
 
 const CACHE_BYTES = 16 * 1024 * 1024;
 const LINE = 0x0a;
+/** So long a walk over many manifests may keep others waiting, in milliseconds. */
+const ALONE_MS = 10;
+/** Of the blobs that a manifest lacks, so many are listed. */
+const MOST_MISSING = 100;
 
 /** A manifest as it is kept. */
 export interface StoredManifest extends ManifestContent {
@@ -56,28 +60,29 @@ export class Manifests {
   }
 
   /**
-   * Takes a manifest in, with its tag where `target` is one. With `lazy` what it names need not be here (a cache of another registry). Throws MANIFEST_INVALID, DIGEST_INVALID,
+   * Takes a manifest in, with its tag where `target` is one, else with `tags`. With `lazy` what it names need not be here (a cache of another registry). Throws MANIFEST_INVALID, DIGEST_INVALID,
    * MANIFEST_BLOB_UNKNOWN, DENIED for an immutable tag. A kill leaves a manifest without its tag at most.
    */
   async put(
     repository: string,
     target: string,
-    sent: { bytes: Buffer; contentType?: string | undefined; lazy?: boolean },
+    sent: { bytes: Buffer; contentType?: string | undefined; lazy?: boolean; tags?: readonly string[] },
   ): Promise<StoredManifest> {
     const { bytes, contentType, lazy = false } = sent;
+    const tags = isTag(target) ? [target] : (sent.tags ?? []);
     const content = parseManifestContent(bytes, contentType);
-    const tag = isTag(target) ? target : undefined;
-    const digest = digestOf(bytes, tag ? undefined : contentDigest(target));
-    if (!tag && digest !== target)
+    const digest = digestOf(bytes, isTag(target) ? undefined : contentDigest(target));
+    if (!isTag(target) && digest !== target)
       throw new RegistryError("DIGEST_INVALID", `the manifest's digest is ${digest}, not ${target}`);
-    if (tag) await this.#refuseMove(repository, tag, digest);
+    for (const tag of tags) await this.#refuseMove(repository, tag, digest);
     const stored = { ...content, digest, bytes, pushed: Date.now() };
     const blobs = lazy ? [] : content.blobs.flatMap((blob) => relied(repository, blob.digest));
     const children = content.manifests.map((child) => KEYS.manifests(repository, child));
-    await this.deps.reliance.write([...blobs, ...children], {
+    const own = tags.map((tag) => KEYS.tags(repository, tag));
+    await this.deps.reliance.write([...own, ...blobs, ...children], {
       twice: children.length > 0,
       look: async () => (lazy ? undefined : this.#requireAll(repository, content)),
-      write: () => this.#write(repository, stored, tag),
+      write: () => this.#write(repository, stored, tags),
       undo: () => this.deps.storage.metadata.write([{ remove: KEYS.manifests(repository, digest) }]),
     });
     return stored;
@@ -100,7 +105,7 @@ export class Manifests {
       // An index that another machine took in meanwhile.
       await this.#refuseNamed(repository, digest);
     } catch (error) {
-      await this.#write(repository, stored, undefined);
+      await this.#write(repository, stored, []);
       throw error;
     }
   }
@@ -125,7 +130,12 @@ export class Manifests {
 
   /** All manifests of a repository, in the order of their digests. */
   async *all(repository: string): AsyncGenerator<StoredManifest> {
+    let begun = performance.now();
     for await (const { key } of allEntries(this.deps.storage.metadata, KEYS.manifests(repository))) {
+      if (performance.now() - begun > ALONE_MS) {
+        await others();
+        begun = performance.now();
+      }
       const digest = partsOf(key)[1];
       const found = isContentDigest(digest) ? await this.byDigest(repository, digest) : undefined;
       if (found) yield found;
@@ -160,24 +170,26 @@ export class Manifests {
     throw new RegistryError(
       "MANIFEST_BLOB_UNKNOWN",
       `the manifest names ${(missing[0] as { digest: string }).digest}${more}, which ${repository} has not`,
-      { detail: missing },
+      { detail: missing.slice(0, MOST_MISSING) },
     );
   }
 
-  async #write(repository: string, stored: StoredManifest, tag: string | undefined): Promise<void> {
+  async #write(repository: string, stored: StoredManifest, tags: readonly string[]): Promise<void> {
     const { storage, policy } = this.deps;
     const { digest, subject } = stored;
     const key = KEYS.manifests(repository, digest);
-    const named: Change[] = tag === undefined ? [] : [{ put: KEYS.tags(repository, tag), value: digest }];
-    const fixed = tag !== undefined && policy.immutable(repository, tag);
+    const fixed = tags.filter((tag) => policy.immutable(repository, tag));
+    const free = tags.filter((tag) => !fixed.includes(tag));
     await storage.metadata.write([
       { put: KEYS.catalog(repository), value: "" },
       ...(subject ? [{ put: KEYS.referrers(repository, subject, digest), value: "" }] : []),
       { put: key, value: encodeRecord(stored) },
-      ...(fixed ? [] : named),
+      ...free.map((tag) => ({ put: KEYS.tags(repository, tag), value: digest })),
     ]);
-    if (fixed && !(await storage.metadata.create(KEYS.tags(repository, tag), digest)))
-      await this.#refuseMove(repository, tag, digest);
+    for (const tag of fixed) {
+      if (!(await storage.metadata.create(KEYS.tags(repository, tag), digest)))
+        await this.#refuseMove(repository, tag, digest);
+    }
     if (storage.exclusive) this.#cache.set(key, stored, stored.bytes.byteLength);
   }
 
@@ -208,18 +220,19 @@ function encodeRecord({ bytes, digest: _, ...about }: StoredManifest): Buffer {
   return Buffer.concat([Buffer.from(`${JSON.stringify(about)}\n`), bytes]);
 }
 
+/** From the record's line; a damaged one is made again from the manifest. */
+function aboutIt(line: string, bytes: Buffer): Omit<StoredManifest, "bytes" | "digest"> {
+  try {
+    return JSON.parse(line) as Omit<StoredManifest, "bytes" | "digest">;
+  } catch {
+    return { ...parseManifestContent(bytes, undefined), pushed: 0 };
+  }
+}
+
 /** Undefined for a record that is damaged: what is served has the digest it is called by. */
 function decodeRecord(digest: ContentDigest, record: Buffer): StoredManifest | undefined {
   const end = record.indexOf(LINE);
   const bytes = record.subarray(end + 1);
   if (end < 0 || digestOf(bytes, digest) !== digest) return undefined;
-  try {
-    return {
-      ...(JSON.parse(record.subarray(0, end).toString()) as Omit<StoredManifest, "bytes" | "digest">),
-      digest,
-      bytes,
-    };
-  } catch (error) {
-    throw new Error(`manifest ${digest}: its record is damaged: ${messageOf(error)}`);
-  }
+  return { ...aboutIt(record.subarray(0, end).toString(), bytes), digest, bytes };
 }

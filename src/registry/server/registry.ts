@@ -1,5 +1,6 @@
 import { Blobs } from "./blobs.ts";
 import { Collector } from "./gc.ts";
+import { IDLE_MS } from "./http/body.ts";
 import type { RegistryContext } from "./http/context.ts";
 import { answer } from "./http/router.ts";
 import { Manifests } from "./manifests.ts";
@@ -16,6 +17,8 @@ export interface RegistryParts {
   through?: (context: RegistryContext) => PullThrough;
   metrics?: () => Promise<string>;
   log?: (line: string) => void;
+  /** A client that sends nothing of a body for so long is given up; milliseconds. Default a minute. */
+  idleMs?: number;
 }
 
 /** A registry without a socket: requests in, answers out. */
@@ -30,7 +33,7 @@ const UNLIMITED: Policy = { immutable: () => false, quota: () => undefined };
 
 /** Puts the parts together. */
 export function openRegistry(parts: RegistryParts): Registry {
-  const { storage, gate = OPEN, policy = UNLIMITED, metrics, log = () => undefined } = parts;
+  const { storage, gate = OPEN, policy = UNLIMITED, metrics, log = () => undefined, idleMs = IDLE_MS } = parts;
   const reliance = new Reliance(storage);
   const blobs = new Blobs(storage, reliance);
   const uploads = new Uploads({ storage, blobs, policy });
@@ -43,6 +46,7 @@ export function openRegistry(parts: RegistryParts): Registry {
     gate,
     policy,
     log,
+    idleMs,
     ...(metrics ? { metrics } : {}),
   };
   const through = parts.through?.(context);

@@ -13,12 +13,13 @@ export interface Watch extends Disposable {
  */
 export class Reliance {
   readonly #watches = new Set<Set<string>>();
+  readonly #writing = new Set<readonly string[]>();
 
   constructor(private readonly storage: Pick<Storage, "settleMs">) {}
 
-  /** From now on `has` tells what writers have come to rely on. */
+  /** `has` tells what writers rely on that write now, and what writers come to rely on from now on. */
   watch(): Watch {
-    const noted = new Set<string>();
+    const noted = new Set<string>([...this.#writing].flat());
     this.#watches.add(noted);
     return { has: (key) => noted.has(key), [Symbol.dispose]: () => void this.#watches.delete(noted) };
   }
@@ -37,7 +38,12 @@ export class Reliance {
     const { look, write, undo, twice = false } = work;
     this.note(prefixes);
     const begun = performance.now();
-    await write(await look());
+    this.#writing.add(prefixes);
+    try {
+      await write(await look());
+    } finally {
+      this.#writing.delete(prefixes);
+    }
     const { settleMs } = this.storage;
     if (settleMs === 0 || (!twice && performance.now() - begun < settleMs / 2)) return;
     try {

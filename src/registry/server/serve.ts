@@ -23,7 +23,7 @@ export interface RunningRegistry extends AsyncDisposable {
 
 /** Opens the storage, listens, and collects now and then until it is disposed of; that waits for requests under way. Throws one line where something cannot be had. */
 export async function serveRegistry(config: RegistryConfig, log: (line: string) => void): Promise<RunningRegistry> {
-  const gate = await openGate(config.access, { log });
+  const gate = await openGate(config.access, { log, folder: ownFolder(config) });
   const storage = await openStorage(config);
   await using failed = new AsyncDisposableStack();
   failed.use(storage);

@@ -1,4 +1,6 @@
 import { createHash, type Hash, randomUUID } from "node:crypto";
+import { setImmediate as others } from "node:timers/promises";
+import { isKind } from "../../spec/errors.ts";
 import type { Blobs } from "./blobs.ts";
 import { RegistryError } from "./errors.ts";
 import { KEYS } from "./keys.ts";
@@ -48,10 +50,7 @@ export class Uploads {
     id: string,
     { source, offset, length }: { source: Body; offset?: number; length?: number },
   ): Promise<number> {
-    return this.#turn(id, async (signal) => {
-      await this.#known(repository, id);
-      return this.#append(repository, id, { source, signal, offset, length });
-    });
+    return this.#turn(repository, id, (signal) => this.#append(repository, id, { source, signal, offset, length }));
   }
 
   /** Appends what comes, verifies the whole, and takes it in. Returns its size. Throws DIGEST_INVALID, and then the session is gone. */
@@ -60,9 +59,7 @@ export class Uploads {
     id: string,
     wanted: { digest: ContentDigest; source: Body; offset?: number; length?: number },
   ): Promise<number> {
-    return this.#turn(id, async (signal) => {
-      // Asked in turn: an earlier request may have taken it in.
-      await this.#known(repository, id);
+    return this.#turn(repository, id, async (signal) => {
       const { digest, source, offset, length } = wanted;
       const { data } = this.deps.storage;
       const size = await this.#append(repository, id, { source, signal, offset, length });
@@ -83,15 +80,19 @@ export class Uploads {
 
   /** Ends a session, with what it had brought. */
   async cancel(repository: string, id: string): Promise<void> {
-    await this.#turn(id, async () => {
-      await this.#known(repository, id);
-      await this.#drop(repository, id);
-    });
+    await this.#turn(repository, id, () => this.#drop(repository, id));
   }
 
-  /** True while a request writes to the session. */
-  active(id: string): boolean {
-    return this.#turns.has(id);
+  /** Ends a session, unless a request writes to it. False where one does, or where it has ended by itself. */
+  async expire(repository: string, id: string): Promise<boolean> {
+    if (this.#turns.has(KEYS.uploads(repository, id))) return false;
+    return this.cancel(repository, id).then(
+      () => true,
+      (error: unknown) => {
+        if (isKind(error, "not-found")) return false;
+        throw error;
+      },
+    );
   }
 
   async #known(repository: string, id: string): Promise<void> {
@@ -99,26 +100,31 @@ export class Uploads {
     throw new RegistryError("BLOB_UPLOAD_UNKNOWN", `no upload ${id} in this repository`, { detail: { id } });
   }
 
+  /** The data first: on a full disk a record can be removed only after that. A kill between the two leaves a session where nothing has come. */
   async #drop(repository: string, id: string): Promise<void> {
     this.#hashes.delete(id);
     const { storage } = this.deps;
-    await storage.metadata.write([{ remove: KEYS.uploads(repository, id) }], { volatile: true });
     // Elsewhere another machine may have taken the very same bytes in: there GC decides.
     if (storage.exclusive) await storage.data.remove(id);
+    await storage.metadata.write([{ remove: KEYS.uploads(repository, id) }], { volatile: true });
   }
 
-  async #turn<R>(id: string, work: (signal: AbortSignal) => Promise<R>): Promise<R> {
-    for (let before = this.#turns.get(id); before; before = this.#turns.get(id)) {
-      before.stop.abort();
+  /** Alone with the session, which is there: a request that had it before is ended first. */
+  async #turn<R>(repository: string, id: string, work: (signal: AbortSignal) => Promise<R>): Promise<R> {
+    const key = KEYS.uploads(repository, id);
+    for (let before = this.#turns.get(key); before; before = this.#turns.get(key)) {
+      before.stop.abort(new RegistryError("BLOB_UPLOAD_INVALID", "a later request has taken this upload over"));
       await before.ended;
     }
     const stop = new AbortController();
     const done = Promise.withResolvers<void>();
-    this.#turns.set(id, { stop, ended: done.promise });
+    this.#turns.set(key, { stop, ended: done.promise });
     try {
+      // The one before may have committed it: then its data is a blob's.
+      await this.#known(repository, id);
       return await work(stop.signal);
     } finally {
-      this.#turns.delete(id);
+      this.#turns.delete(key);
       done.resolve();
     }
   }
@@ -145,9 +151,14 @@ export class Uploads {
     this.#hashes.delete(id);
     const room = await this.#room(repository, at);
     const { source, signal } = from;
+    signal.throwIfAborted();
     signal.addEventListener("abort", () => source.cancel(), { once: true });
     try {
       return await data.append(id, at, watched(from, { running, room }));
+    } catch (error) {
+      // What it brought would keep the disk full.
+      if (isKind(error, "no-space")) await this.#drop(repository, id);
+      throw error;
     } finally {
       // Where the client was cut off as well, so that the next request goes on from here.
       if (running && (await data.size(id)) === running.size) this.#remember(id, running);
@@ -176,7 +187,10 @@ export class Uploads {
     if (running?.size === size && like.startsWith("sha256:")) return `sha256:${running.hash.copy().digest("hex")}`;
     const hash = hasherFor(like);
     if (size > 0)
-      for await (const chunk of this.deps.storage.data.read(data, { start: 0, end: size })) hash.update(chunk);
+      for await (const chunk of this.deps.storage.data.read(data, { start: 0, end: size })) {
+        hash.update(chunk);
+        await others();
+      }
     return `${like.startsWith("sha512:") ? "sha512" : "sha256"}:${hash.digest("hex")}`;
   }
 }
@@ -190,6 +204,8 @@ async function* watched(
   for await (const chunk of source) {
     signal.throwIfAborted();
     size += chunk.byteLength;
+    if (length !== undefined && size > length)
+      throw new RegistryError("SIZE_INVALID", `more came than the ${length} bytes that were announced`);
     if (size > room) throw new RegistryError("DENIED", "the repository's quota is used up");
     running?.hash.update(chunk);
     if (running) running.size += chunk.byteLength;

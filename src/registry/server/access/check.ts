@@ -8,6 +8,9 @@ const KEYS = [
   ...["mode", "htpasswd", "realm", "service", "publicUrl", "proxies"],
   ...["issuer", "trust", "rules", "groups", "anonymous"],
 ];
+const ISSUER_KEYS = ["name", "keyFile", "tokenSeconds", "refreshSeconds"];
+/** No client counts on less. */
+const LEAST_SECONDS = 60;
 const MOST_RULES = 10_000;
 
 /** A file's or a program's value as a configuration. Throws `invalid-argument` that names the key. */
@@ -77,12 +80,15 @@ function checkRule(rule: Record<string, unknown>, where: string): void {
 }
 
 function checkIssuer(issuer: Record<string, unknown>): void {
-  optionalText(issuer, "name");
-  if (typeof issuer["keyFile"] !== "string" || issuer["keyFile"] === "") throw invalid("issuer.keyFile names no file");
+  for (const key of ["name", "keyFile"]) optionalText(issuer, key);
   for (const key of ["tokenSeconds", "refreshSeconds"]) {
-    const seconds = issuer[key] ?? 1;
-    if (!Number.isInteger(seconds) || Number(seconds) < 1) throw invalid(`issuer.${key} is no count of seconds`);
+    const seconds = issuer[key] ?? LEAST_SECONDS;
+    if (!Number.isInteger(seconds) || Number(seconds) < LEAST_SECONDS) {
+      throw invalid(`issuer.${key} is no count of seconds, ${LEAST_SECONDS} or more`);
+    }
   }
+  const unknown = Object.keys(issuer).find((key) => !ISSUER_KEYS.includes(key));
+  if (unknown !== undefined) throw invalid(`issuer: unknown key "${unknown}"`, `known are ${ISSUER_KEYS.join(", ")}`);
 }
 
 function checkTrust(trust: Record<string, unknown>): void {

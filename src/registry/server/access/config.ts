@@ -15,13 +15,13 @@ export type Rule = ({ user: string } | { group: string }) & {
 
 /** The registry's own token server. */
 export interface IssuerConfig {
-  /** A private key, PEM (PKCS #8, P-256). Made where it is not there, mode 0600; replicas share the file. */
-  keyFile: string;
+  /** A private key, PEM (PKCS #8, P-256). Made where it is not there, mode 0600; replicas share the file. Default: `token.key` in the registry's folder. */
+  keyFile?: string;
   /** `iss` of its tokens. */
   name?: string;
-  /** How long a token lives, in seconds. Default 300. */
+  /** How long a token lives, in seconds, at least 60: clients count on that. Default 300. */
   tokenSeconds?: number;
-  /** How long an identity token lives that nobody uses, in seconds. Default 90 days. */
+  /** How long a login by docker lives (identity token), in seconds. Default 90 days. */
   refreshSeconds?: number;
 }
 

@@ -26,7 +26,7 @@ const ALICE = basic("alice", "wonderland");
 const BOB = basic("bob", "builder");
 
 async function kitWith(config: AccessConfig): Promise<RegistryKit> {
-  return registryKit({ gate: await openGate(config, { log: (line) => log.push(line) }) });
+  return registryKit({ gate: await openGate(config, { folder, log: (line) => log.push(line) }) });
 }
 
 /** `STATUS CODE` of the answer. */
@@ -130,7 +130,7 @@ describe("basic", () => {
   });
 
   test("guessing ends with 429, by address", async () => {
-    const gate = await openGate({ htpasswd }, { log: () => undefined });
+    const gate = await openGate({ htpasswd }, { folder, log: () => undefined });
     await using kit = registryKit({ gate });
     const ask = async (peer: string, password: string): Promise<Response> => {
       const request = new Request("http://registry/v2/", { headers: { Authorization: basic("alice", password) } });
@@ -149,7 +149,7 @@ describe("basic", () => {
       { user: "alice", repository: "**", actions: ["admin"] },
       { user: "bob", repository: "**", actions: ["pull", "push", "delete"] },
     ] as const;
-    const gate = await openGate({ htpasswd, rules }, { log: () => undefined });
+    const gate = await openGate({ htpasswd, rules }, { folder, log: () => undefined });
     await using kit = registryKit({ gate, metrics: async () => "up 1\n" });
     const ask = async (authorization: string): Promise<number> => {
       const headers = { Authorization: authorization };
@@ -166,7 +166,7 @@ describe("basic", () => {
 test("a file of users that is not sound ends the start", async () => {
   const file = join(folder, "bad");
   writeFileSync(file, "alice:{SHA}0DPiKuNIrrVmD8IUCuw1hQxNqZc=\n");
-  expect(openGate({ htpasswd: file }, { log: () => undefined })).rejects.toThrow(/bad:1: a SHA-1 hash/);
+  expect(openGate({ htpasswd: file }, { folder, log: () => undefined })).rejects.toThrow(/bad:1: a SHA-1 hash/);
 });
 
 function withAuthorization(kit: RegistryKit, authorization: string): RegistryKit["ask"] {

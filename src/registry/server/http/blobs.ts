@@ -1,8 +1,8 @@
-import { unknownBlob } from "../blobs.ts";
-import { RegistryError } from "../errors.ts";
+import { stillNamed, unknownBlob } from "../blobs.ts";
 import { contentDigest } from "../names.ts";
 import type { ContentDigest } from "../types.ts";
 import type { RegistryContext, RepositoryRequest } from "./context.ts";
+import { isKnownToClient } from "./etag.ts";
 import { rangeOf } from "./range.ts";
 
 /** GET and HEAD of a blob, whole or one range. HEAD answers writers: what GC has condemned is not there for them. */
@@ -18,7 +18,7 @@ export async function getBlob(
   const found = await ctx.blobs.find(repository, digest);
   if (!found) throw unknownBlob(digest);
   const headers = blobHeaders(digest);
-  if (request.headers.get("if-none-match") === headers.ETag) return new Response(null, { status: 304, headers });
+  if (isKnownToClient(request, digest)) return new Response(null, { status: 304, headers });
   const span = rangeOf(ifRange(request, headers.ETag), found.size);
   const { start, end } = span ?? { start: 0, end: found.size };
   const body = end > start ? await ctx.blobs.body(digest, found, { start, end }) : "";
@@ -41,14 +41,15 @@ async function headBlob(ctx: RegistryContext, repository: string, digest: Conten
 /** DELETE of a blob. What a manifest of the repository names stays. */
 export async function deleteBlob(ctx: RegistryContext, { repository, target }: RepositoryRequest): Promise<Response> {
   const digest = contentDigest(target);
-  for await (const { digest: manifest, blobs } of ctx.manifests.all(repository)) {
-    if (blobs.some((blob) => blob.digest === digest))
-      throw new RegistryError("DENIED", `blob ${digest} is named by manifest ${manifest}; delete that first`, {
-        status: 405,
-      });
-  }
-  if (!(await ctx.blobs.remove(repository, digest))) throw unknownBlob(digest);
+  const there = await ctx.blobs.remove(repository, digest, () => refuseNamed(ctx, repository, digest));
+  if (!there) throw unknownBlob(digest);
   return new Response(null, { status: 202, headers: { "Docker-Content-Digest": digest } });
+}
+
+async function refuseNamed(ctx: RegistryContext, repository: string, digest: ContentDigest): Promise<void> {
+  for await (const { digest: manifest, blobs } of ctx.manifests.all(repository)) {
+    if (blobs.some((blob) => blob.digest === digest)) throw stillNamed(digest, `manifest ${manifest}`);
+  }
 }
 
 function blobHeaders(digest: string): Record<string, string> & { ETag: string } {

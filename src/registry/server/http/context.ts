@@ -15,6 +15,8 @@ export interface RegistryContext {
   /** Prometheus' text format. */
   metrics?: () => Promise<string>;
   log: (line: string) => void;
+  /** A client that sends nothing of a body for so long is given up; milliseconds. */
+  idleMs: number;
 }
 
 /** One request to a repository. */

@@ -9,7 +9,8 @@ import type { RegistryContext, RepositoryRequest } from "./context.ts";
 const MOST = 1000;
 const MOST_TAGS = 10_000;
 const CATALOG_PAGE = 100;
-const MOST_REFERRERS = 10_000;
+/** Bytes of manifests' descriptions in one answer, after which the next page begins. */
+const REFERRERS_PAGE = 2 * 1024 * 1024;
 
 /** `tags/list`: in the order of their bytes, by pages where `n` asks for them (OCI distribution-spec, "Listing Tags"). */
 export async function listTags(ctx: RegistryContext, { repository, query }: RepositoryRequest): Promise<Response> {
@@ -43,33 +44,37 @@ export async function listRepositories(
   return Response.json({ repositories: names.slice(0, n) }, { headers });
 }
 
-/** `referrers/DIGEST` (OCI distribution-spec, "Listing Referrers"): an index, empty where nothing refers to it. */
+/** `referrers/DIGEST` (OCI distribution-spec, "Listing Referrers"): an index, empty where nothing refers to it. What is much comes by pages. */
 export async function listReferrers(
   ctx: RegistryContext,
   { repository, target, query }: RepositoryRequest,
 ): Promise<Response> {
   const subject = contentDigest(target);
   const type = query.get("artifactType");
-  const manifests: object[] = [];
-  for await (const { key } of allEntries(ctx.storage.metadata, KEYS.referrers(repository, subject))) {
-    const digest = partsOf(key)[2];
-    const found = isContentDigest(digest) ? await ctx.manifests.byDigest(repository, digest) : undefined;
+  const prefix = KEYS.referrers(repository, subject);
+  const entries: string[] = [];
+  let size = 0;
+  let last = query.get("last") ?? "";
+  let more = false;
+  for await (const { key } of allEntries(ctx.storage.metadata, prefix, `${prefix}${last}`)) {
+    more = size > REFERRERS_PAGE;
+    if (more) break;
+    last = partsOf(key)[2] ?? "";
+    const found = isContentDigest(last) ? await ctx.manifests.byDigest(repository, last) : undefined;
     if (!found || (type !== null && found.artifactType !== type)) continue;
-    const { mediaType, bytes, artifactType, annotations } = found;
-    manifests.push({
-      mediaType,
-      digest,
-      size: bytes.byteLength,
-      ...(artifactType ? { artifactType } : {}),
-      ...(annotations ? { annotations } : {}),
-    });
-    if (manifests.length >= MOST_REFERRERS) break;
+    const { mediaType, digest, bytes, artifactType, annotations } = found;
+    const entry = JSON.stringify({ mediaType, digest, size: bytes.byteLength, artifactType, annotations });
+    entries.push(entry);
+    size += entry.length;
   }
+  const rest = new URLSearchParams({ ...(type === null ? {} : { artifactType: type }), last });
   const headers = {
     "Content-Type": MediaType.index,
     ...(type === null ? {} : { "OCI-Filters-Applied": "artifactType" }),
+    ...(more ? { Link: `</v2/${repository}/referrers/${subject}?${rest}>; rel="next"` } : {}),
   };
-  return new Response(JSON.stringify({ schemaVersion: 2, mediaType: MediaType.index, manifests }), { headers });
+  const body = `{"schemaVersion":2,"mediaType":"${MediaType.index}","manifests":[${entries.join(",")}]}`;
+  return new Response(body, { headers });
 }
 
 /** At most `n` + 1 names below a prefix, greater than `last`. */
@@ -93,8 +98,7 @@ async function hasRepository(metadata: Metadata, repository: string): Promise<bo
 function count(query: URLSearchParams, otherwise: number): number {
   const text = query.get("n");
   if (text === null) return otherwise;
-  if (!/^\d{1,9}$/.test(text))
-    throw new RegistryError("UNSUPPORTED", `n=${quoted(text)} is no number`, { status: 400 });
+  if (!/^\d+$/.test(text)) throw new RegistryError("UNSUPPORTED", `n=${quoted(text)} is no number`, { status: 400 });
   return Math.min(Number(text), MOST_TAGS);
 }
 

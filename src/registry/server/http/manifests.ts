@@ -2,9 +2,12 @@ import { RegistryError } from "../errors.ts";
 import { isTag } from "../names.ts";
 import { wholeBody } from "./body.ts";
 import type { RegistryContext, RepositoryRequest } from "./context.ts";
+import { isKnownToClient } from "./etag.ts";
 
 /** OCI distribution-spec, "Pushing Manifests": registries should take 4 MiB. */
 const MAX_MANIFEST = 4 * 1024 * 1024;
+/** Of one PUT by digest. */
+const MOST_TAGS = 100;
 
 /** GET and HEAD by tag or digest. */
 export async function getManifest(
@@ -20,25 +23,29 @@ export async function getManifest(
     ETag: `"${digest}"`,
     "Content-Length": String(bytes.byteLength),
   };
-  if (request.headers.get("if-none-match") === headers.ETag) return new Response(null, { status: 304, headers });
+  if (isKnownToClient(request, digest)) return new Response(null, { status: 304, headers });
   return new Response(request.method === "HEAD" ? null : (bytes as Uint8Array<ArrayBuffer>), { headers });
 }
 
-/** PUT by tag or digest. */
+/** PUT by tag, or by digest; the latter may bring tags along in the query. */
 export async function putManifest(
   ctx: RegistryContext,
-  { request, repository, target }: RepositoryRequest,
+  { request, repository, target, query }: RepositoryRequest,
 ): Promise<Response> {
-  if (!isTag(target) && !target.includes(":")) throw new RegistryError("MANIFEST_INVALID", "invalid tag");
-  const bytes = await wholeBody(request, MAX_MANIFEST);
+  const tags = isTag(target) ? [] : query.getAll("tag");
+  if (![target, ...tags].every((name) => isTag(name) || (name === target && name.includes(":"))))
+    throw new RegistryError("MANIFEST_INVALID", "invalid tag");
+  if (tags.length > MOST_TAGS) throw new RegistryError("MANIFEST_INVALID", `more than ${MOST_TAGS} tags at once`);
+  const bytes = await wholeBody(request, MAX_MANIFEST, ctx.idleMs);
   const contentType = request.headers.get("content-type") ?? undefined;
-  const { digest, subject } = await ctx.manifests.put(repository, target, { bytes, contentType });
+  const { digest, subject } = await ctx.manifests.put(repository, target, { bytes, contentType, tags });
   return new Response(null, {
     status: 201,
     headers: {
       Location: `/v2/${repository}/manifests/${digest}`,
       "Docker-Content-Digest": digest,
       ...(subject ? { "OCI-Subject": subject } : {}),
+      ...(tags.length > 0 ? { "OCI-Tag": tags.join(", ") } : {}),
     },
   });
 }

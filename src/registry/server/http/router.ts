@@ -82,6 +82,7 @@ async function v2(ctx: RegistryContext, request: Request, path: string): Promise
   const { method } = request;
   const query = queryOf(request.url);
   if (path === "/v2/") {
+    if (method !== "GET" && method !== "HEAD") throw wrongMethod(method, "GET, HEAD");
     await ctx.gate.admit(request, []);
     return Response.json({});
   }

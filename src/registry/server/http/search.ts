@@ -25,8 +25,8 @@ async function search(ctx: RegistryContext, query: URLSearchParams, caller: Call
     .toLowerCase()
     .split(/\s+/)
     .filter((word) => word !== "");
-  const size = Math.min(Number(query.get("n")) || DEFAULT, MOST);
-  const number = Math.max(Number(query.get("page")) || 1, 1);
+  const size = Math.min(whole(query.get("n"), DEFAULT), MOST);
+  const number = whole(query.get("page"), 1);
   const names: string[] = [];
   for await (const { key } of allEntries(ctx.storage.metadata, KEYS.catalog())) {
     const name = decoded(partsOf(key)[0] ?? "");
@@ -43,6 +43,11 @@ async function search(ctx: RegistryContext, query: URLSearchParams, caller: Call
     page_size: size,
     results: results.map((r) => ({ ...r, is_official: false, is_automated: false, is_trusted: false, star_count: 0 })),
   });
+}
+
+/** A number from 1 on; `otherwise` for what is none. */
+function whole(text: string | null, otherwise: number): number {
+  return /^[1-9]\d{0,8}$/.test(text ?? "") ? Number(text) : otherwise;
 }
 
 /** What `latest` says of itself in its annotations. */

@@ -18,7 +18,11 @@ export async function beginUpload(ctx: RegistryContext, asked: RepositoryRequest
   const wanted = contentDigest(digest);
   const id = await ctx.uploads.begin(repository);
   try {
-    await ctx.uploads.commit(repository, id, { digest: wanted, source: bodyOf(request), ...chunkOf(request.headers) });
+    await ctx.uploads.commit(repository, id, {
+      digest: wanted,
+      source: bodyOf(request, ctx.idleMs),
+      ...chunkOf(request.headers),
+    });
   } catch (error) {
     await ctx.uploads.cancel(repository, id).catch(() => undefined); // The first error is the one to tell.
     throw error;
@@ -32,7 +36,10 @@ export async function appendUpload(
   { request, repository, target }: RepositoryRequest,
 ): Promise<Response> {
   const id = uploadId(target);
-  const size = await ctx.uploads.append(repository, id, { source: bodyOf(request), ...chunkOf(request.headers) });
+  const size = await ctx.uploads.append(repository, id, {
+    source: bodyOf(request, ctx.idleMs),
+    ...chunkOf(request.headers),
+  });
   return accepted(repository, id, size);
 }
 
@@ -45,7 +52,11 @@ export async function finishUpload(
   const digest = query.get("digest");
   if (digest === null) throw new RegistryError("DIGEST_INVALID", "the digest of the whole is missing: ?digest=");
   const wanted = contentDigest(digest);
-  await ctx.uploads.commit(repository, id, { digest: wanted, source: bodyOf(request), ...chunkOf(request.headers) });
+  await ctx.uploads.commit(repository, id, {
+    digest: wanted,
+    source: bodyOf(request, ctx.idleMs),
+    ...chunkOf(request.headers),
+  });
   return created(repository, wanted);
 }
 
@@ -69,8 +80,10 @@ async function mount(
   const digest = query.get("mount");
   if (digest === null) return undefined;
   const wanted = contentDigest(digest);
-  const from = query.get("from");
-  if (from === null || !caller.may({ repository: repositoryName(from), action: "pull" })) return undefined;
+  const named = query.get("from");
+  const may = (from: string): boolean => caller.may({ repository: from, action: "pull" });
+  const from = named === null ? await ctx.blobs.holder(wanted, may) : repositoryName(named);
+  if (from === undefined || !may(from)) return undefined;
   await refuseFull(ctx, repository, (await ctx.blobs.find(from, wanted))?.size ?? 0);
   return (await ctx.blobs.mount(repository, wanted, from)) ? created(repository, wanted) : undefined;
 }

@@ -53,7 +53,9 @@ export class FileData implements DataStore {
 
   async body(id: string, span: Span): Promise<ResponseBody> {
     const path = this.#path(id);
-    if (!statSync(path, { throwIfNoEntry: false })) throw new BerthError("not-found", `data ${id} has gone`);
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (!found) throw new BerthError("not-found", `data ${id} has gone`);
+    if (found.size < span.end) throw new BerthError("internal", `data ${id} is damaged: it has ${found.size} bytes`);
     return fileBody(path, span);
   }
 
