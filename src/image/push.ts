@@ -13,6 +13,7 @@ import { layerBlobs, sweep } from "./gc.ts";
 import { Intake } from "./intake.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { refusePlatform } from "./platform.ts";
+import { waiting } from "./pull-layers.ts";
 import type { ImageProgress } from "./types.ts";
 
 /** Uploads at the same time, as dockerd's `max-concurrent-uploads`. */
@@ -100,12 +101,10 @@ function taggedImages(
 
 async function uploadSmall(repository: Repository, digest: Digest, bytes: Buffer): Promise<void> {
   if (await repository.hasBlob(digest)) return;
-  await repository.uploadBlob(
-    digest,
-    (async function* () {
-      yield bytes;
-    })(),
-  );
+  const source = async function* (from: number): AsyncGenerator<Uint8Array> {
+    yield bytes.subarray(from);
+  };
+  await repository.uploadBlob(digest, source, { size: bytes.byteLength });
 }
 
 /** The manifest that the image came with where it names these very layers; else Docker's (image manifest version 2, schema 2), or OCI's for what Docker's cannot say. */
@@ -209,15 +208,16 @@ class LayerPush {
     }
     const total = descriptor.size;
     let told = 0;
-    await repository.uploadBlob(
-      descriptor.digest,
-      createReadStream(catalog.deps.blobs.path(descriptor.digest)),
-      (current) => {
-        if (current - told < PROGRESS_STEP && current !== total) return;
+    const path = catalog.deps.blobs.path(descriptor.digest);
+    await repository.uploadBlob(descriptor.digest, (from) => createReadStream(path, { start: from }), {
+      size: total,
+      progress: (current) => {
+        if (Math.abs(current - told) < PROGRESS_STEP && current !== total) return;
         told = current;
         this.#say(layer, "Pushing", { current, total }, true);
       },
-    );
+      onWait: (seconds) => this.#say(layer, waiting(seconds).status, {}),
+    });
     this.#say(layer, "Pushed", {});
     return descriptor;
   }

@@ -16,13 +16,14 @@ import type {
   Referrer,
   Repository,
   RepositoryOptions,
-  TransferProgress,
+  UploadOptions,
+  UploadSource,
 } from "./types.ts";
+import { uploadBlob } from "./upload.ts";
 
 /** OCI distribution-spec: registries should take 4 MiB; nobody has a use for larger ones. */
 const MAX_MANIFEST = 4 * 1024 * 1024;
 const ACCEPT = [MediaType.index, MediaType.manifest, MediaType.dockerIndex, MediaType.dockerManifest].join(", ");
-const SEND_CHUNK = 1024 * 1024;
 const UNTOLD_ATTEMPTS = 2;
 
 /** A repository over a connection to its registry. */
@@ -81,31 +82,20 @@ class RemoteRepository implements Repository {
     return false;
   }
 
-  async uploadBlob(digest: Digest, source: AsyncIterable<Uint8Array>, progress?: TransferProgress): Promise<void> {
-    const begun = await this.#send({ method: "POST", path: `${this.#root}/blobs/uploads/` });
-    const session = begun.header("location");
-    if (begun.status !== 202 || !session) throw await this.#failed(begun, `upload of ${digest}`);
-    const patched = await this.#send({
-      method: "PATCH",
-      path: session,
-      headers: { "Content-Type": "application/octet-stream" },
-      body: counted(source, progress),
+  uploadBlob(digest: Digest, source: UploadSource, options: UploadOptions = {}): Promise<void> {
+    const { size, progress = () => undefined, onWait } = options;
+    return uploadBlob({
+      ...{ digest, source, size, progress, root: this.#root },
+      url: `https://${this.ref.domain}${this.#root}/blobs/uploads/`,
+      send: (request) => this.#send(request),
+      failed: (answer) => this.#failed(answer, `upload of ${digest}`),
+      has: () => this.hasBlob(digest),
+      retries: this.#retries({ onWait }),
     });
-    if (patched.status !== 202 && patched.status !== 204) throw await this.#failed(patched, `upload of ${digest}`);
-    const last = patched.header("location") ?? session;
-    const path = `${last}${last.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`;
-    const done = await this.#send({ method: "PUT", path, headers: { "Content-Length": "0" } });
-    if (done.status !== 201) throw await this.#failed(done, `upload of ${digest}`);
   }
 
   async putManifest(target: string, { mediaType, bytes }: { mediaType: string; bytes: Uint8Array }): Promise<Digest> {
-    const answer = await this.#send({
-      method: "PUT",
-      path: `${this.#root}/manifests/${target}`,
-      headers: { "Content-Type": mediaType },
-      body: bytes,
-    });
-    if (answer.status !== 201 && answer.status !== 202) throw await this.#failed(answer, `manifest ${target}`);
+    const answer = await this.#retries().run(() => this.#put(target, mediaType, bytes));
     const digest = digestOf(bytes);
     const about = answer.header("oci-subject") ? undefined : referrerOf({ mediaType, bytes }, digest);
     if (about) await addReferrer(this.#referrerAccess(), about.subject, about.referrer);
@@ -151,6 +141,13 @@ class RemoteRepository implements Repository {
       if (isKind(error, "not-found")) return undefined;
       throw error;
     });
+  }
+
+  async #put(target: string, mediaType: string, body: Uint8Array): Promise<FetchAnswer> {
+    const path = `${this.#root}/manifests/${target}`;
+    const answer = await this.#send({ method: "PUT", path, headers: { "Content-Type": mediaType }, body });
+    if (answer.status !== 201 && answer.status !== 202) throw await this.#failed(answer, `manifest ${target}`);
+    return answer;
   }
 
   async #manifest(target: string): Promise<FetchedManifest> {
@@ -200,22 +197,6 @@ class RemoteRepository implements Repository {
     const { username, identityToken, registryToken } = this.connection.credentials;
     const anonymous = !username && !identityToken && !registryToken;
     return failureOf(answer, { ref: this.ref, what, anonymous, ...(target === undefined ? {} : { target }) });
-  }
-}
-
-/** Larger pieces for the wire, counted when they are taken. */
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  progress: TransferProgress = () => undefined,
-): AsyncGenerator<Uint8Array> {
-  let done = 0;
-  for await (const chunk of source) {
-    for (let at = 0; at < chunk.byteLength; at += SEND_CHUNK) {
-      const piece = chunk.subarray(at, at + SEND_CHUNK);
-      yield piece;
-      done += piece.byteLength;
-      progress(done);
-    }
   }
 }
 

@@ -42,6 +42,20 @@ export interface Referrer extends Descriptor {
 /** Bytes of a blob that have gone, so far. */
 export type TransferProgress = (done: number) => void;
 
+/** A blob to send: a stream, which can be read only once, or what gives its bytes from anywhere on. */
+export type UploadSource =
+  | AsyncIterable<Uint8Array>
+  | ((from: number) => AsyncIterable<Uint8Array> | Promise<AsyncIterable<Uint8Array>>);
+
+/** How a blob is sent. */
+export interface UploadOptions {
+  /** Of the whole, in bytes. */
+  size?: number;
+  progress?: TransferProgress;
+  /** Told of waits between attempts. */
+  onWait?: OnWait;
+}
+
 /** How a blob is fetched. Sizes in bytes. */
 export interface BlobOptions {
   signal?: AbortSignal;
@@ -69,7 +83,8 @@ export interface Repository {
   hasBlob(digest: Digest): Promise<boolean>;
   /** True where the registry took the blob over from another repository of its own. */
   mountBlob(digest: Digest, from: string): Promise<boolean>;
-  uploadBlob(digest: Digest, source: AsyncIterable<Uint8Array>, progress?: TransferProgress): Promise<void>;
+  /** Sends a blob. After a failure it goes on from what the registry has, where the source can be read from its middle and the size is told. */
+  uploadBlob(digest: Digest, source: UploadSource, options?: UploadOptions): Promise<void>;
   /** One that has a subject is added to its referrers, if the registry does not do so itself. */
   putManifest(target: string, manifest: { mediaType: string; bytes: Uint8Array }): Promise<Digest>;
   /** All tags, over as many pages as there are, in the registry's order. */
