@@ -21,7 +21,7 @@ import { isIdOf, resolveImage } from "./resolve.ts";
 /** One image of the archive, with the names that it is saved under; none where it was asked for by its id. */
 interface Saved {
   image: StoredImage;
-  manifest: { digest: Digest; bytes: Buffer; layers: Descriptor[] };
+  manifest: { digest: Digest; mediaType: string; bytes: Buffer; layers: Descriptor[] };
   names: Reference[];
 }
 
@@ -154,20 +154,24 @@ async function manifestOf(
   catalog: Catalog,
   image: StoredImage,
   { config, layers }: { config: Buffer; layers: Descriptor[] },
-): Promise<{ digest: Digest; bytes: Buffer }> {
+): Promise<{ digest: Digest; mediaType: string; bytes: Buffer }> {
   const own = catalog.manifest(image);
   const same =
     own.layers.length === layers.length &&
     own.layers.every((l, i) => l.digest === layers[i]?.digest && l.size === layers[i]?.size);
-  if (same) return { digest: image.manifest, bytes: await catalog.deps.blobs.read(image.manifest) };
+  const mediaType = MediaType.manifest;
+  if (same) {
+    const bytes = await catalog.deps.blobs.read(image.manifest);
+    return { digest: image.manifest, mediaType: own.mediaType ?? mediaType, bytes };
+  }
   const manifest: Manifest = {
     schemaVersion: 2,
-    mediaType: MediaType.manifest,
+    mediaType,
     config: { mediaType: MediaType.config, digest: image.id, size: config.byteLength },
     layers,
   };
   const bytes = Buffer.from(JSON.stringify(manifest));
-  return { digest: digestOf(bytes), bytes };
+  return { digest: digestOf(bytes), mediaType, bytes };
 }
 
 function* entries(parts: Part[], saved: Saved[]): Generator<TarItem> {
@@ -185,7 +189,7 @@ function* entries(parts: Part[], saved: Saved[]): Generator<TarItem> {
 
 /** One descriptor for each name, with containerd's annotation of the whole name (OCI image-spec, annotations.md). */
 function indexEntries({ manifest, names }: Saved): Descriptor[] {
-  const own = { mediaType: MediaType.manifest, digest: manifest.digest, size: manifest.bytes.byteLength };
+  const own = { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.byteLength };
   if (names.length === 0) return [own];
   return names.map(({ domain, path, tag = "latest" }) => ({
     ...own,

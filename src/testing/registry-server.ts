@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,25 +13,50 @@ export async function registryServer(
   address: string,
   options: { folder: string; users?: Record<string, string> },
 ): Promise<AsyncDisposable> {
-  const { folder, users } = options;
-  mkdirSync(folder, { recursive: true });
-  const config = join(folder, "config.yml");
-  const storage = `storage: {filesystem: {rootdirectory: ${folder}/blobs}, delete: {enabled: true}}`;
-  const auth = users ? await passwords(folder, users) : "";
-  writeFileSync(config, `version: 0.1\n${storage}\nhttp: {addr: "${address}"}\n${auth}\n`);
+  const config = await configuration(address, options);
   const [file = "", ...args] = daemon.inNet(PROGRAM, "serve", config);
   const child = spawn(file, args, { stdio: "ignore" });
   const [host, port] = address.split(":");
   while ((await run(daemon.inNet("bash", "-c", `exec 3<>/dev/tcp/${host}/${port}`))).code !== 0) {
     if (child.exitCode !== null) throw new Error(`docker-registry ended with ${child.exitCode}`);
   }
-  return {
-    async [Symbol.asyncDispose]() {
-      const gone = once(child, "exit");
-      child.kill();
-      await gone;
-    },
-  };
+  return { [Symbol.asyncDispose]: () => ended(child) };
+}
+
+/** The same in this process's own network, at a free port of 127.0.0.1. */
+export async function hostRegistryServer(options: { folder: string; users?: Record<string, string> }) {
+  const config = await configuration("127.0.0.1:0", options);
+  const child = spawn(PROGRAM, ["serve", config], { stdio: ["ignore", "ignore", "pipe"] });
+  let log = "";
+  const host = await new Promise<string>((resolve, reject) => {
+    child.once("exit", (code) => reject(new Error(`docker-registry ended with ${code}: ${log}`)));
+    child.stderr.on("data", (bytes: Buffer) => {
+      log = `${log}${bytes}`.slice(-MOST_LOG);
+      const [, address] = /listening on (127\.0\.0\.1:\d+)/.exec(log) ?? [];
+      if (address) resolve(address);
+    });
+  });
+  return { host, [Symbol.asyncDispose]: () => ended(child) };
+}
+
+const MOST_LOG = 65_536;
+
+async function ended(child: ChildProcess): Promise<void> {
+  const gone = once(child, "exit");
+  child.kill();
+  await gone;
+}
+
+async function configuration(
+  address: string,
+  { folder, users }: { folder: string; users?: Record<string, string> },
+): Promise<string> {
+  mkdirSync(folder, { recursive: true });
+  const config = join(folder, "config.yml");
+  const storage = `storage: {filesystem: {rootdirectory: ${folder}/blobs}, delete: {enabled: true}}`;
+  const auth = users ? await passwords(folder, users) : "";
+  writeFileSync(config, `version: 0.1\n${storage}\nhttp: {addr: "${address}"}\n${auth}\n`);
+  return config;
 }
 
 async function passwords(folder: string, users: Record<string, string>): Promise<string> {

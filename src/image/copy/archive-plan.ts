@@ -65,9 +65,10 @@ function contents(
   return [...all].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** The same image under the same name is one entry. */
-function uniqueEntries(images: readonly PlannedImage[], place: ArchivePlace) {
-  const entries = images.flatMap((image) => entriesOf(image, place.name));
+/** The same image under the same name is one entry. In Docker's archives entries are called as `docker save` calls them. */
+function uniqueEntries(images: readonly PlannedImage[], { kind, name }: ArchivePlace) {
+  const whole = kind === "docker-archive" ? referenceOf(name) : undefined;
+  const entries = images.flatMap((image) => entriesOf(image, whole ?? name));
   return [...new Map(entries.map((entry) => [JSON.stringify(entry), entry])).values()];
 }
 

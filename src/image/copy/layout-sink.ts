@@ -16,6 +16,7 @@ import type { Digest } from "../../spec/digest.ts";
 import { BerthError, errnoOf, fromErrno } from "../../spec/errors.ts";
 import { type ArchivePlace, formatImagePlace } from "../../spec/image-place.ts";
 import { type Descriptor, MediaType } from "../../spec/oci.ts";
+import type { Reference } from "../../spec/reference.ts";
 import { MAX_JSON } from "../config.ts";
 import { type ContentDescriptor, parseContent } from "../content.ts";
 import { writeAll } from "./layout-files.ts";
@@ -182,12 +183,15 @@ class LayoutSink implements CopySink {
   }
 }
 
-/** The entry of an image, and of what refers to it, which has no name. */
-export function entriesOf({ root, referrers, source }: PlannedImage, name: string | undefined): Descriptor[] {
+/** The entry of an image, and of what refers to it, which has no name. A name is a text as it stands, or a whole one; without it the image's own. */
+export function entriesOf(
+  { root, referrers, source }: PlannedImage,
+  name: string | Reference | undefined,
+): Descriptor[] {
   const described = ({ manifest: { mediaType, digest, bytes } }: PlannedImage["root"]): Descriptor => {
     return { mediaType, digest, size: bytes.byteLength };
   };
-  const annotations = annotationsFor(name, source.ref);
+  const annotations = typeof name === "object" ? annotationsFor(undefined, name) : annotationsFor(name, source.ref);
   const own = { ...described(root), ...(Object.keys(annotations).length > 0 ? { annotations } : {}) };
   return [own, ...referrers.map(described)];
 }
