@@ -14,7 +14,7 @@ export interface CommandOutput {
   log(line: string): void;
 }
 
-/** `berth registry serve`: runs until SIGTERM or SIGINT. SIGUSR1 collects garbage now. Returns the exit code. */
+/** `berth registry serve`: runs until SIGTERM or SIGINT. SIGUSR1 collects garbage now, SIGHUP looks for other certificates. Returns the exit code. */
 export async function runRegistry(flags: RegistryFlags, { log }: CommandOutput): Promise<number> {
   preferMemory();
   const ended = new Promise<void>((resolve) => {
@@ -30,6 +30,7 @@ export async function runRegistry(flags: RegistryFlags, { log }: CommandOutput):
       (error: unknown) => stamped(`collection: ${messageOf(error)}`),
     );
   });
+  process.on("SIGHUP", () => void registry.reload());
   process.on("unhandledRejection", (error) => stamped(`internal error: ${messageOf(error)}`));
   await ended;
   stamped("leaving");

@@ -17,7 +17,7 @@ export interface RegistryConfig {
   /** An object store instead of the folder. */
   s3?: Record<string, unknown>;
   access: AccessConfig;
-  tls?: { cert: string; key: string; clientCa?: string } | { generate: true; hosts: string[] };
+  tls?: { cert: string; key: string; clientCa?: string } | { generate: true; hosts: string[]; clientCa?: string };
   publicUrl?: string;
   gc: { everyMs: number; graceMs: number; uploadMs: number };
   immutable: ImmutableRule[];
@@ -118,10 +118,15 @@ function tlsOf(flags: RegistryFlags, file: Json, host: string): RegistryConfig["
   const clientCa = flags["tls-client-ca"] || text(file, "clientCa");
   if ((cert === "") !== (key === "")) throw invalid("tls: a certificate needs its key, and a key its certificate");
   if (cert !== "") return { cert, key, ...(clientCa ? { clientCa } : {}) };
-  if (!flags.tls && file["generate"] !== true) return undefined;
+  if (!flags.tls && file["generate"] !== true) {
+    if (clientCa !== "")
+      throw invalid("tls: certificates of clients need TLS", "use --tls, or --tls-cert and --tls-key");
+    return undefined;
+  }
   const hosts = Array.isArray(file["hosts"]) ? file["hosts"].map(String) : [];
   return {
     generate: true,
+    ...(clientCa ? { clientCa } : {}),
     hosts: hosts.length > 0 ? hosts : ["localhost", "127.0.0.1", ...(isAny(host) ? [] : [host])],
   };
 }

@@ -1,8 +1,9 @@
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type HttpServer, serveHttp } from "../../host/http-server.ts";
 import { messageOf } from "../../spec/errors.ts";
 import { openGate } from "./access/gate.ts";
+import { openTls, ownFolder, warnings } from "./access/tls/open.ts";
+import { followTls } from "./access/tls/source.ts";
 import type { RegistryConfig } from "./config.ts";
 import type { Collected } from "./gc.ts";
 import { Metrics } from "./metrics.ts";
@@ -19,6 +20,8 @@ export interface RunningRegistry extends AsyncDisposable {
   url: string;
   /** Retention, then garbage collection; of several calls at once the later ones wait for the first. */
   collect(): Promise<Collected>;
+  /** Looks for other certificates now; they are looked for every ten seconds anyway. Files of users and keys are never old. */
+  reload(): Promise<void>;
 }
 
 /** Opens the storage, listens, and collects now and then until it is disposed of; that waits for requests under way. Throws one line where something cannot be had. */
@@ -45,22 +48,27 @@ export async function serveRegistry(config: RegistryConfig, log: (line: string) 
         }
       : {}),
   });
+  const tls = await openTls(config, log);
   const server = serveHttp({
     host: config.host,
     port: config.port,
+    ...(tls ? { tls: tls.current } : {}),
     handle: (request, peer) => {
       gate.seen(request, peer);
       return metrics.request(request, () => registry.answer(request));
     },
   });
   log(`registry at ${server.url}, ${storage.name}`);
+  for (const line of [...(tls?.advice ?? []), ...warnings(config, gate.mode)]) log(line);
   const collect = collector({ registry, config, metrics, through: () => through });
   const timer = new AbortController();
+  const certificates = tls && followTls(tls, { use: (material) => server.secure(material), log, signal: timer.signal });
   void regularly(config.gc.everyMs, { collect, log, signal: timer.signal });
   failed.move();
   return {
     url: server.url,
     collect,
+    reload: async () => certificates?.poke(),
     async [Symbol.asyncDispose]() {
       timer.abort();
       await stop(server, storage);
@@ -113,9 +121,4 @@ async function regularly(
 /** One line for people. */
 export function describe({ blobs, bytes, uploads, strays, presences }: Collected): string {
   return `${blobs} blobs (${bytes} bytes), ${presences} presences, ${uploads} uploads, ${strays} strays`;
-}
-
-/** Where keys and certificates that the registry makes for itself are kept. */
-export function ownFolder(config: RegistryConfig): string {
-  return join(config.root, "own");
 }
