@@ -5,8 +5,8 @@ import { decoded, KEYS } from "./keys.ts";
 import type { Reliance } from "./reliance.ts";
 import type { Change, ContentDigest, Span, Storage } from "./types.ts";
 
-/** A presence is written anew when it is asked for at this age, so that GC's grace counts from the last use. */
-const TOUCH_MS = 10 * 60_000;
+/** A presence is written anew when it is asked for at this age in milliseconds, if not said otherwise: GC's grace counts from the last use, so it is to be much less than that. */
+export const TOUCH_MS = 10 * 60_000;
 
 /** Repositories that are searched for a blob whose place is not named. */
 const MOST_ASKED = 1000;
@@ -25,6 +25,7 @@ export class Blobs {
   constructor(
     private readonly storage: Storage,
     private readonly reliance: Reliance,
+    private readonly touchMs: number = TOUCH_MS,
   ) {}
 
   /** For readers: also what is condemned and not yet gone. */
@@ -45,7 +46,7 @@ export class Blobs {
     if (!presence) return undefined;
     const data = live(await generationsOf(metadata, KEYS.blobs(digest)));
     if (!data) return undefined;
-    if (Date.now() - presence.modified > TOUCH_MS) await metadata.write([{ put: presence.key, value: "" }]);
+    if (Date.now() - presence.modified > this.touchMs) await metadata.write([{ put: presence.key, value: "" }]);
     return { size: data.size, data: data.id };
   }
 

@@ -19,6 +19,8 @@ export interface RegistryParts {
   log?: (line: string) => void;
   /** A client that sends nothing of a body for so long is given up; milliseconds. Default a minute. */
   idleMs?: number;
+  /** What is relied on counts as used anew after so long; milliseconds. Much less than GC's grace. Default ten minutes. */
+  touchMs?: number;
 }
 
 /** A registry without a socket: requests in, answers out. */
@@ -35,7 +37,7 @@ const UNLIMITED: Policy = { immutable: () => false, quota: () => undefined };
 export function openRegistry(parts: RegistryParts): Registry {
   const { storage, gate = OPEN, policy = UNLIMITED, metrics, log = () => undefined, idleMs = IDLE_MS } = parts;
   const reliance = new Reliance(storage);
-  const blobs = new Blobs(storage, reliance);
+  const blobs = new Blobs(storage, reliance, parts.touchMs);
   const uploads = new Uploads({ storage, blobs, policy });
   const manifests = new Manifests({ storage, blobs, reliance, policy });
   const context: RegistryContext = {

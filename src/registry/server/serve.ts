@@ -4,6 +4,7 @@ import { messageOf } from "../../spec/errors.ts";
 import { openGate } from "./access/gate.ts";
 import { openTls, ownFolder, warnings } from "./access/tls/open.ts";
 import { followTls } from "./access/tls/source.ts";
+import { TOUCH_MS } from "./blobs.ts";
 import type { RegistryConfig } from "./config.ts";
 import type { Collected } from "./gc.ts";
 import { Metrics } from "./metrics.ts";
@@ -39,6 +40,7 @@ export async function serveRegistry(config: RegistryConfig, log: (line: string) 
     policy,
     metrics: async () => metrics.text(),
     log,
+    touchMs: Math.min(TOUCH_MS, config.gc.graceMs / 10),
     ...(config.upstreams.length > 0
       ? {
           through: (context) => {
