@@ -55,18 +55,31 @@ export async function* segmentsOf(metadata: Metadata, root: string): AsyncGenera
   }
 }
 
+/** So long a walk over many records may keep others waiting, in milliseconds. */
+const ALONE_MS = 10;
+
+/** To be called at each step of a long walk: now and then it lets others go first, as a storage that answers at once would keep them waiting. */
+export function breathing(): () => Promise<void> {
+  let begun = performance.now();
+  return async () => {
+    if (performance.now() - begun < ALONE_MS) return;
+    await others();
+    begun = performance.now();
+  };
+}
+
 /** Every record below a prefix, page by page; with `begin` those behind that key. */
 export async function* allEntries(
   metadata: Metadata,
   prefix: string,
   begin = "",
 ): AsyncGenerator<{ key: string; modified: number }> {
+  const breathe = breathing();
   for (let after = begin; ; ) {
     const page = await metadata.list(prefix, after === "" ? {} : { after });
     yield* page;
     after = page.at(-1)?.key ?? "";
     if (page.length < 1000) return;
-    // A storage that answers at once would keep all others waiting.
-    await others();
+    await breathe();
   }
 }

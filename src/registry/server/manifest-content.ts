@@ -1,3 +1,5 @@
+import { outerKeys } from "../../spec/json-keys.ts";
+import { MediaType } from "../../spec/oci.ts";
 import { RegistryError } from "./errors.ts";
 import { isContentDigest, quoted } from "./names.ts";
 import type { ContentDigest } from "./types.ts";
@@ -16,9 +18,22 @@ export interface ManifestContent extends ManifestRefs {
   annotations?: Record<string, string>;
 }
 
+/** What each of these has to have (OCI image-spec, manifest.md, image-index.md). */
+const NEEDED: Record<string, readonly string[]> = {
+  [MediaType.manifest]: ["schemaVersion", "config", "layers"],
+  [MediaType.dockerManifest]: ["schemaVersion", "config", "layers"],
+  [MediaType.index]: ["schemaVersion", "manifests"],
+  [MediaType.dockerIndex]: ["schemaVersion", "manifests"],
+};
 const SCHEMA_1 = /^application\/(?:vnd\.docker\.distribution\.manifest\.v1\+(?:json|prettyjws)|json)$/;
 /** Layers that need not be in a registry: they have addresses of their own (OCI image-spec, layer.md, "Non-Distributable Layers"; Docker's foreign layers). */
 const ELSEWHERE = /(?:nondistributable|foreign)/;
+const KEYS_THAT_COUNT = [
+  ...["schemaVersion", "mediaType", "artifactType", "config", "layers"],
+  ...["blobs", "manifests", "subject", "annotations"],
+];
+/** Brackets; manifests have about five. */
+const DEEPEST = 100;
 const MOST_ANNOTATIONS = 1000;
 /** Of layers, or of manifests of an index. A container engine takes no more than some hundred. */
 const MOST_PARTS = 10_000;
@@ -28,7 +43,8 @@ const MOST_PARTS = 10_000;
  * readers could take for different things, and for Docker's schema 1.
  */
 export function parseManifestContent(bytes: Uint8Array, contentType: string | undefined): ManifestContent {
-  const value = jsonObject(bytes);
+  const { value, keys } = jsonObject(bytes);
+  refuseAmbiguous(value, keys);
   const declared = contentType?.split(";")[0]?.trim();
   const own = value["mediaType"];
   if (own !== undefined && typeof own !== "string") throw invalid("mediaType is no string");
@@ -40,10 +56,25 @@ export function parseManifestContent(bytes: Uint8Array, contentType: string | un
   if (value["schemaVersion"] === 1 || SCHEMA_1.test(mediaType)) {
     throw invalid("Docker's manifest schema 1 is not taken; push it with a newer client");
   }
-  if (value["layers"] !== undefined && value["manifests"] !== undefined) {
-    throw invalid("it is ambiguous: it has both layers and manifests");
+  for (const key of NEEDED[mediaType] ?? []) {
+    if (value[key] === undefined || value[key] === null) throw invalid(`it has no ${key}`);
   }
   return { mediaType, ...refsOf(value), ...aboutOf(value) };
+}
+
+/** Two readers could take these for different things: parts of two kinds at once, a key twice, or a key in other letters, which some readers take for the same. */
+function refuseAmbiguous(value: Record<string, unknown>, keys: readonly string[]): void {
+  const image = ["config", "layers", "blobs"].find((key) => value[key] !== undefined);
+  if (image && value["manifests"] !== undefined) {
+    throw invalid(`it is ambiguous: it has both ${image} and manifests`);
+  }
+  const seen = new Set<string>();
+  for (const key of keys) {
+    const known = KEYS_THAT_COUNT.find((one) => one.toLowerCase() === key.toLowerCase());
+    if (!known) continue;
+    if (known !== key || seen.has(key)) throw invalid(`it is ambiguous: ${quoted(key)} beside ${quoted(known)}`);
+    seen.add(key);
+  }
 }
 
 function refsOf(value: Record<string, unknown>): ManifestRefs {
@@ -104,15 +135,17 @@ function descriptor(value: unknown, what: string): Part {
   return { mediaType, digest, size: size as number, urls: Array.isArray(urls) && urls.length > 0 };
 }
 
-function jsonObject(bytes: Uint8Array): Record<string, unknown> {
+function jsonObject(bytes: Uint8Array): { value: Record<string, unknown>; keys: string[] } {
   let value: unknown;
+  let keys: string[];
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
-    throw invalid("it is no JSON");
+    keys = outerKeys(bytes, DEEPEST);
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch (error) {
+    throw invalid(error instanceof RangeError ? `it is ${error.message}` : "it is no JSON");
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid("it is no JSON object");
-  return value as Record<string, unknown>;
+  return { value: value as Record<string, unknown>, keys };
 }
 
 function invalid(why: string): RegistryError {

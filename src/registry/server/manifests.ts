@@ -1,8 +1,7 @@
-import { setImmediate as others } from "node:timers/promises";
 import { type Blobs, relied } from "./blobs.ts";
 import { Cache } from "./cache.ts";
 import { RegistryError } from "./errors.ts";
-import { allEntries } from "./generations.ts";
+import { allEntries, breathing } from "./generations.ts";
 import { KEYS, partsOf } from "./keys.ts";
 import { type ManifestContent, type ManifestRefs, parseManifestContent } from "./manifest-content.ts";
 import { contentDigest, digestOf, isContentDigest, isTag, quoted } from "./names.ts";
@@ -11,8 +10,6 @@ import type { ContentDigest, Policy, Storage } from "./types.ts";
 
 const CACHE_BYTES = 16 * 1024 * 1024;
 const LINE = 0x0a;
-/** So long a walk over many manifests may keep others waiting, in milliseconds. */
-const ALONE_MS = 10;
 /** Of the blobs that a manifest lacks, so many are listed. */
 const MOST_MISSING = 100;
 
@@ -70,10 +67,10 @@ export class Manifests {
   ): Promise<StoredManifest> {
     const { bytes, contentType, lazy = false } = sent;
     const tags = isTag(target) ? [target] : (sent.tags ?? []);
-    const content = parseManifestContent(bytes, contentType);
     const digest = digestOf(bytes, isTag(target) ? undefined : contentDigest(target));
     if (!isTag(target) && digest !== target)
       throw new RegistryError("DIGEST_INVALID", `the manifest's digest is ${digest}, not ${target}`);
+    const content = parseManifestContent(bytes, contentType);
     for (const tag of tags) await this.#refuseMove(repository, tag, digest);
     const stored = { ...content, digest, bytes, pushed: Date.now() };
     const blobs = lazy ? [] : content.blobs.flatMap((blob) => relied(repository, blob.digest));
@@ -130,12 +127,9 @@ export class Manifests {
 
   /** All manifests of a repository, in the order of their digests. */
   async *all(repository: string): AsyncGenerator<StoredManifest> {
-    let begun = performance.now();
+    const breathe = breathing();
     for await (const { key } of allEntries(this.deps.storage.metadata, KEYS.manifests(repository))) {
-      if (performance.now() - begun > ALONE_MS) {
-        await others();
-        begun = performance.now();
-      }
+      await breathe();
       const digest = partsOf(key)[1];
       const found = isContentDigest(digest) ? await this.byDigest(repository, digest) : undefined;
       if (found) yield found;
@@ -155,7 +149,9 @@ export class Manifests {
   async #requireAll(repository: string, { blobs, manifests }: ManifestRefs): Promise<void> {
     const missing: object[] = [];
     const wanted = new Map(blobs.map((blob) => [blob.digest, blob.size]));
+    const breathe = breathing();
     for (const [digest, size] of wanted) {
+      await breathe();
       const found = await this.deps.blobs.reliable(repository, digest);
       if (!found) missing.push({ digest });
       else if (found.size !== size) {
