@@ -81,7 +81,8 @@ function simple(
 ): Promise<FetchAnswer> {
   const url = new URL(challenge.realm);
   if (challenge.service) url.searchParams.set("service", challenge.service);
-  if (scope) url.searchParams.set("scope", scope);
+  // A challenge names several with blanks between; here each has its own parameter.
+  for (const one of scope.split(" ").filter(Boolean)) url.searchParams.append("scope", one);
   if (credentials.username) url.searchParams.set("account", credentials.username);
   if (offline) {
     url.searchParams.set("client_id", CLIENT_ID);

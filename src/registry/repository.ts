@@ -74,8 +74,14 @@ class RemoteRepository implements Repository {
   async mountBlob(digest: Digest, from: string): Promise<boolean> {
     const query = new URLSearchParams({ mount: digest, from });
     const path = `${this.#root}/blobs/uploads/?${query}`;
-    const answer = await this.#retries().run(() => this.#send({ method: "POST", path }));
-    if (answer.status === 201) return true;
+    const answer = await this.#retries()
+      .run(() => this.#send({ method: "POST", path }))
+      .catch((error: unknown) => {
+        // Whoever may not pull from there sends the blob.
+        if (isKind(error, "not-found")) return undefined;
+        throw error;
+      });
+    if (!answer || answer.status === 201) return answer !== undefined;
     // The registry began an upload instead: it is not needed.
     const location = answer.status === 202 ? answer.header("location") : undefined;
     if (location) await this.#send({ method: "DELETE", path: location }).catch(() => undefined);

@@ -141,6 +141,29 @@ test("a destination that refuses the manifest, or a blob: its words, and no tag"
   }
 });
 
+test("a destination whose connections fail in the middle gets the rest, not all again", async () => {
+  const big = tar({ name: "big", data: Buffer.alloc(24 << 20, "big ") });
+  await one.putImage("big", "1", { layers: [big] });
+  const digest = digestOf(big);
+  const name = `flaky/r${++fresh}`;
+  const ranges: string[] = [];
+  let cut = false;
+  two.intercept = async (request, path) => {
+    const range = request.headers.get("content-range");
+    if (range) ranges.push(range);
+    if (request.method !== "PATCH" || range || cut) return undefined;
+    const body = Buffer.from(await request.arrayBuffer());
+    cut = body.length > 12 << 20;
+    const answer = await two.send("PATCH", path, body.subarray(0, 12 << 20));
+    return cut ? new Response(null, { status: 502 }) : answer;
+  };
+  const done = await berth(["copy", `${one.host}/big:1`, `${two.host}/${name}:1`]);
+  expect(done.code).toBe(0);
+  expect(done.err).toContain(`${digest.slice(7, 19)}: Retrying in 1 second\n`);
+  expect(await two.blob(name, digest)).toEqual(big);
+  expect(ranges).toEqual([`${12 << 20}-${big.length - 1}`]);
+}, 30_000);
+
 describe("an archive", () => {
   /** An OCI archive of one image, with whatever else. */
   function archive(change: { entries?: (all: TarInput[]) => TarInput[]; more?: TarInput[] } = {}): string {

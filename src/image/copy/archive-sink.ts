@@ -6,7 +6,7 @@ import { type ArchivePlace, formatImagePlace } from "../../spec/image-place.ts";
 import type { ContentDescriptor } from "../content.ts";
 import { type ArchivePart, planArchive } from "./archive-plan.ts";
 import { writeAll } from "./layout-files.ts";
-import type { CopySink, PlannedImage } from "./types.ts";
+import type { CopySink, OpenBlob, PlannedImage } from "./types.ts";
 
 const AT_ONCE = 3;
 
@@ -65,11 +65,11 @@ class FileSink implements CopySink {
 
   async already(): Promise<undefined> {}
 
-  async write({ digest }: ContentDescriptor, source: () => AsyncIterable<Uint8Array>): Promise<void> {
+  async write({ digest }: ContentDescriptor, open: OpenBlob): Promise<void> {
     const file = this.#file;
     let at = this.#places.get(digest);
     if (!file || at === undefined) throw new Error(`${digest} has no place in the archive`);
-    for await (const chunk of source()) {
+    for await (const chunk of open()) {
       const place = at;
       at += await explained(this.name, () => writeAll(file, chunk, place));
     }
@@ -110,9 +110,9 @@ class StreamSink implements CopySink {
 
   async already(): Promise<undefined> {}
 
-  async write(blob: ContentDescriptor, source: () => AsyncIterable<Uint8Array>): Promise<void> {
+  async write(blob: ContentDescriptor, open: OpenBlob): Promise<void> {
     await this.#upTo(blob.digest);
-    for await (const chunk of source()) await this.output(chunk);
+    for await (const chunk of open()) await this.output(chunk);
     const own = this.#parts.shift();
     if (own && "padding" in own) await this.output(Buffer.alloc(own.padding));
   }

@@ -4,7 +4,7 @@ import { MessageQueue } from "../message-queue.ts";
 import type { ImageProgress } from "../types.ts";
 import { type PlanOptions, planImage } from "./plan.ts";
 import type { CopySink, CopySource, PlannedImage } from "./types.ts";
-import { verified } from "./verified.ts";
+import { VerifiedBlob } from "./verified.ts";
 
 const PROGRESS_STEP = 256 * 1024;
 const MOST_SHOWN = 200;
@@ -92,23 +92,25 @@ async function transfer(blob: ContentDescriptor, source: CopySource, { sink, que
   };
   const onWait = (seconds: number): void =>
     queue.push({ id, status: `Retrying in ${seconds} second${seconds === 1 ? "" : "s"}`, progressDetail: {} }, id);
-  // What is wrong with the bytes says more than what the sink makes of their early end.
-  let wrong: unknown;
-  const open = async function* (): AsyncGenerator<Uint8Array> {
+  const bytes = new VerifiedBlob(blob, { open: (from) => source.blob(blob, { from, signal, onWait }), told, signal });
+  // Why the bytes ended says more than what the sink makes of their early end.
+  let broken: unknown;
+  const open = async function* (from?: number): AsyncGenerator<Uint8Array> {
+    broken = undefined;
     try {
-      yield* verified(await source.blob(blob, { signal, onWait }), blob, { told, signal });
+      yield* bytes.from(from);
     } catch (error) {
-      wrong ??= error;
+      broken = error;
       throw error;
     }
   };
   try {
-    await sink.write(blob, open);
+    await sink.write(blob, open, { onWait });
   } catch (error) {
-    throw wrong ?? error;
+    throw broken ?? error;
   }
   // A sink that took an early end for the whole would have committed it.
-  if (wrong !== undefined) throw wrong;
+  if (broken !== undefined) throw broken;
   queue.push({ id, status: "Copied", progressDetail: {} });
 }
 

@@ -56,9 +56,9 @@ export async function dockerSource(files: LayoutFiles, place: ArchivePlace): Pro
       if (digest === top.digest) return top;
       throw new BerthError("not-found", `${files.name} does not have ${digest}`);
     },
-    blob: async ({ digest }) => {
+    blob: async ({ digest }, { from } = {}) => {
       const part = parts.get(digest);
-      if (part) return files.stream(part.file);
+      if (part) return files.stream(part.file, from);
       throw new BerthError("not-found", `${files.name} does not have ${digest}`);
     },
     referrers: async () => [],

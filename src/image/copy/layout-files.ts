@@ -20,7 +20,8 @@ export interface LayoutFiles extends AsyncDisposable {
   readonly name: string;
   /** Bytes; undefined where there is no such file. */
   size(name: string): Promise<number | undefined>;
-  stream(name: string): AsyncIterable<Uint8Array>;
+  /** The bytes of a file that is there, from `from` on. */
+  stream(name: string, from?: number): AsyncIterable<Uint8Array>;
 }
 
 /** A small file as a whole; undefined where there is none. Throws `invalid-argument` where it has more than `limit` bytes. */
@@ -49,7 +50,7 @@ export async function openFolder(path: string, name: string): Promise<LayoutFile
       });
       return there?.isFile() ? there.size : undefined;
     },
-    stream: (file) => createReadStream(join(path, file), { highWaterMark: CHUNK }),
+    stream: (file, start = 0) => createReadStream(join(path, file), { start, highWaterMark: CHUNK }),
     async [Symbol.asyncDispose]() {},
   };
 }
@@ -88,10 +89,10 @@ class ArchiveFile implements LayoutFiles {
     return this.#find(name)?.size;
   }
 
-  stream(name: string): AsyncIterable<Uint8Array> {
+  stream(name: string, from = 0): AsyncIterable<Uint8Array> {
     const found = this.#find(name);
     if (!found) throw new BerthError("not-found", `${this.name}: no file ${JSON.stringify(name.slice(0, 200))}`);
-    return new Bytes(this.file, found.offset, found.offset + found.size);
+    return new Bytes(this.file, Math.min(found.size, from) + found.offset, found.offset + found.size);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

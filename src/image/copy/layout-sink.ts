@@ -22,7 +22,7 @@ import { type ContentDescriptor, parseContent } from "../content.ts";
 import { writeAll } from "./layout-files.ts";
 import { blobPath } from "./layout-source.ts";
 import { annotationsFor, isNamed, REF_NAME } from "./names.ts";
-import type { CopySink, PlannedImage } from "./types.ts";
+import type { CopySink, OpenBlob, PlannedImage } from "./types.ts";
 
 const AT_ONCE = 3;
 const TEMPORARY = ".berth-copy.";
@@ -72,8 +72,8 @@ class LayoutSink implements CopySink {
     return there?.isFile() && there.size === size ? "Already exists" : undefined;
   }
 
-  async write({ digest }: ContentDescriptor, source: () => AsyncIterable<Uint8Array>): Promise<void> {
-    await this.#explained(() => this.#put(digest, source()));
+  async write({ digest }: ContentDescriptor, open: OpenBlob): Promise<void> {
+    await this.#explained(() => this.#put(digest, open()));
   }
 
   async finish(): Promise<void> {

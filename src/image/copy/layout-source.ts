@@ -25,7 +25,7 @@ export async function layoutSource(files: LayoutFiles, place: ArchivePlace): Pro
     ref: nameOf(entry.annotations),
     top: () => manifest(entry.digest),
     manifest,
-    blob: async (blob) => streamBlob(files, blob),
+    blob: (blob, options) => streamBlob(files, blob, options?.from),
     referrers: (digest) => referrersIn(files, entries, digest),
     [Symbol.asyncDispose]: () => files[Symbol.asyncDispose](),
   };
@@ -37,13 +37,14 @@ export async function readIndex(files: LayoutFiles): Promise<ContentDescriptor[]
   return bytes && parseContent(bytes, MediaType.index, `${files.name}: index.json`).members;
 }
 
-/** A blob of the layout as a stream, unverified. Throws `not-found` where there is none. */
+/** A blob of the layout from a place on, unverified. Throws `not-found` where there is none. */
 export async function streamBlob(
   files: LayoutFiles,
   { digest }: { digest: Digest },
+  from = 0,
 ): Promise<AsyncIterable<Uint8Array>> {
   if ((await files.size(blobPath(digest))) === undefined) throw missing(files, digest);
-  return files.stream(blobPath(digest));
+  return files.stream(blobPath(digest), from);
 }
 
 /** Where a blob is in a layout. */

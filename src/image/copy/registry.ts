@@ -3,7 +3,7 @@ import type { Digest } from "../../spec/digest.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { familiarString, type Reference } from "../../spec/reference.ts";
 import type { ContentDescriptor } from "../content.ts";
-import type { CopySink, CopySource, PlannedImage } from "./types.ts";
+import type { CopySink, CopySource, OpenBlob, PlannedImage } from "./types.ts";
 
 const AT_ONCE = 3;
 
@@ -64,8 +64,12 @@ class RegistrySink implements CopySink {
     return (await this.repository.mountBlob(blob.digest, from.path)) ? `Mounted from ${from.path}` : undefined;
   }
 
-  write(blob: ContentDescriptor, open: () => AsyncIterable<Uint8Array>): Promise<void> {
-    return this.repository.uploadBlob(blob.digest, open());
+  write(
+    { digest, size }: ContentDescriptor,
+    open: OpenBlob,
+    options: { onWait?: (seconds: number) => void } = {},
+  ): Promise<void> {
+    return this.repository.uploadBlob(digest, open, { size, ...options });
   }
 
   async finish(): Promise<void> {

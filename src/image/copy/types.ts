@@ -1,3 +1,4 @@
+import type { OnWait } from "../../registry/retry.ts";
 import type { FetchedManifest, Referrer } from "../../registry/types.ts";
 import type { Digest } from "../../spec/digest.ts";
 import type { Reference } from "../../spec/reference.ts";
@@ -15,10 +16,10 @@ export interface CopySource extends AsyncDisposable {
   /** What the name stands for. */
   top(): Promise<FetchedManifest>;
   manifest(digest: Digest): Promise<FetchedManifest>;
-  /** A blob's bytes. `onWait` is told of the seconds until the next attempt, where the network fails. */
+  /** A blob's bytes, from `from` on. `onWait` is told of the seconds until the next attempt, where the network fails. */
   blob(
     blob: { digest: Digest; size?: number },
-    options?: { signal?: AbortSignal; onWait?: (seconds: number) => void },
+    options?: { from?: number; signal?: AbortSignal; onWait?: OnWait },
   ): Promise<AsyncIterable<Uint8Array>>;
   referrers(digest: Digest): Promise<Referrer[]>;
 }
@@ -39,6 +40,9 @@ export interface PlannedImage {
   notes: string[];
 }
 
+/** A blob's bytes from a place on; all of them by default. */
+export type OpenBlob = (from?: number) => AsyncIterable<Uint8Array>;
+
 /**
  * Where images are copied to. Life cycle: `begin`, for each blob `already` and, if that has nothing to say, `write`, then `finish`. Only `finish` makes images seen; disposed of before it, a sink leaves nothing
  * that is seen: at most whole blobs that nothing names.
@@ -51,8 +55,8 @@ export interface CopySink extends AsyncDisposable {
   begin(images: readonly PlannedImage[], blobs: readonly ContentDescriptor[]): Promise<ContentDescriptor[]>;
   /** Why the blob need not be sent, for people: it is there, or the registry took it over from another repository. */
   already(blob: ContentDescriptor, source: CopySource): Promise<string | undefined>;
-  /** `open` gives the blob's bytes; they throw at their end, and never come to it, where they are not what the descriptor says. */
-  write(blob: ContentDescriptor, open: () => AsyncIterable<Uint8Array>): Promise<void>;
+  /** `open` gives the blob's bytes from a place on; they throw at their end, and never come to it, where they are not what the descriptor says. */
+  write(blob: ContentDescriptor, open: OpenBlob, options?: { onWait?: OnWait }): Promise<void>;
   /** Manifests, children first, then the names. */
   finish(): Promise<void>;
 }
