@@ -194,6 +194,13 @@ describe("tokens", () => {
     expect(await list(`Bearer ${scoped.token}`)).toEqual({ repositories: ["bob/app", "public/app"] });
     expect(await list(BOB)).toEqual({ repositories: ["bob/app", "public/app"] });
     expect(await list("")).toEqual({ repositories: ["public/app"] });
+    expect(await list(basic("", ""))).toEqual({ repositories: ["public/app"] });
+    const searching = await tokenFor(kit, "registry:catalog:search", BOB);
+    const found = await send(kit, "/v1/search?q=app", { headers: { Authorization: `Bearer ${searching.token}` } });
+    expect(((await found.json()) as { results: { name: string }[] }).results.map(({ name }) => name)).toEqual([
+      "bob/app",
+      "public/app",
+    ]);
     const other = await tokenFor(kit, "repository:bob/app:pull", BOB);
     expect(await outcome(kit, "GET", "_catalog", `Bearer ${other.token}`)).toBe("401 UNAUTHORIZED");
   });

@@ -69,6 +69,12 @@ describe("what is given", () => {
     expect(grantedOf([repo("a", "*")], () => true)).toEqual([repo("a", "*", "pull", "push", "delete")]);
     expect(grantedOf([repo("a", "*")], () => false)).toEqual([]);
   });
+  test("a search as dockerd asks for it", () => {
+    const asked = parseScopes(["registry:catalog:search"]);
+    const given = grantedOf(asked, readOnly);
+    expect(grants(given, { repository: "", action: "catalog" })).toBe(true);
+    expect(grantedOf(asked, () => false)).toEqual([]);
+  });
   test("no actions that there are not", () => {
     expect(grantedOf([repo("a", "admin", "catalog", "pull", "root")], () => true)).toEqual([repo("a", "pull")]);
     expect(grantedOf([{ type: "registry", name: "catalog", actions: ["pull"] }], () => true)).toEqual([]);

@@ -8,6 +8,8 @@ export interface Access {
   actions: string[];
 }
 
+/** Of the registry itself. dockerd asks for `registry:catalog:search`. */
+const ALL = ["*", "search"];
 const MOST_SCOPES = 100;
 const MOST_ACTIONS = 10;
 const MOST_ENTRIES = 1000;
@@ -37,7 +39,7 @@ export function grantedOf(asked: readonly Access[], may: (wish: Wish) => boolean
 /** True where a token with this access may do that. */
 export function grants(access: readonly Access[], { repository, action }: Wish): boolean {
   return access.some(({ type, name, actions }) => {
-    if (repository === "") return type === "registry" && name === action && actions.includes("*");
+    if (repository === "") return type === "registry" && name === action && actions.some((a) => ALL.includes(a));
     return type === "repository" && name === repository && (actions.includes(action) || actions.includes("*"));
   });
 }
@@ -80,6 +82,6 @@ function repositoryActions(repository: string, actions: readonly string[], may: 
 }
 
 function registryActions(name: string, actions: readonly string[], may: (wish: Wish) => boolean): string[] {
-  if (name !== "catalog" && name !== "admin") return [];
-  return actions.includes("*") && may({ repository: "", action: name }) ? ["*"] : [];
+  if ((name !== "catalog" && name !== "admin") || !may({ repository: "", action: name })) return [];
+  return ALL.filter((action) => actions.includes(action));
 }
