@@ -2,7 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { type HostNamesWay, parseHostNames } from "../network/names/host-names.ts";
 import type { PublishPolicy } from "../network/publish-policy.ts";
+import type { Mirror } from "../registry/types.ts";
 import { BerthError, messageOf } from "../spec/errors.ts";
+import { mirrorsOf } from "./registries.ts";
 import { type TlsPaths, tlsPaths } from "./tls.ts";
 import {
   addresses,
@@ -53,8 +55,8 @@ export interface DaemonConfig {
   dns: string[];
   dnsSearch: string[];
   dnsOpts: string[];
-  /** URLs of registries that are asked before Docker Hub. */
-  registryMirrors: string[];
+  /** Registries that are asked before others. */
+  registryMirrors: Mirror[];
   insecureRegistries: string[];
   /** Where plugins are looked for; undefined: the usual folders. */
   pluginDirs?: string[];
@@ -187,7 +189,7 @@ function daemonCommand(): Command {
     .option("--dns <list>", "DNS servers for containers", collect)
     .option("--dns-search <list>", "DNS search domains for containers", collect)
     .option("--dns-opt <list>", "DNS options for containers", collect)
-    .option("--registry-mirror <url>", "Mirrors of Docker Hub, asked first", collect)
+    .option("--registry-mirror <[registry=]url>", "Mirrors of a registry, or of Docker Hub, asked first", collect)
     .option(
       "--insecure-registry <list>",
       "Registries that may use any certificate, or none (host:port or CIDR)",
@@ -309,7 +311,7 @@ function toConfig(s: Settings): DaemonConfig {
     dns: addresses(s, "dns"),
     dnsSearch: list(s, "dnsSearch"),
     dnsOpts: list(s, "dnsOpt"),
-    registryMirrors: mirrors(s),
+    registryMirrors: mirrorsOf(s["registryMirror"]),
     insecureRegistries: list(s, "insecureRegistry"),
     addressPools: addressPools(s),
     publish: publishing(s),
@@ -342,13 +344,4 @@ function networkDefaults(given: unknown): Record<string, Record<string, string>>
     for (const [key, value] of Object.entries(options)) add(driver, key, value);
   }
   return found;
-}
-
-function mirrors(s: Settings): string[] {
-  return list(s, "registryMirror").map((url) => {
-    if (/^https?:\/\/[^/?#\s]+(\/[^?#\s]*)?$/.test(url)) return url;
-    throw new BerthError("invalid-argument", `invalid mirror: ${JSON.stringify(url)}`, {
-      hint: "a URL, as in https://mirror.example",
-    });
-  });
 }

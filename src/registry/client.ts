@@ -1,21 +1,26 @@
 import { BerthError } from "../spec/errors.ts";
 import { Connection } from "./connection.ts";
 import { endpointsOf } from "./endpoints.ts";
+import { MirrorHealth } from "./health.ts";
+import { mirrored, mirrorReports } from "./mirrors.ts";
 import { openRepository } from "./repository.ts";
 import { searchIndex } from "./search.ts";
 import type { Credentials, RegistryClient, RegistryOptions } from "./types.ts";
 
-/** Registries over HTTP. Holds no connection: each repository has its own, with its tokens. */
+/** Registries over HTTP. Holds no connection: each repository has its own, with its tokens. What is known of mirrors is one for all. */
 export function openRegistryClient(options: RegistryOptions): RegistryClient {
+  const health = new MirrorHealth(options.health);
   return {
     options,
     repository(ref, how) {
       const { push = false, credentials = {}, signal } = how;
-      const endpoints = endpointsOf(ref.domain, options, push);
-      return openRepository(new Connection(endpoints, credentials, { ...options, signal }), ref, how);
+      const connection = new Connection(endpointsOf(ref.domain, options), credentials, { ...options, signal });
+      const own = openRepository(connection, ref, how);
+      return push ? own : mirrored(own, ref, { options, health, how });
     },
     login: (host, credentials) => login(host, credentials, options),
     search: (term, rest) => searchIndex(term, { ...rest, options }),
+    mirrors: () => mirrorReports(options.mirrors, health),
   };
 }
 
@@ -25,7 +30,7 @@ async function login(
   credentials: Credentials,
   options: RegistryOptions,
 ): Promise<{ identityToken?: string }> {
-  const connection = new Connection(endpointsOf(host, options, true), credentials, options);
+  const connection = new Connection(endpointsOf(host, options), credentials, options);
   const answer = await connection.send({ method: "GET", path: "/v2/" }, "");
   await answer.bytes(1 << 20).catch(() => undefined);
   if (answer.status === 401 || answer.status === 403) {

@@ -15,6 +15,15 @@ export interface RegistryRequest extends Omit<FetchRequest, "tls"> {
   path: string;
 }
 
+/** How a connection differs from one to a registry that the image's name names. */
+export interface ConnectionOptions extends RegistryOptions {
+  signal?: AbortSignal | undefined;
+  /** Milliseconds for the first answer. */
+  answerMs?: number;
+  /** Told with each request, as containerd does: a mirror may be one of several registries. */
+  ns?: string;
+}
+
 /**
  * The way to one registry: the first address that answers, the authentication that it asks for, redirects. Credentials and tokens go to that address
  * and to the token server that it names, not to where it redirects.
@@ -24,6 +33,7 @@ export class Connection {
   readonly #tokens = new Map<string, Token>();
   #endpoint: Endpoint | undefined;
   #challenge: Challenge | undefined;
+  #status = 0;
 
   /** How failures are dealt with. */
   readonly retry: RetryOptions;
@@ -31,7 +41,7 @@ export class Connection {
   constructor(
     endpoints: Endpoint[],
     readonly credentials: Credentials,
-    private readonly options: RegistryOptions & { signal?: AbortSignal | undefined },
+    private readonly options: ConnectionOptions,
   ) {
     this.#endpoints = endpoints;
     this.retry = { ...RETRY, ...options.retry };
@@ -45,10 +55,7 @@ export class Connection {
   /** Sends, authenticates once more where it is asked to, follows redirects of GET and HEAD. Throws only where nobody answers. */
   async send(request: RegistryRequest, scope: string): Promise<FetchAnswer> {
     const endpoint = await this.#reach();
-    const url = new URL(request.path, `${endpoint.base}/`).href.replace(
-      `${new URL(endpoint.base).origin}/v2/`,
-      `${endpoint.base}/v2/`,
-    );
+    const url = this.#urlOf(endpoint, request.path);
     const first = await this.#once(endpoint, url, request, scope);
     if (first.status !== 401) return this.#followed(endpoint, url, request, first);
     const challenge = parseChallenge(first.header("www-authenticate"));
@@ -60,25 +67,55 @@ export class Connection {
     return this.#followed(endpoint, url, request, await this.#once(endpoint, url, request, challenge.scope ?? scope));
   }
 
+  /** Finds out who answers, and what they ask for. Gives the status of their answer to `/v2/`; throws where nobody answers in time. */
+  async open(): Promise<number> {
+    await this.#reach();
+    return this.#status;
+  }
+
+  #urlOf(endpoint: Endpoint, path: string): string {
+    const { origin } = new URL(endpoint.base);
+    const { href } = new URL(path, `${endpoint.base}/`);
+    const { ns } = this.options;
+    // A path that the registry gave may begin with its root already.
+    if (!href.startsWith(`${origin}/v2/`)) return href;
+    const url = new URL(`${endpoint.base}${href.slice(origin.length)}`);
+    if (ns) url.searchParams.set("ns", ns);
+    return url.href;
+  }
+
   /** Tries the addresses in turn; the one that answers `/v2/` is kept. Its challenge is learnt on the way, so that streams are sent once. */
   async #reach(): Promise<Endpoint> {
     if (this.#endpoint) return this.#endpoint;
     let failed: unknown;
     for (const endpoint of this.#endpoints) {
-      const url = `${endpoint.base}/v2/`;
       try {
-        const answer = await this.#fetch(endpoint, url, { method: "GET" });
+        const answer = await this.#first(endpoint);
         const challenge = parseChallenge(answer.header("www-authenticate"));
         await answer.bytes(1 << 20).catch(() => undefined);
-        if (endpoint.mirror && answer.status >= 500) continue;
         if (answer.status === 401 && challenge) this.#challenge = challenge;
+        this.#status = answer.status;
         this.#endpoint = endpoint;
         return endpoint;
       } catch (error) {
-        if (!endpoint.mirror) failed = error;
+        failed = error;
       }
     }
     throw markFinal(failed) ?? new BerthError("internal", "no registry answers");
+  }
+
+  async #first(endpoint: Endpoint): Promise<FetchAnswer> {
+    const { answerMs, signal } = this.options;
+    const request = { method: "GET", url: `${endpoint.base}/v2/` };
+    if (answerMs === undefined) return this.#fetch(endpoint, request.url, { method: "GET" });
+    const late = AbortSignal.timeout(answerMs);
+    try {
+      const any = signal ? AbortSignal.any([signal, late]) : late;
+      return await this.#fetch(endpoint, request.url, { method: "GET", signal: any });
+    } catch (error) {
+      if (!late.aborted || signal?.aborted) throw error;
+      throw unreachable(new Error(`no answer within ${answerMs / 1000} s`), request);
+    }
   }
 
   async #once(endpoint: Endpoint, url: string, request: RegistryRequest, scope: string): Promise<FetchAnswer> {
@@ -143,7 +180,7 @@ export class Connection {
       credentials: this.credentials,
       offline,
       ask: (url, request) =>
-        this.#fetch({ base: url, mirror: false, ...(tls ? { tls } : {}) }, url, {
+        this.#fetch({ base: url, ...(tls ? { tls } : {}) }, url, {
           ...request,
           ...(signal ? { signal } : {}),
         }),

@@ -9,25 +9,26 @@ const HUB_REGISTRY = "registry-1.docker.io";
 
 /** One address that a registry may answer at. */
 export interface Endpoint {
-  /** `https://host:port`, with a mirror's path if it has one, without a slash at its end. */
+  /** `https://host:port`, with the path of the registry's root if it has one, without a slash at its end. */
   base: string;
   tls?: TlsOptions;
-  /** A mirror is passed over when it fails; the registry itself is not. */
-  mirror: boolean;
 }
 
-/** The addresses of the registry `domain`, in the order in which they are tried: mirrors (for Docker Hub, to pull), TLS, plain HTTP where that is allowed. */
-export function endpointsOf(domain: string, options: RegistryOptions, push: boolean): Endpoint[] {
-  const mirrors = domain === HUB && !push ? options.mirrors : [];
+/** The addresses of the registry `domain`, in the order in which they are tried: TLS, plain HTTP where that is allowed. */
+export function endpointsOf(domain: string, options: RegistryOptions): Endpoint[] {
   const host = domain === HUB ? HUB_REGISTRY : domain;
   return [
-    ...mirrors.map((url): Endpoint => {
-      const { host: name } = new URL(url);
-      return { base: url.replace(/\/+$/, ""), mirror: true, ...tlsOf(name, options) };
-    }),
-    { base: `https://${host}`, mirror: false, ...tlsOf(host, options) },
-    ...(isInsecure(host, options) ? [{ base: `http://${host}`, mirror: false }] : []),
+    { base: `https://${host}`, ...tlsOf(host, options) },
+    ...(isInsecure(host, options) ? [{ base: `http://${host}` }] : []),
   ];
+}
+
+/** The address of a mirror, and what its repositories' names begin with: `hub/` of `https://mirror/v2/hub`, nothing of `https://mirror/hub`. */
+export function mirrorEndpoint(url: string, options: RegistryOptions): { endpoint: Endpoint; prefix: string } {
+  const { origin, host, pathname } = new URL(url);
+  const path = pathname.replace(/\/+$/, "");
+  const [, root = path, rest = ""] = /^(.*?)\/v2(?:\/(.*))?$/.exec(path) ?? [];
+  return { endpoint: { base: `${origin}${root}`, ...tlsOf(host, options) }, prefix: rest === "" ? "" : `${rest}/` };
 }
 
 /** True for loopback hosts and those that the configuration names. */

@@ -7,7 +7,7 @@ import { parseReference } from "../spec/reference.ts";
 import { leasedIds } from "../store/leases.ts";
 import { parseChallenge } from "./auth.ts";
 import { openRegistryClient } from "./client.ts";
-import { endpointsOf, isInsecure } from "./endpoints.ts";
+import { isInsecure } from "./endpoints.ts";
 
 // Registries that lie, hang up, redirect and ask for tokens.
 
@@ -283,13 +283,3 @@ test.each([
   ["10.1.2.3:5000", ["10.1.0.0/16"], true],
   ["10.2.2.3:5000", ["10.1.0.0/16"], false],
 ])("%s with %j is insecure: %p", (name, insecure, expected) => expect(isInsecure(name, { insecure })).toBe(expected));
-
-test("mirrors come first for the hub, to pull only", () => {
-  const options = { ...OPTIONS, mirrors: ["https://mirror.example/hub/"] };
-  expect(endpointsOf("docker.io", options, false).map((e) => e.base)).toEqual([
-    "https://mirror.example/hub",
-    "https://registry-1.docker.io",
-  ]);
-  expect(endpointsOf("docker.io", options, true).map((e) => e.base)).toEqual(["https://registry-1.docker.io"]);
-  expect(endpointsOf("other.example", options, false).map((e) => e.base)).toEqual(["https://other.example"]);
-});

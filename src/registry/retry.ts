@@ -67,6 +67,11 @@ export function isTransient(error: unknown): boolean {
   return PAUSES.has(error) || NETWORK.has(errnoOf(error) ?? "");
 }
 
+/** The pause that a registry asked for, in milliseconds. */
+export function pauseAskedBy(error: unknown): number | undefined {
+  return typeof error === "object" && error !== null ? PAUSES.get(error) : undefined;
+}
+
 /** `Retry-After` (RFC 9110, section 10.2.3) in milliseconds. A date counts from the registry's own clock, where it tells that. */
 function pauseOf(answer: FetchAnswer): number | undefined {
   const text = answer.header("retry-after")?.trim() ?? "";

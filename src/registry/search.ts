@@ -19,7 +19,7 @@ export async function searchIndex(
     q: own ? term.slice(slash + 1) : term.replace(/^library\//, ""),
     n: String(limit),
   });
-  const connection = new Connection(endpointsOf(host, options, true), credentials, options);
+  const connection = new Connection(endpointsOf(host, options), credentials, options);
   const answer = await connection.send({ method: "GET", path: `/v1/search?${query}` }, "");
   if (answer.status !== 200) {
     throw new BerthError("internal", `index ${host} answered ${answer.status} to a search`, {

@@ -1,6 +1,7 @@
 import type { Digest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/oci.ts";
 import type { Reference } from "../spec/reference.ts";
+import type { HealthOptions, MirrorState } from "./health.ts";
 import type { OnWait, RetryOptions } from "./retry.ts";
 
 /** How a person proves who they are (Engine API, "Authentication"): by name and password, by a token that buys others, or by one for this very registry. */
@@ -11,10 +12,26 @@ export interface Credentials {
   registryToken?: string;
 }
 
+/** One that gives what another registry has. */
+export interface Mirror {
+  /** `docker.io`, or `host[:port]`. */
+  registry: string;
+  /** `http(s)://host[:port][/path]`. The registry's root is at `path`; where that has a part `v2`, what is behind it is the beginning of the repositories' names. */
+  url: string;
+}
+
+/** Mirrors of one registry, in the order in which they are asked. */
+export interface MirrorReport {
+  registry: string;
+  mirrors: MirrorState[];
+  /** Who gave something last: a mirror's URL, or the registry's own name; milliseconds since 1970. */
+  last?: { by: string; at: number };
+}
+
 /** Which registries are asked, and how. */
 export interface RegistryOptions {
-  /** `registry-mirrors`: asked before Docker Hub, in their order. URLs. */
-  mirrors: string[];
+  /** `registry-mirrors`: asked before their registries, in this order. */
+  mirrors: Mirror[];
   /** `insecure-registries`: `host[:port]` or CIDR, besides the loopback addresses: any certificate will do, and plain HTTP. */
   insecure: string[];
   /** Folders with `<host>[:port]/{*.crt, *.cert, *.key}` as dockerd has them in /etc/docker/certs.d. */
@@ -22,6 +39,8 @@ export interface RegistryOptions {
   userAgent: string;
   /** Where failures are waited out in another way than `RETRY` says. */
   retry?: Partial<RetryOptions>;
+  /** Where mirrors that fail are dealt with in another way than `HEALTH` says. */
+  health?: Partial<HealthOptions>;
 }
 
 /** A manifest as the registry gave it. */
@@ -117,6 +136,8 @@ export interface RegistryClient {
   login(host: string, credentials: Credentials): Promise<{ identityToken?: string }>;
   /** Searches an index by version 1 of its protocol; `term` may begin with a host. */
   search(term: string, options: { limit: number; credentials?: Credentials }): Promise<SearchResult[]>;
-  /** For `info`. */
+  /** How the mirrors are, by registry. */
+  mirrors(): MirrorReport[];
+  /** For `info`. May be changed, for all that begins from then on. */
   options: RegistryOptions;
 }

@@ -1464,6 +1464,21 @@ export type RegistryServiceConfig = {
   InsecureRegistryCIDRs?: Array<string>;
   IndexConfigs?: { [key: string]: IndexInfo };
   Mirrors?: Array<string>;
+  MirrorStates?: Array<{
+    Registry?: string;
+    LastServedBy?: string;
+    LastServedAt?: string;
+    Mirrors?: Array<{
+      URL?: string;
+      State?: string;
+      FailingSince?: string;
+      NextTry?: string;
+      LastError?: string;
+      LastServedAt?: string;
+    }>;
+  }>;
+  DefaultRegistry?: string;
+  ShortNames?: { [key: string]: string };
 } | null;
 
 /** Engine API 1.51, definitions/IndexInfo. */

@@ -96,6 +96,24 @@ function hostLines(info: SystemInfo): Line[] {
   ];
 }
 
+/** What Docker does not have: which mirror serves each registry, the default registry, short names. */
+function resolutionLines({ RegistryConfig }: SystemInfo): Line[] {
+  const { MirrorStates = [], DefaultRegistry, ShortNames = {} } = RegistryConfig ?? {};
+  const names = Object.entries(ShortNames);
+  const states = MirrorStates.flatMap(({ Registry, LastServedBy, LastServedAt, Mirrors = [] }) => [
+    ` ${Registry}: ${LastServedBy ? `last served by ${LastServedBy} at ${LastServedAt}` : "not asked yet"}`,
+    ...Mirrors.map(({ URL, State, FailingSince, NextTry, LastError }) => {
+      const failing = State === "failing" ? ` since ${FailingSince}, next try at ${NextTry}` : "";
+      return `  ${URL}: ${State}${failing}${LastError ? ` (last error: ${LastError})` : ""}`;
+    }),
+  ]);
+  return [
+    ...(states.length > 0 ? ["Mirror States:", ...states] : []),
+    field("Default Registry", DefaultRegistry),
+    ...(names.length > 0 ? ["Short Names:", ...names.map(([short, long]) => ` ${short}: ${long}`)] : []),
+  ];
+}
+
 function endLines(info: SystemInfo): Line[] {
   const labels = info.Labels ?? [];
   const insecure = Object.entries(info.RegistryConfig?.IndexConfigs ?? {}).filter(([, i]) => i?.Secure === false);
@@ -109,6 +127,7 @@ function endLines(info: SystemInfo): Line[] {
       ? ["Insecure Registries:", ...insecure.map(([name]) => ` ${name}`), ...ranges.map((r) => ` ${r}`)]
       : []),
     ...(mirrors.length > 0 ? ["Registry Mirrors:", ...mirrors.map((m) => ` ${m}`)] : []),
+    ...resolutionLines(info),
     `Live Restore Enabled: ${info.LiveRestoreEnabled ?? false}`,
     ...(pools.length > 0 ? ["Default Address Pools:", ...pools.map((p) => `  Base: ${p.Base}, Size: ${p.Size}`)] : []),
   ];

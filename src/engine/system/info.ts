@@ -10,6 +10,7 @@ import { hostPlatform } from "../../spec/platform.ts";
 import type { EngineContext } from "../context.ts";
 import { LOG_DRIVERS } from "../logging/drivers.ts";
 import { logBound } from "../logging/files.ts";
+import { registryInfo } from "./registry-info.ts";
 
 const MACHINES: Record<string, string> = { x64: "x86_64", arm64: "aarch64", arm: "armv7l" };
 /** statfs(2) magic numbers of what a data root usually is on, in Docker's names. */
@@ -80,26 +81,6 @@ export function publishing(ctx: EngineContext): Publisher[] {
   });
 }
 
-function registryInfo({ registry }: EngineContext): object {
-  const { mirrors, insecure } = registry.options;
-  const ranges = insecure.filter((entry) => entry.includes("/"));
-  const hosts = insecure.filter((entry) => !entry.includes("/"));
-  const index = (name: string, more: object): [string, object] => [
-    name,
-    { Name: name, Mirrors: [], Secure: true, Official: false, ...more },
-  ];
-  const hub = index("docker.io", { Mirrors: mirrors.map(withSlash), Official: true });
-  return {
-    IndexConfigs: Object.fromEntries([hub, ...hosts.map((host) => index(host, { Secure: false }))]),
-    InsecureRegistryCIDRs: ["::1/128", "127.0.0.0/8", ...ranges],
-    Mirrors: mirrors.length > 0 ? mirrors.map(withSlash) : null,
-  };
-}
-
-function withSlash(url: string): string {
-  return url.endsWith("/") ? url : `${url}/`;
-}
-
 function hostInfo(ctx: EngineContext): object {
   return {
     LoggingDriver: ctx.config.logDriver || "json-file",
@@ -111,7 +92,7 @@ function hostInfo(ctx: EngineContext): object {
     OSType: "linux",
     Architecture: MACHINES[arch()] ?? arch(),
     IndexServerAddress: "https://index.docker.io/v1/",
-    RegistryConfig: registryInfo(ctx),
+    RegistryConfig: registryInfo(ctx.registry),
     NCPU: cpus().length,
     MemTotal: totalmem(),
     GenericResources: null,

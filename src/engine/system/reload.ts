@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import type { Mirror } from "../../registry/types.ts";
 import type { EngineContext } from "../context.ts";
 import { installationId } from "./info.ts";
 
@@ -6,7 +7,7 @@ import { installationId } from "./info.ts";
 export interface Reloadable {
   labels: string[];
   debug: boolean;
-  registryMirrors: string[];
+  registryMirrors: Mirror[];
   insecureRegistries: string[];
 }
 
@@ -24,7 +25,14 @@ export function reloadSettings(ctx: EngineContext, next: Reloadable): void {
       labels: JSON.stringify(next.labels),
       "live-restore": "true",
       name: hostname(),
-      "registry-mirrors": JSON.stringify(next.registryMirrors),
+      "registry-mirrors": JSON.stringify(mirrorsShown(next.registryMirrors)),
     },
   });
+}
+
+/** As daemon.json has them: Docker's list where they are all Docker Hub's, else by registry. */
+function mirrorsShown(mirrors: readonly Mirror[]): string[] | Record<string, string[]> {
+  if (mirrors.every(({ registry }) => registry === "docker.io")) return mirrors.map(({ url }) => url);
+  const groups = Map.groupBy(mirrors, ({ registry }) => registry);
+  return Object.fromEntries([...groups].map(([registry, own]) => [registry, own.map(({ url }) => url)]));
 }

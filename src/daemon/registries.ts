@@ -1,0 +1,47 @@
+import type { Mirror } from "../registry/types.ts";
+import { BerthError } from "../spec/errors.ts";
+
+const HUB = "docker.io";
+const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::\d+)?$/;
+const MIRROR = /^https?:\/\/[^/?#\s]+(?:\/[^?#\s]*)?$/;
+
+/**
+ * `registry-mirrors`: Docker's list of URLs, which are Docker Hub's mirrors, where entries may be `REGISTRY=URL`; or an object of such lists by registry. Throws
+ * `invalid-argument` for what is neither.
+ */
+export function mirrorsOf(given: unknown): Mirror[] {
+  if (given === undefined) return [];
+  const wrong = (): BerthError =>
+    new BerthError("invalid-argument", "daemon configuration: registry-mirrors wants a list of URLs", {
+      hint: 'or one for each registry, as in {"docker.io": ["https://mirror.example"]}',
+    });
+  if (Array.isArray(given)) {
+    return given.map((entry: unknown) => {
+      if (typeof entry !== "string") throw wrong();
+      const [, registry = HUB, url = entry] = /^([^=/]+)=(.*)$/.exec(entry) ?? [];
+      return mirror(registry, url);
+    });
+  }
+  if (typeof given !== "object" || given === null) throw wrong();
+  return Object.entries(given).flatMap(([registry, urls]: [string, unknown]) => {
+    if (!Array.isArray(urls)) throw wrong();
+    return urls.map((url: unknown) => {
+      if (typeof url !== "string") throw wrong();
+      return mirror(registry, url);
+    });
+  });
+}
+
+function mirror(name: string, url: string): Mirror {
+  const registry = name === "index.docker.io" || name === "registry-1.docker.io" ? HUB : name;
+  const bad = (what: string, hint: string): BerthError =>
+    new BerthError("invalid-argument", `invalid mirror: ${what}`, { hint });
+  if (!HOST.test(registry)) throw bad(JSON.stringify(name), "a registry's host[:port] before the =");
+  if (/^https?:\/\/[^/]*@/.test(url))
+    throw bad(
+      url.replace(/\/\/.*@/, "//…@"),
+      "a mirror is asked without a name and password: leave them out of the URL",
+    );
+  if (!MIRROR.test(url) || !URL.canParse(url)) throw bad(JSON.stringify(url), "a URL, as in https://mirror.example");
+  return { registry, url };
+}
