@@ -29,6 +29,8 @@ export interface PackOptions {
   whiteouts: "overlay" | "plain";
   /** Keeps fractions of seconds in times; without it they are cut off, as Docker does. */
   subSecond?: boolean;
+  /** The latest time that anything may have, in seconds since 1970: later ones become it. */
+  newest?: number;
   /** Told of the bytes of each regular file once, hard links aside, and of each symbolic link: the length of its target. */
   onFile?: (size: number) => void;
   /** Says whether a folder's content comes too; one of which it does not comes empty. */
@@ -202,6 +204,8 @@ class Packing {
   }): TarHeader {
     const { path, stat, type, link = "", xattrs } = entry;
     const device = type === "char" || type === "block";
+    const { newest, subSecond } = this.#options;
+    const isLate = newest !== undefined && stat.mtimeSec >= newest;
     return {
       type,
       path,
@@ -210,8 +214,8 @@ class Packing {
       uid: stat.uid,
       gid: stat.gid,
       size: type === "file" ? stat.size : 0,
-      mtimeSec: stat.mtimeSec,
-      mtimeNsec: this.#options.subSecond ? stat.mtimeNsec : 0,
+      mtimeSec: isLate ? newest : stat.mtimeSec,
+      mtimeNsec: subSecond && !isLate ? stat.mtimeNsec : 0,
       major: device ? majorOf(stat.rdev) : 0,
       minor: device ? minorOf(stat.rdev) : 0,
       ...(xattrs ? { xattrs } : {}),

@@ -1,5 +1,6 @@
 import { BerthError } from "../../../spec/errors.ts";
 import { familiarName, parseReference } from "../../../spec/reference.ts";
+import { alpine } from "./alpine.ts";
 import { busybox } from "./busybox.ts";
 import { debian, ubuntu } from "./debian.ts";
 import { checkMirror } from "./mirror.ts";
@@ -7,7 +8,7 @@ import type { KeyFile, Recipe, RecipeRequest } from "./recipe.ts";
 import { scratch } from "./scratch.ts";
 
 /** All that can be made without a registry. */
-export const RECIPES: readonly Recipe[] = [scratch, busybox, debian, ubuntu];
+export const RECIPES: readonly Recipe[] = [scratch, busybox, debian, ubuntu, alpine];
 
 /**
  * The recipe that a name such as `debian:bookworm` asks for, and the request to it. Throws `invalid-argument` for a name without a recipe, for what the
