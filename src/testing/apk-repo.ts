@@ -15,7 +15,8 @@ export interface ApkSource {
   triggers?: string;
   replaces?: string[];
   scripts?: Record<string, string>;
-  files?: Record<string, string | { data: Buffer | string; mode: number; gid?: number }>;
+  /** `host`: a file of this host has the bytes. */
+  files?: Record<string, string | { data?: string; host?: string; mode: number; gid?: number }>;
 }
 
 /** A signing key as abuild-keygen makes it: RSA, named by its owner. */
@@ -109,7 +110,7 @@ async function dataTar(dir: string, source: ApkSource): Promise<Buffer> {
     if (path.endsWith("/")) mkdirSync(at, { recursive: true });
     else mkdirSync(dirname(at), { recursive: true });
     if (typeof content === "string" && content.startsWith("-> ")) await runOk(["ln", "-s", content.slice(3), at]);
-    else if (!path.endsWith("/")) writeFileSync(at, typeof content === "string" ? content : content.data);
+    else if (!path.endsWith("/")) writeFileSync(at, bytesOf(content));
     if (typeof content !== "string") {
       await runOk(["chmod", content.mode.toString(8), at]);
       if (content.gid) await runOk(["chgrp", String(content.gid), at]);
@@ -118,6 +119,11 @@ async function dataTar(dir: string, source: ApkSource): Promise<Buffer> {
   }
   const top = [...new Set(owners.map((path) => path.split("/")[0] ?? ""))].sort();
   return runTar(dir, top);
+}
+
+function bytesOf(content: string | { data?: string; host?: string }): string | Buffer {
+  if (typeof content === "string") return content;
+  return content.host === undefined ? (content.data ?? "") : readFileSync(content.host);
 }
 
 function info(source: ApkSource, datahash: string): string {

@@ -2,12 +2,16 @@ import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { alpinePackages, COMMUNITY } from "../../../testing/alpine-packages.ts";
-import { ApkKey, apkRepo, buildApk, indexOf } from "../../../testing/apk-repo.ts";
+import { ApkKey, type ApkSource, apkRepo, buildApk, indexOf } from "../../../testing/apk-repo.ts";
 import { drain, EngineHarness, never } from "../../../testing/engine-harness.ts";
 import { type MirrorServer, mirrorServer } from "../../../testing/mirror-server.ts";
 
 // A mirror of our own in apk's real formats, signed by a key of our own.
+
+/** A small alpine: the names, dependencies and scripts of the distribution's base, around this host's busybox; and some of what a larger repository has. */
+const PACKAGES: { main: ApkSource[]; community: ApkSource[] } = JSON.parse(
+  readFileSync(join(import.meta.dir, "testdata/alpine.json"), "utf8"),
+);
 
 let h: EngineHarness;
 let key: ApkKey;
@@ -17,8 +21,8 @@ beforeAll(async () => {
   h = await EngineHarness.open({ busybox: false });
   key = await ApkKey.make("joe@example.org-12345678.rsa.pub");
   folder = mkdtempSync("/var/tmp/berth-alpine.");
-  await apkRepo(folder, { part: "v3.20/main", key, packages: alpinePackages() });
-  await apkRepo(folder, { part: "v3.20/community", key, packages: COMMUNITY });
+  await apkRepo(folder, { part: "v3.20/main", key, packages: PACKAGES.main });
+  await apkRepo(folder, { part: "v3.20/community", key, packages: PACKAGES.community });
   server = mirrorServer(folder);
 }, 60_000);
 afterAll(async () => {
