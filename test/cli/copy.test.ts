@@ -243,6 +243,24 @@ describe("referrers", () => {
     expect(refused.err).toContain("a docker-archive cannot hold what refers to an image (use oci-archive)");
   });
 
+  test("those by cosign's tags keep them, through folders too", async () => {
+    const payload = await one.putBlob(
+      "app",
+      Buffer.from('{"critical":{}}'),
+      "application/vnd.dev.cosign.simplesigning.v1+json",
+    );
+    const config = await one.putBlob("app", Buffer.from("{}"), MediaType.config);
+    const tag = `${app.digest.replace(":", "-")}.sig`;
+    const content = { mediaType: MediaType.manifest, config, layers: [payload] };
+    const made = await one.putManifest("app", tag, content as { mediaType: string });
+    const name = newName();
+    await copied("--referrers", at(one, "app:1"), `oci:${file("lay")}`);
+    expect(await copied("--referrers", `oci:${file("lay")}`, at(two, `${name}:1`))).toBe(app.digest);
+    expect((await two.manifest(name, tag))?.digest).toBe(made.digest);
+    await expectWhole(two, name, tag);
+    expect(two.seen.at(-1)).toBe(`PUT /v2/${name}/manifests/1`);
+  });
+
   test("one that is listed and gone is told; one that refers to something else is refused", async () => {
     const list = (digest: string) => {
       one.intercept = (_, path) =>

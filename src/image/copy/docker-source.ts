@@ -62,6 +62,7 @@ export async function dockerSource(files: LayoutFiles, place: ArchivePlace): Pro
       throw new BerthError("not-found", `${files.name} does not have ${digest}`);
     },
     referrers: async () => [],
+    tagged: async () => undefined,
     [Symbol.asyncDispose]: () => files[Symbol.asyncDispose](),
   };
 }

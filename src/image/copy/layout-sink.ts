@@ -183,7 +183,7 @@ class LayoutSink implements CopySink {
   }
 }
 
-/** The entry of an image, and of what refers to it, which has no name. A name is a text as it stands, or a whole one; without it the image's own. */
+/** The entry of an image, and of what refers to it, which has its own tag or no name. A name is a text as it stands, or a whole one; without it the image's own. */
 export function entriesOf(
   { root, referrers, source }: PlannedImage,
   name: string | Reference | undefined,
@@ -193,7 +193,10 @@ export function entriesOf(
   };
   const annotations = typeof name === "object" ? annotationsFor(undefined, name) : annotationsFor(name, source.ref);
   const own = { ...described(root), ...(Object.keys(annotations).length > 0 ? { annotations } : {}) };
-  return [own, ...referrers.map(described)];
+  const about = referrers.map((one) => {
+    return { ...described(one), ...(one.tag === undefined ? {} : { annotations: { [REF_NAME]: one.tag } }) };
+  });
+  return [own, ...about];
 }
 
 /** True for the lock of a process that is no more; false also where it is gone by now. */

@@ -10,6 +10,8 @@ import { isNamed, nameOf, REF_NAME } from "./names.ts";
 import type { CopySource } from "./types.ts";
 
 const MOST_NAMED = 20;
+/** Tags of what is about another manifest, not of images. */
+const COMPANION = /^sha256-[0-9a-f]{64}(\.|$)/;
 
 /** One image of an OCI layout (OCI image-spec, image-layout.md), in a folder or an archive. Disposing closes the files. */
 export async function layoutSource(files: LayoutFiles, place: ArchivePlace): Promise<CopySource> {
@@ -27,6 +29,10 @@ export async function layoutSource(files: LayoutFiles, place: ArchivePlace): Pro
     manifest,
     blob: (blob, options) => streamBlob(files, blob, options?.from),
     referrers: (digest) => referrersIn(files, entries, digest),
+    tagged: async (tag) => {
+      const found = entries.find((other) => other.annotations?.[REF_NAME] === tag && isManifestType(other.mediaType));
+      return found && manifest(found.digest);
+    },
     [Symbol.asyncDispose]: () => files[Symbol.asyncDispose](),
   };
 }
@@ -91,7 +97,10 @@ async function choose(
   if (digest !== undefined && meant.length === 0 && (await files.size(blobPath(digest))) !== undefined) {
     return { mediaType: MediaType.manifest, digest, size: 0 };
   }
-  const named = meant.filter((e) => nameOf(e.annotations) ?? e.annotations?.[REF_NAME]);
+  const named = meant.filter((e) => {
+    const tag = e.annotations?.[REF_NAME];
+    return nameOf(e.annotations) ?? (tag !== undefined && (name === tag || !COMPANION.test(tag)));
+  });
   const choice = named.length > 0 ? named : meant;
   const [first] = choice;
   if (first && choice.every((e) => e.digest === first.digest)) return first;

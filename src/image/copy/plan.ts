@@ -4,7 +4,7 @@ import { BerthError, isKind } from "../../spec/errors.ts";
 import { platformList } from "../choose.ts";
 import { type ContentDescriptor, isManifestType, parseContent } from "../content.ts";
 import { type ContentReader, followPlatform, type ParsedManifest, resolveContainer } from "../remote/resolve.ts";
-import type { CopySource, PlannedImage } from "./types.ts";
+import type { Companion, CopySource, PlannedImage } from "./types.ts";
 
 /** Bounds of what one name may stand for: more than any image has. */
 const MAX_DEPTH = 8;
@@ -12,13 +12,15 @@ const MAX_MANIFESTS = 2000;
 const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_BLOBS = 65_536;
 const AT_ONCE = 6;
+/** Endings of the tags by which cosign names what is about a manifest: `sha256-<hex>.sig`. */
+const TAGGED = ["sig", "att", "sbom"];
 const ELSEWHERE = /(?:nondistributable|foreign)/;
 
 /** What of an image is copied. */
 export interface PlanOptions {
   /** Of an index the manifest of this platform only. */
   platform?: string | undefined;
-  /** What refers to the manifests, too: signatures, SBOMs. */
+  /** What refers to the manifests, too: signatures, SBOMs; by their subjects, and by cosign's tags. */
   referrers?: boolean;
 }
 
@@ -50,7 +52,8 @@ async function chosen(source: CopySource, top: ParsedManifest, platform: string 
 
 class Planner {
   readonly #manifests = new Map<Digest, ParsedManifest>();
-  readonly #referrers = new Map<Digest, ParsedManifest>();
+  /** By their digests, or their tags. */
+  readonly #referrers = new Map<string, Companion>();
   readonly #blobs = new Map<Digest, ContentDescriptor>();
   readonly #foreign = new Map<Digest, ContentDescriptor>();
   readonly #notes: string[] = [];
@@ -85,22 +88,12 @@ class Planner {
     for (let subject = asked.shift(); subject !== undefined; subject = asked.shift()) {
       for (const { digest, mediaType } of await this.source.referrers(subject)) {
         if (this.#manifests.has(digest) || this.#referrers.has(digest)) continue;
-        const manifest = await this.source.manifest(digest).catch((error: unknown) => {
-          if (isKind(error, "not-found")) return undefined;
-          throw error;
-        });
-        if (!manifest) {
-          this.#notes.push(`${this.source.name}: ${digest} is listed among the referrers, but is not there`);
-          continue;
-        }
-        const one = this.parse({ ...manifest, mediaType: manifest.mediaType || mediaType }, `referrer ${digest}`);
-        if (one.content.subject?.digest !== subject) throw this.#refused(`${digest} does not refer to ${subject}`);
-        this.#count(one);
-        const { config, layers } = one.content;
-        for (const part of [...(config ? [config] : []), ...layers]) this.#addPart(part);
-        this.#referrers.set(digest, one);
+        const one = await this.#referrer(subject, digest, mediaType);
+        if (!one) continue;
+        this.#addCompanion(digest, one);
         asked.push(digest);
       }
+      await this.#addTagged(subject);
     }
   }
 
@@ -114,6 +107,35 @@ class Planner {
       foreign: [...this.#foreign.values()],
       notes: this.#notes,
     };
+  }
+
+  async #referrer(subject: Digest, digest: Digest, mediaType: string): Promise<Companion | undefined> {
+    const manifest = await this.source.manifest(digest).catch((error: unknown) => {
+      if (!isKind(error, "not-found")) throw error;
+      this.#notes.push(`${this.source.name}: ${digest} is listed among the referrers, but is not there`);
+      return undefined;
+    });
+    if (!manifest) return undefined;
+    const one = this.parse({ ...manifest, mediaType: manifest.mediaType || mediaType }, `referrer ${digest}`);
+    if (one.content.subject?.digest !== subject) throw this.#refused(`${digest} does not refer to ${subject}`);
+    return one;
+  }
+
+  async #addTagged(subject: Digest): Promise<void> {
+    const tags = TAGGED.map((ending) => `${subject.replace(":", "-")}.${ending}`);
+    const found = await Promise.all(tags.map((tag) => this.source.tagged(tag)));
+    for (const [at, manifest] of found.entries()) {
+      const tag = tags[at];
+      if (manifest && tag) this.#addCompanion(tag, { ...this.parse(manifest, `manifest of ${tag}`), tag });
+    }
+  }
+
+  #addCompanion(key: string, one: Companion): void {
+    this.#count(one);
+    const { config, layers, members } = one.content;
+    if (members.length > 0) throw this.#refused(`${one.manifest.digest} is about a manifest, but is an index`);
+    for (const part of [...(config ? [config] : []), ...layers]) this.#addPart(part);
+    this.#referrers.set(key, one);
   }
 
   async #member(index: ParsedManifest, member: ContentDescriptor): Promise<ParsedManifest> {

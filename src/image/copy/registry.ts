@@ -18,6 +18,7 @@ export function registrySource(repository: Repository, ref: Reference, signal: A
     blob: ({ digest, size }, options) =>
       repository.blob(digest, { signal, ...(size === undefined ? {} : { size }), ...options }),
     referrers: (digest) => repository.referrers(digest),
+    tagged: async (tag) => ((await repository.headManifest(tag)) ? repository.manifest(tag) : undefined),
     async [Symbol.asyncDispose]() {},
   };
 }
@@ -78,7 +79,7 @@ class RegistrySink implements CopySink {
     const put = (target: string, { mediaType, bytes }: PlannedImage["root"]["manifest"]): Promise<Digest> =>
       this.repository.putManifest(target, { mediaType, bytes });
     for (const { manifest } of manifests) if (manifest !== root.manifest) await put(manifest.digest, manifest);
-    for (const { manifest } of referrers) await put(manifest.digest, manifest);
+    for (const { manifest, tag } of referrers) await put(tag ?? manifest.digest, manifest);
     await put(this.ref.tag ?? root.manifest.digest, root.manifest);
   }
 

@@ -22,7 +22,12 @@ export interface CopySource extends AsyncDisposable {
     options?: { from?: number; signal?: AbortSignal; onWait?: OnWait },
   ): Promise<AsyncIterable<Uint8Array>>;
   referrers(digest: Digest): Promise<Referrer[]>;
+  /** What a tag beside the image stands for; undefined where there is none. */
+  tagged(tag: string): Promise<FetchedManifest | undefined>;
 }
+
+/** A manifest that is about another: by its subject, or by its tag, as cosign names signatures. */
+export type Companion = ParsedManifest & { tag?: string };
 
 /** One image, or all images of an index, with everything that goes along. */
 export interface PlannedImage {
@@ -31,7 +36,7 @@ export interface PlannedImage {
   /** All manifests, each once, what an index names before the index. The root is the last. */
   manifests: ParsedManifest[];
   /** What refers to them, each once, in the order in which it was found. */
-  referrers: ParsedManifest[];
+  referrers: Companion[];
   /** Configs and layers of all of them, each once. */
   blobs: ContentDescriptor[];
   /** Layers that have addresses of their own and stay there (OCI image-spec, layer.md, "Non-Distributable Layers"). */
