@@ -29,9 +29,11 @@ export const text: Check<string> = (value, at) => (typeof value === "string" ? v
 /** A finite number. */
 export const count: Check<number> = (value, at) =>
   typeof value === "number" && Number.isFinite(value) ? value : wrong(at, "a number");
-/** A sha256 digest. */
+/** A sha256 digest, the one kind that is supported. */
 export const digest: Check<Digest> = (value, at) =>
-  typeof value === "string" && isDigest(value) ? value : wrong(at, "a sha256 digest");
+  typeof value === "string" && isDigest(value)
+    ? value
+    : wrong(at, /^sha(384|512):/.test(String(value)) ? "a sha256 digest; others are not supported" : "a sha256 digest");
 const flag: Check<boolean> = (value, at) => (typeof value === "boolean" ? value : wrong(at, "true or false"));
 
 /** An array of that. */

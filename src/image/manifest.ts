@@ -3,11 +3,10 @@ import { count, digest, list, mapOf, object, parseJson, text } from "./config.ts
 
 const platform = object<Platform>({ os: text, architecture: text, variant: text }, ["os", "architecture"]);
 
-const descriptor = object<Descriptor>({ mediaType: text, digest, size: count, platform, annotations: mapOf(text) }, [
-  "mediaType",
-  "digest",
-  "size",
-]);
+const descriptor = object<Descriptor>(
+  { mediaType: text, digest, size: count, platform, annotations: mapOf(text), urls: list(text) },
+  ["mediaType", "digest", "size"],
+);
 
 const version: (value: unknown, at: string) => 2 = (value, at) => {
   count(value, at);

@@ -1,8 +1,8 @@
 import type { ChainId } from "../layer/types.ts";
-import type { Repository } from "../registry/types.ts";
+import type { BlobOptions, Repository } from "../registry/types.ts";
 import { type Digest, shortId } from "../spec/digest.ts";
-import { BerthError, errnoOf, fromErrno } from "../spec/errors.ts";
-import type { Descriptor } from "../spec/oci.ts";
+import { BerthError, errnoOf, fromErrno, isKind } from "../spec/errors.ts";
+import { type Descriptor, FOREIGN_LAYERS } from "../spec/oci.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Intake } from "./intake.ts";
 import type { MessageQueue } from "./message-queue.ts";
@@ -112,15 +112,29 @@ export class LayerPull {
   }
 
   /** From where the last one stopped. Others may wait for it as well, and longer: it has a lease and a signal of its own. */
-  async #fetch({ digest, size }: Descriptor, { signal, tell }: Job<LayerState>): Promise<void> {
+  async #fetch(descriptor: Descriptor, { signal, tell }: Job<LayerState>): Promise<void> {
+    const { digest, size } = descriptor;
     const { blobs, leases } = this.deps.catalog.deps;
     await using lease = leases.acquire();
     lease.add(digest);
     if (blobs.has(digest)) return;
     const onWait = (n: number): void => tell(waiting(n));
     const source = async (from: number): Promise<AsyncIterable<Uint8Array>> =>
-      counted(await this.deps.repository.blob(digest, { from, size, signal, onWait }), { from, size, tell });
+      counted(await this.#source(descriptor, { from, size, signal, onWait }), { from, size, tell });
     await blobs.complete(source, { digest, size, lease });
+  }
+
+  /** A foreign layer is where its addresses say, if the registry has not got it. */
+  async #source(
+    { mediaType, digest, urls = [] }: Descriptor,
+    options: BlobOptions,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    const { repository } = this.deps;
+    if (!FOREIGN_LAYERS.includes(mediaType) || urls.length === 0) return repository.blob(digest, options);
+    return repository.blob(digest, options).catch((error: unknown) => {
+      if (!isKind(error, "not-found")) throw error;
+      return repository.foreignBlob(digest, urls, options);
+    });
   }
 
   #say(

@@ -1,32 +1,18 @@
 import { chainIdOf } from "../layer/chain.ts";
 import type { ChainId } from "../layer/types.ts";
-import type { Credentials, FetchedManifest, RegistryClient, Repository } from "../registry/types.ts";
-import { type Digest, shortId } from "../spec/digest.ts";
-import { BerthError, isKind } from "../spec/errors.ts";
-import { type Descriptor, type Manifest, MediaType } from "../spec/oci.ts";
-import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../spec/platform.ts";
+import type { Credentials, RegistryClient } from "../registry/types.ts";
+import type { Digest } from "../spec/digest.ts";
+import { isKind } from "../spec/errors.ts";
 import { familiarName, type Reference } from "../spec/reference.ts";
 import type { Catalog } from "./catalog.ts";
-import { MAX_JSON, parseConfig, type StoredConfig } from "./config.ts";
 import { type Keep, sweep } from "./gc.ts";
 import { Intake } from "./intake.ts";
-import { parseIndex, parseManifest } from "./manifest.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { otherPlatform } from "./platform.ts";
 import { LayerPull, type WantedLayer, waiting } from "./pull-layers.ts";
+import { type Remote, resolveManifest } from "./pull-manifest.ts";
 import type { ImageProgress, ImageRecord } from "./types.ts";
 import type { PullContent } from "./unfinished.ts";
-
-const INDEXES: string[] = [MediaType.index, MediaType.dockerIndex];
-const MANIFESTS: string[] = [MediaType.manifest, MediaType.dockerManifest];
-const CONFIGS: string[] = [MediaType.config, MediaType.dockerConfig];
-const LAYERS: string[] = [
-  MediaType.layer,
-  MediaType.layerGzip,
-  MediaType.layerZstd,
-  MediaType.dockerLayer,
-  MediaType.dockerLayerGzip,
-];
 
 /** What to pull, with whose rights. `ref` has a tag or a digest. `keep` is what a sweep of older unfinished pulls has to leave. */
 export interface PullOptions {
@@ -36,14 +22,6 @@ export interface PullOptions {
   keep?: Keep;
   /** Where the pull is one of several: told whether the name has come to mean another image, instead of the line that says so. */
   ended?: (fresh: boolean) => void;
-}
-
-/** One image of the registry, all of it known but the layers' bytes. */
-interface Remote {
-  /** What the name stood for: the index's digest, where there is one. */
-  digest: Digest;
-  manifest: FetchedManifest & { parsed: Manifest };
-  config: StoredConfig;
 }
 
 /**
@@ -119,80 +97,6 @@ async function sweepOf(catalog: Catalog, pulls: readonly PullContent[], keep?: K
 /** True where a layer has come, or a part of one: there is something to go on from. */
 function hasLayer({ deps: { blobs } }: Catalog, { manifest }: Remote): boolean {
   return manifest.parsed.layers.some(({ digest }) => blobs.has(digest) || (blobs.partial(digest) ?? 0) > 0);
-}
-
-/** Follows an index to the one manifest for the platform, and takes in manifest and config. A manifest that stands alone is taken whatever its platform, as Docker does. */
-async function resolveManifest(
-  repository: Repository,
-  intake: Intake,
-  top: FetchedManifest,
-  { platform }: PullOptions,
-): Promise<Remote> {
-  let chosen = top;
-  if (INDEXES.includes(top.mediaType)) {
-    const { manifests } = parseIndex(top.bytes, `index ${top.digest}`);
-    chosen = await repository.manifest(choose(manifests, platform).digest);
-  }
-  const what = `manifest ${chosen.digest}`;
-  if (!MANIFESTS.includes(chosen.mediaType)) {
-    throw new BerthError(
-      "invalid-argument",
-      `${what}: unsupported media type ${JSON.stringify(chosen.mediaType.slice(0, 100))}`,
-    );
-  }
-  refuseAmbiguous(chosen.bytes, what);
-  const parsed = parseManifest(chosen.bytes, what);
-  if (!CONFIGS.includes(parsed.config.mediaType)) {
-    throw new BerthError("invalid-argument", `${what} is no container image: its config is ${parsed.config.mediaType}`);
-  }
-  for (const layer of parsed.layers) {
-    if (!LAYERS.includes(layer.mediaType))
-      throw new BerthError(
-        "invalid-argument",
-        `${what}: layer ${layer.digest} has the unsupported media type ${layer.mediaType}`,
-      );
-  }
-  await intake.bytes(chosen.bytes);
-  if (parsed.config.size > MAX_JSON)
-    throw new BerthError("invalid-argument", `${what}: its config is larger than ${MAX_JSON} bytes`);
-  await intake.stream(await repository.blob(parsed.config.digest), {
-    digest: parsed.config.digest,
-    size: parsed.config.size,
-  });
-  const config = parseConfig(
-    await intake.blobs.read(parsed.config.digest, MAX_JSON),
-    `config ${shortId(parsed.config.digest)}`,
-  );
-  if (config.os !== "linux")
-    throw new BerthError("invalid-argument", `${what}: cannot run ${config.os} image on linux`);
-  if (config.rootfs.diff_ids.length !== parsed.layers.length) {
-    throw new BerthError(
-      "invalid-argument",
-      `${what}: ${parsed.layers.length} layers, but the config names ${config.rootfs.diff_ids.length}`,
-    );
-  }
-  return { digest: top.digest, manifest: { ...chosen, parsed }, config };
-}
-
-/** The first that fits whole, else the first that fits without regard to a variant that we did not ask for. */
-function choose(manifests: Descriptor[], platform: string | undefined): Descriptor {
-  const wanted = platform ? parsePlatform(platform) : hostPlatform();
-  const images = manifests.filter((m) => m.platform?.os !== "unknown");
-  const fits = images.filter((m) => m.platform && platformMatches(m.platform, wanted));
-  const found = fits.find((m) => m.platform?.variant === wanted.variant) ?? fits[0] ?? images.find((m) => !m.platform);
-  if (!found) throw noMatch(formatPlatform(wanted));
-  return found;
-}
-
-function noMatch(platform: string): BerthError {
-  return new BerthError("not-found", `no matching manifest for ${platform} in the manifest list entries`);
-}
-
-/** A manifest that could be read as an index too means different images to different readers (OCI image-spec, "manifest confusion"). */
-function refuseAmbiguous(bytes: Buffer, what: string): void {
-  const value = JSON.parse(bytes.toString()) as object;
-  if ("layers" in value && "manifests" in value)
-    throw new BerthError("invalid-argument", `${what} is ambiguous: it has both layers and manifests`);
 }
 
 function chainIds(diffIds: readonly Digest[]): ChainId[] {

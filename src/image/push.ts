@@ -5,7 +5,7 @@ import type { LayerRecord } from "../layer/types.ts";
 import type { Credentials, RegistryClient, Repository } from "../registry/types.ts";
 import { type Digest, shortId } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
-import { type Descriptor, type Manifest, MediaType } from "../spec/oci.ts";
+import { type Descriptor, FOREIGN_LAYERS, type Manifest, MediaType } from "../spec/oci.ts";
 import { familiarName, familiarString, type Reference, withDefaultTag } from "../spec/reference.ts";
 import type { Catalog, StoredImage } from "./catalog.ts";
 import { layerDescriptor } from "./create.ts";
@@ -168,6 +168,9 @@ interface LayerPushDeps {
 
 /** The layers of one push. */
 class LayerPush {
+  /** Layers that may not be handed on: the manifest says where they are. */
+  readonly #foreign = new Set<Digest>();
+
   constructor(private readonly deps: LayerPushDeps) {}
 
   /** Uploads what the registry lacks; the descriptors are in the image's order. Ends when the last layer has, also where one fails; the first failure stops the others. */
@@ -175,6 +178,9 @@ class LayerPush {
     const { catalog, intake, stop } = this.deps;
     const stack = image.top ? catalog.deps.layers.chain(image.top).reverse() : [];
     for (const { chainId } of stack) intake.expectChain(chainId);
+    for (const { mediaType, digest } of catalog.manifest(image).layers) {
+      if (FOREIGN_LAYERS.includes(mediaType)) this.#foreign.add(digest);
+    }
     for (const layer of [...stack].reverse()) this.#say(layer, "Preparing", {});
     const done: Descriptor[] = [];
     let next = 0;
@@ -197,6 +203,10 @@ class LayerPush {
   async #one(layer: LayerRecord): Promise<Descriptor> {
     const { catalog, repository } = this.deps;
     const descriptor = await this.#compressed(layer);
+    if (this.#foreign.has(descriptor.digest)) {
+      this.#say(layer, "Skipped foreign layer", {});
+      return descriptor;
+    }
     if (await repository.hasBlob(descriptor.digest)) {
       this.#say(layer, "Layer already exists", {});
       return descriptor;

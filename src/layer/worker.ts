@@ -1,7 +1,8 @@
-import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { syncfs } from "../host/sys.ts";
 import { BerthError, type ErrorKind, fromErrno, messageOf } from "../spec/errors.ts";
+import { withinBounds } from "./bomb.ts";
 import { decompress } from "./compression.ts";
 import { type Unpacked, unpackDigested } from "./digested.ts";
 import { packTree } from "./pack.ts";
@@ -31,7 +32,7 @@ export async function runUnpackWorker(): Promise<number> {
   try {
     const job = JSON.parse(await firstLine()) as UnpackJob;
     const { source, target } = job;
-    const tar = "tar" in source ? decompress(readFile(source.tar)) : packTree(source.tree, { whiteouts: "overlay" });
+    const tar = "tar" in source ? plainOf(source.tar) : packTree(source.tree, { whiteouts: "overlay" });
     const result = await unpackDigested(tar, target);
     syncTree(target);
     say({ type: "done", result });
@@ -40,6 +41,10 @@ export async function runUnpackWorker(): Promise<number> {
     say({ type: "error", kind: e instanceof BerthError ? e.kind : "internal", message: messageOf(e) });
     return 1;
   }
+}
+
+function plainOf(path: string): AsyncIterable<Uint8Array> {
+  return withinBounds(decompress(readFile(path)), statSync(path).size);
 }
 
 function say(message: UnpackMessage): void {

@@ -1,5 +1,6 @@
 import type { FetchAnswer } from "../host/fetch.ts";
 import { BerthError } from "../spec/errors.ts";
+import { markTransient } from "./retry.ts";
 import type { Credentials } from "./types.ts";
 
 /** What a registry asks for in `WWW-Authenticate` (RFC 9110, section 11.6.1). */
@@ -68,7 +69,10 @@ export async function fetchToken(
     throw new BerthError("unauthorized", `unauthorized: ${detailOf(text) || "incorrect username or password"}`);
   }
   if (answer.status !== 200) {
-    throw new BerthError("internal", `token server ${host} answered ${answer.status}`, { hint: "try again later" });
+    const error = new BerthError("internal", `token server ${host} answered ${answer.status}`, {
+      hint: "try again later",
+    });
+    throw markTransient(error, { answer });
   }
   const parsed = parseToken(text);
   if (!parsed) throw new BerthError("internal", `token server ${host}: its answer holds no token`);
@@ -119,7 +123,8 @@ function parseToken(text: string): Token | undefined {
       typeof found.refresh_token === "string" && found.refresh_token !== ""
         ? { identityToken: found.refresh_token }
         : {};
-    return { token, until: Date.now() + seconds * 1000 - EARLY_MS, ...identity };
+    // From the moment of receipt, by our own clock: the server's `issued_at` is of another one.
+    return { token, until: Date.now() + Math.max(seconds * 1000 - EARLY_MS, seconds * 500), ...identity };
   } catch {
     return undefined;
   }

@@ -1,9 +1,10 @@
 import type { FetchAnswer, FetchRequest } from "../host/fetch.ts";
 import { BerthError } from "../spec/errors.ts";
 import { basicHeader, type Challenge, fetchToken, parseChallenge, type Token } from "./auth.ts";
-import type { Endpoint } from "./endpoints.ts";
+import { type Endpoint, isInsecure } from "./endpoints.ts";
 import { unreachable } from "./failure.ts";
 import { guardedFetch } from "./guard.ts";
+import { refuseDowngrade, refuseInward } from "./inward.ts";
 import { markFinal, RETRY, type RetryOptions } from "./retry.ts";
 import type { Credentials, RegistryOptions } from "./types.ts";
 
@@ -56,6 +57,8 @@ export class Connection {
   async send(request: RegistryRequest, scope: string): Promise<FetchAnswer> {
     const endpoint = await this.#reach();
     const url = this.#urlOf(endpoint, request.path);
+    refuseDowngrade(url, endpoint.base);
+    await refuseInward(url, endpoint.base);
     const first = await this.#once(endpoint, url, request, scope);
     if (first.status !== 401) return this.#followed(endpoint, url, request, first);
     const challenge = parseChallenge(first.header("www-authenticate"));
@@ -138,14 +141,10 @@ export class Connection {
     ) {
       const location = answer.header("location");
       if (!location || hops >= MAX_REDIRECTS)
-        throw new BerthError("internal", `${at}: too many redirects, or one to nowhere`);
+        throw new BerthError("internal", `${new URL(url).host}: too many redirects, or one to nowhere`);
       at = new URL(location, at).href;
-      if (!/^https?:/.test(at) || (url.startsWith("https:") && at.startsWith("http:"))) {
-        throw new BerthError(
-          "internal",
-          `${url}: refusing to follow a redirect to ${new URL(at).protocol}//${new URL(at).host}`,
-        );
-      }
+      refuseDowngrade(at, url);
+      await refuseInward(at, endpoint.base);
       const { Authorization: _, ...headers } = request.headers ?? {};
       answer = await this.#fetch(endpoint, at, {
         method: request.method,
@@ -169,11 +168,11 @@ export class Connection {
   }
 
   /** Asks the token server. With `offline` for one that buys others too. */
-  token(
+  async token(
     challenge: Challenge,
     { scope, offline = false, signal }: { scope: string; offline?: boolean; signal?: AbortSignal },
   ): Promise<Token> {
-    const { host } = new URL(challenge.realm);
+    const { host } = await this.#realm(challenge.realm);
     const tls = this.#endpoints.find((e) => new URL(e.base).host === host)?.tls;
     return fetchToken(challenge, {
       scope,
@@ -185,6 +184,22 @@ export class Connection {
           ...(signal ? { signal } : {}),
         }),
     });
+  }
+
+  /** The token server's address, where the credentials may go there: not in clear for a registry with TLS, unless it is named as insecure. */
+  async #realm(realm: string): Promise<URL> {
+    const base = this.#endpoint?.base ?? realm;
+    const { host } = new URL(base);
+    const url = URL.canParse(realm) ? new URL(realm) : undefined;
+    if (!url || !/^https?:$/.test(url.protocol))
+      throw new BerthError("internal", `${host}: the token server that it names has no address of the web`);
+    if (url.protocol === "http:" && base.startsWith("https:") && !isInsecure(url.host, this.options)) {
+      throw new BerthError("internal", `${host}: refusing to send credentials in clear to ${url.host}`, {
+        hint: `if that is meant, name ${url.host} in insecure-registries`,
+      });
+    }
+    await refuseInward(url.href, base);
+    return url;
   }
 
   async #fetch(endpoint: Endpoint, url: string, request: FetchRequest): Promise<FetchAnswer> {

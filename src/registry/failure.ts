@@ -76,12 +76,41 @@ const DIAL: Record<string, string> = {
   ETIMEDOUT: "i/o timeout",
 };
 
-/** Why a registry could not be asked, as Docker says it: the URL, then the cause. */
+/** What is wrong with a certificate, as Docker says it, and what to do. */
+const TLS: [codes: RegExp, cause: string, hint: (host: string) => string][] = [
+  [
+    /CERT_HAS_EXPIRED/,
+    "x509: certificate has expired",
+    () => "the registry has to renew it; or is this machine's clock right?",
+  ],
+  [/CERT_NOT_YET_VALID/, "x509: certificate is not valid yet", () => "is this machine's clock right?"],
+  [
+    /ALTNAME|HOSTNAME/,
+    "x509: certificate is valid for other names than this host",
+    () => "use a name that is in it, or let the registry have one for this name",
+  ],
+  [
+    /SELF_SIGNED|UNABLE_TO|UNKNOWN|CERT_UNTRUSTED/,
+    "x509: certificate signed by unknown authority",
+    (host) =>
+      `put the authority's certificate into /etc/docker/certs.d/${host}/ca.crt, or name ${host} in insecure-registries`,
+  ],
+  [/CERT|ERR_TLS|ERR_SSL/, "", (host) => `put what is to be trusted into /etc/docker/certs.d/${host}/ca.crt`],
+];
+
+/** Why a registry could not be asked, as Docker says it: the URL, then the cause, and for certificates what to do. */
 export function unreachable(error: unknown, { method, url }: { method: string; url: string }): BerthError {
   if (error instanceof BerthError) return error;
   const { host, hostname } = new URL(url);
   const verb = method[0] + method.slice(1).toLowerCase();
   const code = errnoOf(error) ?? "";
+  const said = `${verb} "${shown(url)}"`;
+  const tls = TLS.find(([codes]) => codes.test(code));
+  if (tls && code !== "EPROTO") {
+    const [, cause, hint] = tls;
+    const words = `${said}: tls: failed to verify certificate: ${cause || messageOf(error)}`;
+    return new BerthError("internal", words, { hint: hint(host), cause: error });
+  }
   const address = host.includes(":") ? host : `${host}:${url.startsWith("https") ? 443 : 80}`;
   const cause = DIAL[code]
     ? `dial tcp ${address}: ${DIAL[code]}`
@@ -89,14 +118,12 @@ export function unreachable(error: unknown, { method, url }: { method: string; u
       ? `dial tcp: lookup ${hostname}: no such host`
       : code === "EPROTO"
         ? "http: server gave HTTP response to HTTPS client"
-        : /CERT|SELF_SIGNED|UNABLE_TO/.test(code)
-          ? `tls: failed to verify certificate: ${messageOf(error)}`
-          : code === "ECONNRESET"
-            ? "the connection was closed before the answer was whole"
+        : code === "ECONNRESET"
+          ? "the connection was closed before the answer was whole"
+          : code === "ResponseHeadersTooLarge"
+            ? "the head of the answer is too large"
             : messageOf(error);
-  return markTransient(new BerthError("internal", `${verb} "${shown(url)}": ${cause}`, { cause: error }), {
-    network: error,
-  });
+  return markTransient(new BerthError("internal", `${said}: ${cause}`, { cause: error }), { network: error });
 }
 
 /** Without the query: that of a redirect is as good as a password. */

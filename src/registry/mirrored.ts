@@ -49,6 +49,10 @@ export class MirroredRepository implements Repository {
     return begun(this.#parts(digest, options));
   }
 
+  foreignBlob(...args: Parameters<Repository["foreignBlob"]>): Promise<AsyncIterable<Uint8Array>> {
+    return this.places.own.foreignBlob(...args);
+  }
+
   mountBlob(...args: Parameters<Repository["mountBlob"]>): Promise<boolean> {
     return this.places.own.mountBlob(...args);
   }

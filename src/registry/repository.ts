@@ -6,6 +6,7 @@ import type { Reference } from "../spec/reference.ts";
 import type { Connection, RegistryRequest } from "./connection.ts";
 import { openDownload } from "./download.ts";
 import { failureOf, unreachable } from "./failure.ts";
+import { askForeign } from "./foreign.ts";
 import { addReferrer, listReferrers, type ReferrerAccess, referrerOf } from "./referrers.ts";
 import { isTransient, type OnWait, Retries } from "./retry.ts";
 import { listTags } from "./tags.ts";
@@ -25,6 +26,7 @@ import { uploadBlob } from "./upload.ts";
 const MAX_MANIFEST = 4 * 1024 * 1024;
 const ACCEPT = [MediaType.index, MediaType.manifest, MediaType.dockerIndex, MediaType.dockerManifest].join(", ");
 const UNTOLD_ATTEMPTS = 2;
+const MANIFESTS = /^application\/vnd\.(oci\.image\.(manifest|index)|docker\.distribution\.manifest)\b/;
 
 /** A repository over a connection to its registry. */
 export function openRepository(connection: Connection, ref: Reference, how: RepositoryOptions): Repository {
@@ -59,6 +61,16 @@ class RemoteRepository implements Repository {
         if (![200, 206, 416].includes(answer.status)) throw await this.#failed(answer, `blob ${digest}`);
         return answer;
       },
+    });
+  }
+
+  async foreignBlob(digest: Digest, urls: string[], options: BlobOptions = {}): Promise<AsyncIterable<Uint8Array>> {
+    const { from = 0, size, signal = this.how.signal, onWait } = options;
+    const { stallMs } = this.connection.retry;
+    const registry = `https://${this.ref.domain}/`;
+    return openDownload({
+      ...{ digest, from, size, url: urls[0] ?? registry, retries: this.#retries({ signal, onWait }) },
+      ask: (headers) => askForeign(urls, { headers, signal, stallMs, from: registry }),
     });
   }
 
@@ -169,13 +181,14 @@ class RemoteRepository implements Repository {
       );
     });
     const digest = digestOf(bytes);
+    const what = `manifest ${target} of ${this.ref.domain}/${this.ref.path}`;
     if (isDigest(target) && digest !== target) {
       throw new BerthError(
         "invalid-argument",
         `manifest verification failed for digest ${target}: the registry sent ${digest}`,
       );
     }
-    return { digest, mediaType: mediaTypeOf(answer.header("content-type"), bytes), bytes };
+    return { digest, mediaType: mediaTypeOf(answer.header("content-type"), bytes, what), bytes };
   }
 
   /** Who is not told of waits waits less. */
@@ -206,13 +219,28 @@ class RemoteRepository implements Repository {
   }
 }
 
-/** The header's word, where the content does not say otherwise: a manifest that claims to be two things is refused by whoever parses it. */
-function mediaTypeOf(header: string | undefined, bytes: Buffer): string {
+/**
+ * What a manifest is. Header and content have to agree where both say it: what means different things to different readers is refused (OCI image-spec,
+ * "manifest confusion"). A header of no kind of manifest, as of a plain file server, says nothing.
+ */
+function mediaTypeOf(header: string | undefined, bytes: Buffer, what: string): string {
+  const told = (header ?? "").split(";")[0]?.trim() ?? "";
+  const own = ownMediaType(bytes);
+  if (own === undefined) return told;
+  if (MANIFESTS.test(told) && told !== own) {
+    throw new BerthError(
+      "invalid-argument",
+      `${what} is ambiguous: the registry calls it ${told}, but it calls itself ${own.slice(0, 100)}`,
+    );
+  }
+  return own;
+}
+
+function ownMediaType(bytes: Buffer): string | undefined {
   try {
     const { mediaType } = JSON.parse(bytes.toString()) as { mediaType?: unknown };
-    if (typeof mediaType === "string") return mediaType;
+    return typeof mediaType === "string" ? mediaType : undefined;
   } catch {
     return "";
   }
-  return (header ?? "").split(";")[0]?.trim() ?? "";
 }

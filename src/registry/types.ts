@@ -99,6 +99,8 @@ export interface Repository {
   referrers(digest: Digest): Promise<Referrer[]>;
   /** A blob's bytes, unverified. A connection that fails or stalls is replaced by one that goes on from there, until that fails some times in a row. */
   blob(digest: Digest, options?: BlobOptions): Promise<AsyncIterable<Uint8Array>>;
+  /** The same from addresses of which the manifest says that they have it: http and https, without a token, never of this machine. */
+  foreignBlob(digest: Digest, urls: string[], options?: BlobOptions): Promise<AsyncIterable<Uint8Array>>;
   hasBlob(digest: Digest): Promise<boolean>;
   /** True where the registry took the blob over from another repository of its own. */
   mountBlob(digest: Digest, from: string): Promise<boolean>;

@@ -13,7 +13,17 @@ export const MediaType = {
   dockerConfig: "application/vnd.docker.container.image.v1+json",
   dockerLayer: "application/vnd.docker.image.rootfs.diff.tar",
   dockerLayerGzip: "application/vnd.docker.image.rootfs.diff.tar.gzip",
+  dockerLayerZstd: "application/vnd.docker.image.rootfs.diff.tar.zstd",
 } as const;
+
+/** Layers that may not be handed on (OCI image-spec, layer.md, "Non-Distributable Layers"; Docker's "foreign"): they are where their `urls` say. */
+export const FOREIGN_LAYERS: readonly string[] = [
+  "application/vnd.docker.image.rootfs.foreign.diff.tar",
+  "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+  "application/vnd.oci.image.layer.nondistributable.v1.tar",
+  "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+  "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+];
 
 /** OCI image-spec, descriptor.md. `size` in bytes. */
 export interface Descriptor {
@@ -22,6 +32,8 @@ export interface Descriptor {
   size: number;
   platform?: Platform;
   annotations?: Record<string, string>;
+  /** Where else the content is. */
+  urls?: string[];
 }
 
 /** OCI image-spec, image-index.md, "platform". */

@@ -22,6 +22,12 @@ export const TAG = /^[\w][\w.-]{0,127}$/;
 export function parseReference(text: string): Reference {
   const bad = () => new BerthError("invalid-argument", "invalid reference format");
   const [named = "", digest, extra] = text.split("@");
+  if (digest !== undefined && /^sha(384|512):[0-9a-f]+$/.test(digest)) {
+    throw new BerthError(
+      "invalid-argument",
+      `invalid reference format: only sha256 digests are supported, not ${digest.slice(0, 6)}`,
+    );
+  }
   if (extra !== undefined || (digest !== undefined && !isDigest(digest))) throw bad();
   const colon = named.lastIndexOf(":");
   const tag = colon > named.lastIndexOf("/") ? named.slice(colon + 1) : undefined;
