@@ -155,6 +155,16 @@ export const GROUPS: Record<string, Group> = {
   registry: {
     summary: "Serve and keep an OCI registry (Berth only)",
     usage: "COMMAND",
+    groups: {
+      user: {
+        summary: "Manage the users of a registry (Berth only)",
+        commands: {
+          add: () => import("./commands/registry-user-add.ts"),
+          ls: () => import("./commands/registry-user-ls.ts"),
+          rm: () => import("./commands/registry-user-rm.ts"),
+        },
+      },
+    },
     commands: {
       gc: () => import("./commands/registry-gc.ts"),
       scrub: () => import("./commands/registry-scrub.ts"),

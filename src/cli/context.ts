@@ -72,6 +72,10 @@ export interface RegistryCommands {
   runRegistry(flags: RegistryFlagValues, output: RegistryOutput): Promise<number>;
   collectRegistry(flags: RegistryFlagValues, output: RegistryOutput): Promise<number>;
   scrubRegistry(flags: RegistryFlagValues, output: RegistryOutput): Promise<number>;
+  /** False where the user was there before. */
+  addUser(request: { file: string; user: string; password: string }): Promise<boolean>;
+  removeUser(request: { file: string; user: string }): void;
+  listUsers(file: string): string[];
 }
 
 /** Lines: results, and what happens meanwhile. */

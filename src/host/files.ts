@@ -1,6 +1,8 @@
 import {
   chmodSync,
   closeSync,
+  fchmodSync,
+  fchownSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -23,12 +25,11 @@ export function fsyncPath(path: string): void {
   }
 }
 
-/** Replaces `path` whole: after a crash it has the old bytes or the new ones, and a failure leaves no other file. With `durable` both file and folder are synced. */
-export function writeAtomic(
-  path: string,
-  data: string | Uint8Array,
-  options: { mode?: number; durable?: boolean } = {},
-): void {
+/**
+ * Replaces `path` whole: after a crash it has the old bytes or the new ones, and a failure leaves no other file. With `durable` both file and folder are synced; with `like` it has
+ * that owner and that mode from the first moment.
+ */
+export function writeAtomic(path: string, data: string | Uint8Array, options: WriteOptions = {}): void {
   const tmp = `${path}.${process.pid}.tmp`;
   try {
     writeWhole(tmp, data, options);
@@ -40,11 +41,21 @@ export function writeAtomic(
   if (options.durable) fsyncPath(dirname(path));
 }
 
-function writeWhole(path: string, data: string | Uint8Array, options: { mode?: number; durable?: boolean }): void {
+interface WriteOptions {
+  mode?: number;
+  durable?: boolean;
+  like?: { mode: number; uid: number; gid: number };
+}
+
+function writeWhole(path: string, data: string | Uint8Array, options: WriteOptions): void {
   const fd = openSync(path, "w", options.mode ?? 0o644);
   try {
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
     for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+    if (options.like) {
+      fchownSync(fd, options.like.uid, options.like.gid);
+      fchmodSync(fd, options.like.mode & 0o7777);
+    }
     if (options.durable) fsyncSync(fd);
   } finally {
     closeSync(fd);

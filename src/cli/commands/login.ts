@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { BerthError, messageOf } from "../../spec/errors.ts";
+import { ask } from "../ask.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { type AuthConfig, credentialsFor, registryKey, storeCredentials } from "../credentials/credentials.ts";
@@ -69,44 +69,4 @@ async function login(ctx: Context, domain: string, given: Omit<AuthConfig, "serv
 
 function unsaved(error: unknown): never {
   throw new ExitError(1, `Error saving credentials: ${messageOf(error)}`);
-}
-
-/** One line of standard input; it is not echoed where a terminal asks for a password. */
-async function ask(ctx: Context, prompt: string): Promise<string> {
-  if (prompt !== "" && !ctx.io.stdinIsTerminal()) {
-    throw new ExitError(1, "Error: Cannot perform an interactive login from a non TTY device");
-  }
-  const secret = prompt.startsWith("Password");
-  if (prompt !== "") ctx.io.out(prompt);
-  const { rawMode } = await import("../stream/terminal.ts");
-  const restore = secret ? rawMode(ctx) : () => undefined;
-  try {
-    return secret ? await readSecret(ctx) : await readLine(ctx);
-  } finally {
-    restore();
-    if (secret) ctx.io.out("\n");
-  }
-}
-
-async function readLine(ctx: Context): Promise<string> {
-  const lines = createInterface({ input: ctx.io.stdin() });
-  for await (const line of lines) {
-    lines.close();
-    return line.trim();
-  }
-  return "";
-}
-
-const CTRL_C = "\u0003";
-
-async function readSecret(ctx: Context): Promise<string> {
-  let text = "";
-  for await (const chunk of ctx.io.stdin()) {
-    for (const key of Buffer.from(chunk).toString()) {
-      if (key === "\r" || key === "\n") return text;
-      if (key === CTRL_C) throw new ExitError(130);
-      text = key === "\u007f" ? text.slice(0, -1) : text + key;
-    }
-  }
-  return text;
 }

@@ -8,6 +8,8 @@ import { scrub } from "./scrub.ts";
 import { describe, serveRegistry } from "./serve.ts";
 import { openStorage } from "./storage/open.ts";
 
+export { addUser, listUsers, removeUser } from "./access/users.ts";
+
 /** Where a command writes lines: what was asked for, and what happens meanwhile. */
 export interface CommandOutput {
   out(line: string): void;
