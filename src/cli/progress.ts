@@ -66,7 +66,7 @@ class Rows {
     const id = line.id ?? "";
     const whole = `${id}: ${line.status ?? ""} ${line.progress ?? bar(line)}`.trimEnd();
     // A line that wraps would count as two.
-    const text = whole.slice(0, (this.columns() ?? MAX_COLUMNS) - 1);
+    const text = whole.slice(0, (this.columns() || MAX_COLUMNS) - 1);
     const known = this.#ids.indexOf(id);
     if (known < 0) {
       this.#ids.push(id);

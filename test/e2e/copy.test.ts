@@ -97,6 +97,29 @@ describe("between registries", () => {
     for (const by of ["s", "b"]) expect(await rawDigest(`docker://${debian.host}/back/${tag}:${by}`)).toBe(digest);
   });
 
+  test("signatures by subject: to Debian's registry, which has no list of them, and back to ours, which has", async () => {
+    await copied(`${debian.host}/app:plain`, `${ours.host}/signed:1`);
+    const subject = await ours.manifest("signed", "1");
+    if (!subject) throw new Error("no image");
+    const empty = await ours.putBlob("signed", Buffer.from("{}"), "application/vnd.oci.empty.v1+json");
+    const about = { mediaType: MediaType.manifest, digest: subject.digest, size: subject.bytes.length };
+    const content = {
+      mediaType: MediaType.manifest,
+      artifactType: "a/sig",
+      config: empty,
+      layers: [empty],
+      subject: about,
+    };
+    const signature = await ours.putManifest("signed", "", content as { mediaType: string });
+    await copied("--referrers", `${ours.host}/signed:1`, `${debian.host}/signed:1`);
+    expect(await rawDigest(`docker://${debian.host}/signed@${signature.digest}`)).toBe(signature.digest);
+    const list = await skopeo("inspect", "--raw", `docker://${debian.host}/signed:${subject.digest.replace(":", "-")}`);
+    expect(JSON.parse(list).manifests).toMatchObject([{ digest: signature.digest, artifactType: "a/sig" }]);
+    await copied("--referrers", `${debian.host}/signed:1`, `${ours.host}/back-signed:1`);
+    const answer = await ours.send("GET", `/v2/back-signed/referrers/${subject.digest}`);
+    expect(await answer.json()).toMatchObject({ manifests: [{ digest: signature.digest }] });
+  });
+
   test("inside Debian's registry blobs are mounted", async () => {
     const done = await berth("copy", `${debian.host}/app:index`, `${debian.host}/mounted:1`);
     expect(done).toMatchObject({ code: 0, stdout: `${await rawDigest(`docker://${debian.host}/app:index`)}\n` });
@@ -167,6 +190,14 @@ describe("archives", () => {
       const config = await skopeo("inspect", "--raw", "--config", `docker://${ours.host}/${by}-docker:1`);
       expect(digestOf(Buffer.from(config))).toBe(id);
     }
+  });
+
+  test("from a pipe, compressed: the same digest, and nothing is left of what was read", async () => {
+    await copied(`${debian.host}/app:index`, `oci-archive:${file("a.tar")}`);
+    const argv = [BERTH, "copy", "-q", "-", `${ours.host}/piped:1`];
+    const done = await run(argv, { env: env(), input: gzipSync(readFileSync(file("a.tar"))) });
+    expect(done).toEqual({ code: 0, stdout: `${await rawDigest(`docker://${debian.host}/app:index`)}\n`, stderr: "" });
+    expect(readdirSync(folder)).toEqual(["a.tar"]);
   });
 
   test("to standard output the same bytes as to a file; a copy that fails leaves no end", async () => {
