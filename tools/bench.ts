@@ -1,6 +1,6 @@
 // Berth beside any Engine API socket, in one run, with the same docker command line. Speeds are ratios of medians; nothing is asserted.
-// usage: npm run bench -- [--peer unix:///path/docker.sock] [--rounds 20] [--only commands,verbs,streams,crowd,networks]
-// for networks: [--peer-pid PID] of a process in the peer's network namespace, [--podman unix:///path/podman.sock] in the same one
+// usage: npm run bench -- [--peer unix:///path/docker.sock] [--rounds 20] [--only commands,verbs,streams,crowd,networks,registries]
+// for networks and registries: [--peer-pid PID] of a process in the peer's network namespace, [--podman unix:///path/podman.sock] in the same one
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -8,6 +8,7 @@ import { DOCKER, TestDaemon } from "../src/testing/daemon.ts";
 import { crowd } from "./bench/crowd.ts";
 import { median } from "./bench/measure.ts";
 import { networks } from "./bench/networks.ts";
+import { registries } from "./bench/registries.ts";
 import { Socket } from "./bench/socket.ts";
 import { streams } from "./bench/streams.ts";
 import { verbs } from "./bench/verbs.ts";
@@ -18,7 +19,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "20" },
     "peer-pid": { type: "string" },
     podman: { type: "string" },
-    only: { type: "string", default: "commands,verbs,streams,crowd,networks" },
+    only: { type: "string", default: "commands,verbs,streams,crowd,networks,registries" },
   },
 });
 const parts = values.only.split(",");
@@ -100,6 +101,7 @@ if (parts.includes("verbs")) await verbs(engines, rounds);
 if (parts.includes("streams")) await streams(engines);
 if (parts.includes("crowd")) await crowd(engines, rounds);
 if (parts.includes("networks")) await allNetworks();
+if (parts.includes("registries")) await allRegistries();
 engines.own.close();
 engines.peer?.close();
 for (let i = 0; i < HUNDRED; i++) time([...own, "run", "--rm", "busybox", "true"]);
@@ -123,6 +125,16 @@ async function allNetworks(): Promise<void> {
   console.log("beside podman:");
   await networks(beside(podman), rounds);
   podman.close();
+}
+
+/** The peer is left out where nobody says which network it is in. */
+async function allRegistries(): Promise<void> {
+  const pid = values["peer-pid"];
+  const beside = peer && pid !== undefined ? { docker: peer, host: ["nsenter", "-t", pid, "-n"] } : undefined;
+  await registries(
+    { own: { docker: own, host: ["nsenter", `--net=/run/netns/${daemon.name}`] }, peer: beside },
+    rounds,
+  );
 }
 
 /** The unmodified docker command line, and Berth's own. */

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { ensureDir, fsyncPath, removeTree } from "../host/files.ts";
 import type { OverlayMount } from "../host/monitor-types.ts";
 import { runOk } from "../host/spawn.ts";
-import { type Digest, hexOf } from "../spec/digest.ts";
+import { type Digest, hexOf, shortId } from "../spec/digest.ts";
 import { BerthError, errnoOf, fromErrno } from "../spec/errors.ts";
 import type { Records, Table } from "../store/types.ts";
 import { chainIdOf } from "./chain.ts";
@@ -159,7 +159,8 @@ class Layers implements LayerStore {
   }
 
   diff(chainId: ChainId): AsyncIterable<Uint8Array> {
-    return packTree(this.#dir(this.#known(chainId)), { whiteouts: "overlay" });
+    const record = this.#known(chainId);
+    return verified(packTree(this.#dir(record), { whiteouts: "overlay" }), record);
   }
 
   async remove(chainId: ChainId): Promise<void> {
@@ -257,6 +258,19 @@ class Layers implements LayerStore {
     while (taken.has(name)) name = randomBytes(SHORT / 2).toString("hex");
     return name;
   }
+}
+
+/** Ends by an error where the tar is not the one that the layer was made of: nobody gets an image that others would refuse. */
+async function* verified(tar: AsyncIterable<Uint8Array>, { chainId, diffId }: LayerRecord): AsyncGenerator<Uint8Array> {
+  const hash = createHash("sha256");
+  for await (const chunk of tar) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (`sha256:${hash.digest("hex")}` === diffId) return;
+  throw new BerthError("internal", `layer ${shortId(chainId)}: its files are not what it was made of any more`, {
+    hint: "build the image again with --no-cache",
+  });
 }
 
 function wrongDiffId(want: Digest, got: Digest): BerthError {

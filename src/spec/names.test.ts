@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { compareNames, decodeName, encodeName, sysName } from "./names.ts";
+import { compareNames, comparePaths, decodeName, encodeName, sysName } from "./names.ts";
 
 test("any bytes survive the way to a string and back", () => {
   const cases = ["plain", "häß", "日本語🚢", "", "\ufffd"].map((s) => Buffer.from(s));
@@ -19,4 +19,9 @@ test("names are ordered by their bytes", () => {
   expect(["b", "ä", "a", "B", "a.b", "a-b", "日"].sort(compareNames)).toEqual(["B", "a", "a-b", "a.b", "b", "ä", "日"]);
   // UTF-16 would put the ship first: its surrogates are below U+FF01.
   expect(["🚢", "！"].sort(compareNames)).toEqual(["！", "🚢"]);
+});
+
+test("paths are ordered as a walk meets them", () => {
+  const walk = ["can", "can/bcm.h", "can/x/y", "can-bus", "can.h", "cana"];
+  expect([...walk].reverse().sort(comparePaths)).toEqual(walk);
 });

@@ -33,6 +33,11 @@ export function compareNames(a: string, b: string): number {
   return Buffer.compare(encodeName(a), encodeName(b));
 }
 
+/** Order of paths as a walk meets them that sorts each folder's names by their bytes: what is in a folder comes right behind it. */
+export function comparePaths(a: string, b: string): number {
+  return compareNames(a.replaceAll("/", "\0"), b.replaceAll("/", "\0"));
+}
+
 function decodeCarefully(bytes: Buffer): string {
   let out = "";
   for (let at = 0; at < bytes.length; ) {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { run } from "../../src/host/spawn.ts";
+import { digestOf } from "../../src/spec/digest.ts";
 import { TestDaemon } from "../../src/testing/daemon.ts";
 
 // Images into an archive and back, by both command lines.
@@ -41,6 +42,26 @@ test("docker and berth write the same bytes; they load again after all was remov
   expect(await daemon.ok("run", "--rm", "built:1", "sh", "-c", "cat /d/a; cmp /d/hard /bin/busybox && echo $A")).toBe(
     "a\nb",
   );
+});
+
+test("what COPY made is saved as the very layer that the image names, whatever its names", async () => {
+  const context = join(folder, "context");
+  for (const path of ["can/bcm.h", "can.h", "can-bus/a", "can/x/deep", "cana", "x.d/y", "x/y", "ä/ö", "ä.b"]) {
+    mkdirSync(join(context, "files", path, ".."), { recursive: true });
+    writeFileSync(join(context, "files", path), path);
+  }
+  writeFileSync(
+    join(context, "Dockerfile"),
+    "FROM scratch\nCOPY files/ /usr/include/\nADD files/can.h /usr/include/can/\n",
+  );
+  await daemon.ok("build", "-q", "-t", "copied", context);
+  const archive = join(folder, "copied.tar");
+  await daemon.ok("save", "-o", archive, "copied");
+  const unpacked = join(folder, "unpacked");
+  mkdirSync(unpacked);
+  expect((await run(["tar", "-C", unpacked, "-xf", archive])).code).toBe(0);
+  const [{ Layers }] = JSON.parse(readFileSync(join(unpacked, "manifest.json"), "utf8")) as [{ Layers: string[] }];
+  for (const layer of Layers) expect(digestOf(readFileSync(join(unpacked, layer)))).toBe(`sha256:${basename(layer)}`);
 });
 
 test("through a pipe and back", async () => {

@@ -2,7 +2,7 @@ import type { TarHeader } from "../../layer/tar/header.ts";
 import { type TarItem, tarHeader } from "../../layer/tar/writer.ts";
 import type { RootView, ViewEntry } from "../../layer/types.ts";
 import { BerthError } from "../../spec/errors.ts";
-import { compareNames } from "../../spec/names.ts";
+import { comparePaths } from "../../spec/names.ts";
 import { baseName, dirName, joinPaths } from "../../spec/paths.ts";
 import type { ModeChange } from "./mode.ts";
 import type { Owner } from "./owner.ts";
@@ -57,11 +57,11 @@ export class Placement {
     return true;
   }
 
-  /** What was placed, sorted; a file's second and further names are hard links to its first. */
+  /** What was placed, in the order in which the layer's own tar has it (`packTree`): so that both have one digest. A file's second and further names are hard links to its first. */
   tar(): TarItem[] {
     const first = new Map<string, string>();
     return [...this.items]
-      .sort(([a], [b]) => compareNames(a, b))
+      .sort(([a], [b]) => comparePaths(a, b))
       .map(([, { inode, ...item }]) => {
         const link = inode === undefined ? undefined : first.get(inode);
         if (inode !== undefined && link === undefined) first.set(inode, item.header.path);
