@@ -79,6 +79,8 @@ class RemoteRepository implements Repository {
       const answer = await this.#send({ method: "HEAD", path: `${this.#root}/blobs/${digest}` });
       if (answer.status === 200) return true;
       if (answer.status === 404) return false;
+      // An answer to HEAD has no words; who may not push is told so by the push.
+      if (answer.status === 403 && this.how.push) return false;
       throw await this.#failed(answer, `blob ${digest}`);
     });
   }
