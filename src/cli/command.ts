@@ -15,6 +15,8 @@ export interface CommandSpec<T extends FlagTable> {
   /** Behind the name in the usage line: `[OPTIONS] CONTAINER [CONTAINER...]`. */
   usage: string;
   summary: string;
+  /** Forms that an argument may have, and what each means, where the usage line cannot say it. */
+  forms?: readonly (readonly [form: string, meaning: string])[];
   /** As a flag's. */
   since?: number;
   flags: T;
@@ -32,6 +34,7 @@ export interface CommandSpec<T extends FlagTable> {
 export interface Command {
   usage: string;
   summary: string;
+  forms: readonly (readonly [form: string, meaning: string])[];
   flags: FlagTable;
   /** False: flags end at the first argument. */
   interspersed: boolean;
@@ -58,6 +61,7 @@ export function command<T extends FlagTable>(spec: CommandSpec<T>): Command {
   return {
     usage: spec.usage,
     summary: spec.summary,
+    forms: spec.forms ?? [],
     flags: spec.flags,
     interspersed: spec.interspersed ?? true,
     failure: spec.failure ?? 1,

@@ -63,7 +63,9 @@ export function usageLine(name: string, command: Command): string {
 
 /** `berth COMMAND --help`. */
 export function commandHelp(name: string, command: Command): string {
-  return `${usageLine(name, command)}\n\n${command.summary}\n${flagsText("Options", command.flags)}`;
+  const forms = command.forms.map(([form, meaning]) => [`  ${form}`, meaning]);
+  const shown = forms.length > 0 ? `\nArguments:\n${table(forms)}` : "";
+  return `${usageLine(name, command)}\n\n${command.summary}\n${shown}${flagsText("Options", command.flags)}`;
 }
 
 async function commandLines(commands: Record<string, Loader>, names: string[]): Promise<string[][]> {

@@ -93,3 +93,10 @@ test("help of what is not there", async () => {
     expect(await berth(["help", ...argv])).toEqual({ code: 1, out: "", err: "unknown help topic: bogus\n" });
   }
 });
+
+test("where an argument has forms of its own, the help says what each means", async () => {
+  const { out } = await berth(["copy", "--help"]);
+  expect(out).toContain("\n\nArguments:\n  NAME[:TAG|@DIGEST]          An image of a registry, or all of an index\n");
+  expect(out).toContain("\n  -                           Standard input or output, as oci-archive:-\n\nOptions:\n");
+  expect((await berth(["ps", "--help"])).out).not.toContain("Arguments:");
+});

@@ -8,7 +8,7 @@ and output are docker's. Where a command has several names, it stands here under
 
 /** docs/cli.md. */
 export function markdown({ globals, commands, groups }: Pages): string {
-  const flags = `## Flags before the command\n\n${flagTable(globals)}`;
+  const flags = `## Flags before the command\n\n${table("flag", globals)}`;
   const list = groups.map(({ name, summary, members }) => {
     const links = members.map((m) => `[\`${m.name.split(" ").at(-1)}\`](#${anchor(m.page)})`);
     return `- \`${name}\`: ${summary.toLowerCase()}. ${links.join(", ")}`;
@@ -19,15 +19,19 @@ export function markdown({ globals, commands, groups }: Pages): string {
 
 const anchor = (name: string): string => name.replaceAll(" ", "-");
 
-function section({ name, others, summary, usage, flags }: Page): string {
+function section({ name, others, summary, usage, forms, flags }: Page): string {
   const also = others.length > 0 ? `Also \`${others.join("`, `")}\`.\n\n` : "";
   const line = `    ${name}${usage ? ` ${usage}` : ""}\n`;
-  return `### ${name}\n\n${summary}.\n\n${also}${line}${flags.length > 0 ? `\n${flagTable(flags)}` : ""}`;
+  const tables = [
+    ...(forms.length > 0 ? [table("argument", forms)] : []),
+    ...(flags.length > 0 ? [table("flag", flags)] : []),
+  ];
+  return `### ${name}\n\n${summary}.\n\n${also}${line}${tables.map((text) => `\n${text}`).join("")}`;
 }
 
-function flagTable(flags: readonly string[][]): string {
-  const rows = flags.map(([flag = "", help = ""]) => `| \`${flag}\` | ${escaped(help)} |`);
-  return `| flag | |\n|---|---|\n${rows.join("\n")}\n`;
+function table(title: string, lines: readonly (readonly string[])[]): string {
+  const rows = lines.map(([term = "", help = ""]) => `| \`${term.replaceAll("|", "\\|")}\` | ${escaped(help)} |`);
+  return `| ${title} | |\n|---|---|\n${rows.join("\n")}\n`;
 }
 
 const escaped = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");

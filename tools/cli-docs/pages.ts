@@ -11,6 +11,8 @@ export interface Page {
   others: string[];
   summary: string;
   usage: string;
+  /** Forms of its arguments, and what each means. */
+  forms: readonly (readonly string[])[];
   /** `-a, --all`, and what it does. */
   flags: string[][];
 }
@@ -65,7 +67,8 @@ function walk(words: string[], group: Group): { words: string[]; group: Group }[
 async function readPage({ names, load }: Found): Promise<Page> {
   const { default: command } = await load();
   const [name = "", ...others] = names;
-  return { name, others, summary: command.summary, usage: command.usage, flags: shownFlags(command.flags) };
+  const { summary, usage, forms } = command;
+  return { name, others, summary, usage, forms, flags: shownFlags(command.flags) };
 }
 
 function groupPage({ words, group }: { words: string[]; group: Group }, commands: readonly Page[]): GroupPage {

@@ -27,19 +27,20 @@ function text(words: string): string {
 const head = (name: string): string => `.TH "${name.replaceAll(" ", "-").toUpperCase()}" 1 "" "Berth" "Berth"\n`;
 const section = (title: string, body: string): string => `.SH ${title}\n${body}\n`;
 
-function commandPage({ name, others, summary, usage, flags }: Page): ManPage {
+function commandPage({ name, others, summary, usage, forms, flags }: Page): ManPage {
   const parts = [
     head(name),
     section("NAME", `${text(name.replaceAll(" ", "-"))} \\- ${text(summary)}`),
     section("SYNOPSIS", `.B ${text(name)}\n${text(usage)}`),
     ...(others.length > 0 ? [section("OTHER NAMES", others.map((o) => `.B ${text(o)}`).join("\n.br\n"))] : []),
+    ...(forms.length > 0 ? [section("ARGUMENTS", forms.map(flagItem).join("\n"))] : []),
     ...(flags.length > 0 ? [section("OPTIONS", flags.map(flagItem).join("\n"))] : []),
     section("SEE ALSO", ".BR berth (1)"),
   ];
   return { file: fileOf(name), text: parts.join("") };
 }
 
-const flagItem = ([flag = "", help = ""]: string[]): string => `.TP\n.B ${text(flag)}\n${text(help)}`;
+const flagItem = ([flag = "", help = ""]: readonly string[]): string => `.TP\n.B ${text(flag)}\n${text(help)}`;
 
 function programPage({ globals, commands }: Pages): ManPage {
   const list = commands.map(({ name, summary }) => `.TP\n.BR ${text(name.replaceAll(" ", "-"))} (1)\n${text(summary)}`);

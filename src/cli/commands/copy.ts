@@ -11,6 +11,13 @@ import { interruptible } from "../remote/interrupt.ts";
 export default command({
   usage: "[OPTIONS] SOURCE [SOURCE...] DESTINATION",
   summary: "Copy images between registries and archives, as they are (Berth only)",
+  forms: [
+    ["NAME[:TAG|@DIGEST]", "An image of a registry, or all of an index"],
+    ["oci:FOLDER[:TAG]", "A folder in OCI's layout"],
+    ["oci-archive:FILE[:NAME]", "A tar of such a folder"],
+    ["docker-archive:FILE[:NAME]", "A tar as 'save' writes it, which every 'load' takes"],
+    ["-", "Standard input or output, as oci-archive:-"],
+  ],
   args: [2, Number.POSITIVE_INFINITY],
   flags: {
     insecure: { kind: "bool", help: "Take any certificate, and plain HTTP" },
