@@ -115,6 +115,55 @@ describe("on a terminal", () => {
   });
 });
 
+describe("rate and time left", () => {
+  /** The last row after these steps, one each so many milliseconds. */
+  async function row(steps: ProgressLine[], everyMs: number, columns = 100): Promise<string> {
+    let at = 0;
+    const now = (): number => (at += everyMs) - everyMs;
+    return screen((await shown(steps, { terminal: true, columns, now })).out)[0] ?? "";
+  }
+  const MB = 1_000_000;
+  const steps = (...done: number[]): ProgressLine[] => done.map((n) => step("x", n * MB, 100 * MB));
+
+  test("stand behind the bar, from the first half second on", async () => {
+    expect(await row(steps(0, 5), 400)).toEndWith(" 5MB/100MB");
+    expect(await row(steps(0, 5, 10), 1000)).toEndWith("] 10MB/100MB 5MB/s 18s");
+  });
+
+  test.each([
+    [1000, "2MB/s 49s"],
+    [10_000, "200kB/s 8m10s"],
+    [1_000_000, "2kB/s 13h36m"],
+    [1e12, "10MB/100MB"],
+  ])("a step each %d ms", async (ms, end) => {
+    const text = await row(steps(0, 2), ms);
+    expect(text).toEndWith(ms < 1e12 ? end : "2MB/100MB");
+  });
+
+  test("what was there already when a pull goes on is not counted as fast", async () => {
+    expect(await row(steps(80, 81, 82), 1000)).toEndWith("82MB/100MB 1MB/s 18s");
+  });
+
+  test("follow the last seconds, not the whole", async () => {
+    expect(await row(steps(0, 40, 41, 42, 43, 44, 45, 46, 47, 48), 1000)).toEndWith("48MB/100MB 1MB/s 52s");
+  });
+
+  test("are of each state alone, and go when it ends or goes back", async () => {
+    expect(await row(steps(0, 50, 100), 1000)).toEndWith("] 100MB/100MB");
+    expect(await row([...steps(0, 50), { ...step("x", 60 * MB, 100 * MB), status: "Other" }], 1000)).toEndWith(
+      "60MB/100MB",
+    );
+    expect(await row(steps(0, 50, 20), 1000)).toEndWith("20MB/100MB");
+    expect(await row([...steps(0, 50), { id: "x", status: "Done" }], 1000)).toBe("x: Done");
+  });
+
+  test("are left out where the terminal has no room: docker's line alone", async () => {
+    const bar = `x: Loading [===${" ".repeat(27)}] 10MB/100MB`;
+    expect(await row(steps(0, 10), 1000, bar.length + 10)).toBe(bar);
+    expect(await row(steps(0, 10), 1000, bar.length + 11)).toBe(`${bar} 10MB/s 9s`);
+  });
+});
+
 describe("off a terminal", () => {
   test("each change of state is a line, steps and repetitions are none", async () => {
     const { out } = await shown([...PULL.slice(0, -1), { id: "aaa", status: "Done" }, ...PULL.slice(-1)]);

@@ -2,6 +2,7 @@ import type { ProgressLine } from "../client/images.ts";
 import { BerthError } from "../spec/errors.ts";
 import type { Context } from "./context.ts";
 import { humanSize } from "./format/units.ts";
+import { Rates } from "./rates.ts";
 
 /** Where progress goes, and what becomes of the engine's last words. */
 export interface ProgressOptions {
@@ -13,10 +14,12 @@ export interface ProgressOptions {
   onText?: (text: string) => void;
   /** Print nothing but errors. */
   quiet?: boolean;
+  /** The clock that rates are measured by, in milliseconds. */
+  now?: () => number;
 }
 
 /**
- * Prints a progress stream: on a terminal each layer keeps its own line, elsewhere each change of state is a plain line.
+ * Prints a progress stream: on a terminal each layer keeps its own line, with rate and time left where there is room, elsewhere each change of state is a plain line.
  * Throws the engine's error where the stream ends with one.
  */
 export async function showProgress(
@@ -27,7 +30,8 @@ export async function showProgress(
   const toErr = options.to === "err";
   const write = (text: string): void => (toErr ? ctx.io.err(text) : ctx.io.out(text));
   const terminal = toErr ? ctx.io.stderrIsTerminal() : ctx.io.stdoutIsTerminal();
-  const rows = new Rows(write, () => (toErr ? ctx.io.stderr() : ctx.io.stdout()).columns);
+  const columns = (): number | undefined => (toErr ? ctx.io.stderr() : ctx.io.stdout()).columns;
+  const rows = new Rows({ write, columns, rates: new Rates(options.now) });
   const said = new Map<string, string>();
   for await (const line of lines) {
     if (line.error !== undefined || line.errorDetail) {
@@ -58,23 +62,25 @@ class Rows {
   readonly #ids: string[] = [];
 
   constructor(
-    private readonly write: (text: string) => void,
-    private readonly columns: () => number | undefined,
+    private readonly to: { write: (text: string) => void; columns: () => number | undefined; rates: Rates },
   ) {}
 
   draw(line: ProgressLine): void {
     const id = line.id ?? "";
+    const { write, columns, rates } = this.to;
     const whole = `${id}: ${line.status ?? ""} ${line.progress ?? bar(line)}`.trimEnd();
     // A line that wraps would count as two.
-    const text = whole.slice(0, (this.columns() || MAX_COLUMNS) - 1);
+    const room = (columns() || MAX_COLUMNS) - 1;
+    const rate = rates.of(line);
+    const text = rate && whole.length + 1 + rate.length <= room ? `${whole} ${rate}` : whole.slice(0, room);
     const known = this.#ids.indexOf(id);
     if (known < 0) {
       this.#ids.push(id);
-      this.write(`${text}\n`);
+      write(`${text}\n`);
       return;
     }
     const up = this.#ids.length - known;
-    this.write(`\x1b[${up}A\x1b[2K\r${text}\r\x1b[${up}B`);
+    write(`\x1b[${up}A\x1b[2K\r${text}\r\x1b[${up}B`);
   }
 }
 
