@@ -1,6 +1,6 @@
 import { familiarString, parseReference, withDefaultTag } from "../spec/reference.ts";
 import type { Context } from "./context.ts";
-import { registryAuth } from "./credentials/credentials.ts";
+import { imageAuth } from "./credentials/credentials.ts";
 import { showProgress } from "./progress.ts";
 
 /** Asks the engine to pull an image, with stored credentials if there are any, and shows what it says. */
@@ -12,7 +12,7 @@ export async function pullImage(
   const ref = withDefaultTag(parseReference(name));
   const full = familiarString(ref);
   const fromImage = familiarString({ domain: ref.domain, path: ref.path });
-  const auth = await registryAuth(ctx, ref.domain);
+  const auth = await imageAuth(ctx, ref);
   const query = {
     fromImage,
     tag: options.allTags ? undefined : (ref.digest ?? ref.tag),

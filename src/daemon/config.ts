@@ -4,7 +4,7 @@ import { type HostNamesWay, parseHostNames } from "../network/names/host-names.t
 import type { PublishPolicy } from "../network/publish-policy.ts";
 import type { Mirror } from "../registry/types.ts";
 import { BerthError, messageOf } from "../spec/errors.ts";
-import { mirrorsOf } from "./registries.ts";
+import { defaultRegistryOf, mirrorsOf, shortNamesOf } from "./registries.ts";
 import { type TlsPaths, tlsPaths } from "./tls.ts";
 import {
   addresses,
@@ -58,6 +58,10 @@ export interface DaemonConfig {
   /** Registries that are asked before others. */
   registryMirrors: Mirror[];
   insecureRegistries: string[];
+  /** Where names without a registry are fetched from; undefined: Docker Hub. */
+  defaultRegistry?: string;
+  /** Names without a registry, and what they stand for. */
+  shortNames: Record<string, string>;
   /** Where plugins are looked for; undefined: the usual folders. */
   pluginDirs?: string[];
   /** Seconds that a plugin has for an answer. */
@@ -117,6 +121,8 @@ const KEYS: Record<string, string> = {
   "plugin-timeout": "pluginTimeout",
   "registry-mirrors": "registryMirror",
   "insecure-registries": "insecureRegistry",
+  "default-registry": "defaultRegistry",
+  "short-names": "shortName",
   "default-address-pools": "defaultAddressPool",
   "host-names": "hostNames",
   "publish-policy": "publishPolicy",
@@ -144,7 +150,7 @@ const WITHOUT_EFFECT = new Set([
 
 /** The flags of `berth daemon`: dockerd's where they apply. */
 function daemonCommand(): Command {
-  return new Command("berth daemon")
+  return registryFlags(new Command("berth daemon"))
     .description("Run the engine in the foreground")
     .option("-H, --host <list>", "Daemon sockets to listen on (unix://PATH or tcp://HOST:PORT)", collect)
     .option("--tls", "Use TLS on tcp sockets; implied by --tlsverify")
@@ -189,12 +195,6 @@ function daemonCommand(): Command {
     .option("--dns <list>", "DNS servers for containers", collect)
     .option("--dns-search <list>", "DNS search domains for containers", collect)
     .option("--dns-opt <list>", "DNS options for containers", collect)
-    .option("--registry-mirror <[registry=]url>", "Mirrors of a registry, or of Docker Hub, asked first", collect)
-    .option(
-      "--insecure-registry <list>",
-      "Registries that may use any certificate, or none (host:port or CIDR)",
-      collect,
-    )
     .option("--default-ulimit <name=soft:hard>", "Default ulimits of containers", collect)
     .option(
       "--idle-exit <seconds>",
@@ -202,6 +202,19 @@ function daemonCommand(): Command {
       integer,
     )
     .exitOverride();
+}
+
+/** Which registries are asked, and how. */
+function registryFlags(command: Command): Command {
+  return command
+    .option("--registry-mirror <[registry=]url>", "Mirrors of a registry, or of Docker Hub, asked first", collect)
+    .option(
+      "--insecure-registry <list>",
+      "Registries that may use any certificate, or none (host:port or CIDR)",
+      collect,
+    )
+    .option("--default-registry <host[:port][/prefix]>", "Where names without a registry are fetched from")
+    .option("--short-name <name=reference>", "A short name for a repository of some registry", collect);
 }
 
 function collect(value: string, before: string[] | undefined): string[] {
@@ -285,6 +298,7 @@ function toConfig(s: Settings): DaemonConfig {
   const defaultRuntime = text(s, "defaultRuntime");
   const mtu = bytes(s, "networkMtu") ?? bytes(s, "mtu");
   const tls = tlsPaths(s);
+  const defaultRegistry = defaultRegistryOf(text(s, "defaultRegistry"));
   return {
     ...(tls ? { tls } : {}),
     hosts: hosts.length > 0 ? hosts : [`unix://${execRoot}/berth.sock`],
@@ -311,6 +325,8 @@ function toConfig(s: Settings): DaemonConfig {
     dns: addresses(s, "dns"),
     dnsSearch: list(s, "dnsSearch"),
     dnsOpts: list(s, "dnsOpt"),
+    ...(defaultRegistry ? { defaultRegistry } : {}),
+    shortNames: shortNamesOf(s["shortName"]),
     registryMirrors: mirrorsOf(s["registryMirror"]),
     insecureRegistries: list(s, "insecureRegistry"),
     addressPools: addressPools(s),

@@ -23,7 +23,7 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
         reload(config);
         log(
           "info",
-          "SIGHUP: labels, log level, mirrors and insecure registries are read again; the rest at the next start",
+          "SIGHUP: labels, log level and what concerns registries are read again; the rest at the next start",
         );
       } catch (error) {
         log("error", `SIGHUP: ${messageOf(error)}; the settings stay as they are`);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mirrorsOf } from "./registries.ts";
+import { defaultRegistryOf, mirrorsOf, shortNamesOf } from "./registries.ts";
 
 const hub = (url: string) => ({ registry: "docker.io", url });
 
@@ -46,4 +46,50 @@ describe("registry-mirrors", () => {
     expect(refused).toThrow("invalid mirror: https://…@m.example/x (a mirror is asked without a name and password");
     expect(refused).not.toThrow("hunter2");
   });
+});
+
+describe("default-registry", () => {
+  test.each([
+    ["registry.example", "registry.example"],
+    ["registry.example:5000/hub/", "registry.example:5000/hub"],
+    ["localhost/a/b", "localhost/a/b"],
+    ["docker.io", undefined],
+    [undefined, undefined],
+  ])("%s is %s", (given, expected) => expect(defaultRegistryOf(given)).toBe(expected as never));
+
+  test.each([
+    "",
+    "hub",
+    "https://registry.example",
+    "registry.example/Hub",
+    "registry.example/a//b",
+    "registry.example:x",
+    "me:hunter2@registry.example",
+    "registry.example/a:1",
+  ])("%j is refused", (given) => expect(() => defaultRegistryOf(given)).toThrow("invalid default-registry"));
+});
+
+describe("short-names", () => {
+  const expected = { pg: "registry.example:5000/db/postgres", "team/app": "docker.io/library/app" };
+
+  test("by flags and by the file", () => {
+    expect(shortNamesOf(["pg=registry.example:5000/db/postgres", "team/app=docker.io/app"])).toEqual(expected);
+    expect(shortNamesOf({ pg: "registry.example:5000/db/postgres", "team/app": "docker.io/app" })).toEqual(expected);
+    expect(shortNamesOf(undefined)).toEqual({});
+  });
+
+  test.each([
+    ["pg"],
+    [["pg"]],
+    [["=registry.example/x"]],
+    [["pg:16=registry.example/x"]],
+    [["pg=registry.example/x:1"]],
+    [["pg=postgres"]],
+    [["pg=db/postgres"]],
+    [["other.example/pg=registry.example/x"]],
+    [["PG=registry.example/x"]],
+    [{ pg: 1 }],
+    [{ pg: ["registry.example/x"] }],
+    [{ pg: `registry.example/x@sha256:${"a".repeat(64)}` }],
+  ])("%j is refused", (given) => expect(() => shortNamesOf(given)).toThrow("invalid short name"));
 });

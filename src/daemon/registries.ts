@@ -1,5 +1,6 @@
 import type { Mirror } from "../registry/types.ts";
 import { BerthError } from "../spec/errors.ts";
+import { familiarName, parseReference, type Reference } from "../spec/reference.ts";
 
 const HUB = "docker.io";
 const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::\d+)?$/;
@@ -44,4 +45,53 @@ function mirror(name: string, url: string): Mirror {
     );
   if (!MIRROR.test(url) || !URL.canParse(url)) throw bad(JSON.stringify(url), "a URL, as in https://mirror.example");
   return { registry, url };
+}
+
+/** `default-registry`: `host[:port][/prefix]`; undefined where it is Docker Hub. Throws `invalid-argument`. */
+export function defaultRegistryOf(given: string | undefined): string | undefined {
+  if (given === undefined || given === HUB) return undefined;
+  const text = given.replace(/\/+$/, "");
+  const [host = ""] = text.split("/");
+  if (hasRegistry(`${text}/x`) && HOST.test(host) && parsed(`${text}/x`)) return text;
+  throw new BerthError("invalid-argument", `invalid default-registry: ${JSON.stringify(given)}`, {
+    hint: "want HOST[:PORT][/PREFIX], without https://",
+  });
+}
+
+/** `short-names`: `["pg=registry.example/db/postgres"]` from flags, an object from the file. Keys come back as Docker shows names. Throws `invalid-argument`. */
+export function shortNamesOf(given: unknown): Record<string, string> {
+  const wrong = (what: string): BerthError =>
+    new BerthError("invalid-argument", `invalid short name: ${what}`, {
+      hint: "want NAME=REGISTRY/REPOSITORY, both without a tag, as in pg=registry.example/db/postgres",
+    });
+  const pairs: [string, unknown][] = Array.isArray(given)
+    ? given.map((entry: unknown) => {
+        const [, name = "", long = ""] = /^([^=]*)=(.*)$/.exec(String(entry)) ?? [];
+        return [name, long];
+      })
+    : Object.entries(typeof given === "object" && given !== null ? given : {});
+  if (given !== undefined && (typeof given !== "object" || given === null)) throw wrong(JSON.stringify(given));
+  return Object.fromEntries(
+    pairs.map(([name, long]) => {
+      const [short, target] = [parsed(name), typeof long === "string" ? parsed(long) : undefined];
+      if (!short || !target || hasRegistry(name) || !hasRegistry(String(long)))
+        throw wrong(`${name}=${typeof long === "string" ? long : JSON.stringify(long)}`);
+      return [familiarName(short), `${target.domain}/${target.path}`];
+    }),
+  );
+}
+
+/** A name without tag and digest. */
+function parsed(name: string): Reference | undefined {
+  try {
+    const ref = parseReference(name);
+    return ref.tag === undefined && ref.digest === undefined ? ref : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function hasRegistry(name: string): boolean {
+  const [head = "", ...rest] = name.split("/");
+  return rest.length > 0 && (/[.:]/.test(head) || head === "localhost");
 }

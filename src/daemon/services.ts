@@ -33,7 +33,18 @@ export async function openServices(
   const blobs = openBlobStore(at("content"));
   const leases = openLeases(records);
   const layers = openLayerStore({ root: at("layers"), records });
-  const images = openImageStore({ records, blobs, layers, leases, warn: (line) => log("warn", line) });
+  const registry = openRegistryClient({
+    mirrors: config.registryMirrors,
+    insecure: config.insecureRegistries,
+    defaultRegistry: config.defaultRegistry,
+    shortNames: config.shortNames,
+    certsDirs: ["/etc/berth/certs.d", "/etc/docker/certs.d"],
+    userAgent: `berth/${VERSION.version}`,
+  });
+  const images = openImageStore({
+    ...{ records, blobs, layers, leases, warn: (line: string) => log("warn", line) },
+    resolution: () => registry.options,
+  });
   const volumes = openVolumeService({
     ...{ root: at("volumes"), records, log: (line: string) => log("warn", line) },
     plugins: new Plugins({ dirs: config.pluginDirs ?? PLUGIN_DIRS, timeoutMs: config.pluginTimeout * 1000 }),
@@ -58,12 +69,6 @@ export async function openServices(
   for (const line of runtimes.warnings) log("warn", line);
   const cdi = config.cdiDirs ? { cdiDirs: config.cdiDirs } : {};
   const runtime = openRuntimeService({ execRoot, helper, runtimes, cgroupParent, ...cdi });
-  const registry = openRegistryClient({
-    mirrors: config.registryMirrors,
-    insecure: config.insecureRegistries,
-    certsDirs: ["/etc/berth/certs.d", "/etc/docker/certs.d"],
-    userAgent: `berth/${VERSION.version}`,
-  });
   const parts = { records, blobs, leases, layers, images, registry, network, volumes, runtime, build };
   const engine = await openEngine({
     ...parts,

@@ -4,6 +4,7 @@ import { type Digest, isDigest, shortId } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
 import type { Manifest } from "../spec/oci.ts";
 import { familiarString, parseReference, type Reference } from "../spec/reference.ts";
+import type { NameResolution } from "../spec/resolution.ts";
 import type { BlobStore, Leases, Records, Table } from "../store/types.ts";
 import { MAX_JSON, parseConfig, type StoredConfig } from "./config.ts";
 import { parseManifest } from "./manifest.ts";
@@ -19,6 +20,8 @@ export interface ImageStoreDeps {
   leases: Leases;
   /** Accepted from callers that have one; archives are spooled by the blob store, which verifies them on the way. */
   tmp?: string;
+  /** Where names without a registry lead, at this moment. */
+  resolution?: () => NameResolution;
   /** Told of what is damaged and goes on nevertheless. */
   warn?: (line: string) => void;
 }

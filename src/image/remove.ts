@@ -1,11 +1,11 @@
 import type { ChainId } from "../layer/types.ts";
 import { type Digest, shortId } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
-import { familiarString, parseReference, type Reference, withDefaultTag } from "../spec/reference.ts";
+import { familiarString, type Reference, withDefaultTag } from "../spec/reference.ts";
 import type { Catalog } from "./catalog.ts";
 import { type Candidates, type Keep, sweep } from "./gc.ts";
 import { refusePlatform } from "./platform.ts";
-import { isIdOf, resolveImage } from "./resolve.ts";
+import { isIdOf, nameOf, resolveImage } from "./resolve.ts";
 import type { ImageRecord, ImageUser, Removed, RemovedItem } from "./types.ts";
 
 /** How to remove. `prune`: untagged parents go too. */
@@ -62,7 +62,7 @@ function removeByName(removal: Removal, id: Digest, name: string): void {
       `conflict: unable to remove repository reference "${name}" (must force) - container ${shortId(user.containerId)} is using its referenced image ${shortId(id)}`,
     );
   }
-  const ref = withDefaultTag(parseReference(name));
+  const ref = withDefaultTag(nameOf(catalog, name, id));
   const wanted = familiarString(ref.digest ? { domain: ref.domain, path: ref.path, digest: ref.digest } : ref);
   for (const n of names) if (familiarString(n) === wanted) untag(removal, n);
   // Digests of a repository go with its last tag; a name elsewhere keeps the image.

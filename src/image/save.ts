@@ -16,7 +16,7 @@ import {
 } from "./archive-entries.ts";
 import type { Catalog, StoredImage } from "./catalog.ts";
 import { layerDescriptor } from "./create.ts";
-import { isIdOf, resolveImage } from "./resolve.ts";
+import { isIdOf, nameOf, resolveImage } from "./resolve.ts";
 
 /** One image of the archive, with the names that it is saved under; none where it was asked for by its id. */
 interface Saved {
@@ -116,7 +116,7 @@ function namedBy(catalog: Catalog, name: string): { image: StoredImage; ref?: Re
   }
   const image = wholeName(catalog, name);
   if (!bare && isIdOf(name, image.id)) return [{ image }];
-  const ref = parseReference(name);
+  const ref = nameOf(catalog, name, image.id);
   return ref.digest ? [{ image }] : [{ image, ref: { ...ref, tag: ref.tag ?? "latest" } }];
 }
 

@@ -1,4 +1,5 @@
 import { BerthError } from "../spec/errors.ts";
+import { placeOf } from "../spec/resolution.ts";
 import { Connection } from "./connection.ts";
 import { endpointsOf } from "./endpoints.ts";
 import { MirrorHealth } from "./health.ts";
@@ -14,9 +15,11 @@ export function openRegistryClient(options: RegistryOptions): RegistryClient {
     options,
     repository(ref, how) {
       const { push = false, credentials = {}, signal } = how;
-      const connection = new Connection(endpointsOf(ref.domain, options), credentials, { ...options, signal });
-      const own = openRepository(connection, ref, how);
-      return push ? own : mirrored(own, ref, { options, health, how });
+      const place = placeOf(ref, options);
+      const own = place === ref || credentials.server === place.domain ? credentials : {};
+      const connection = new Connection(endpointsOf(place.domain, options), own, { ...options, signal });
+      const repository = openRepository(connection, place, { ...how, credentials: own });
+      return push ? repository : mirrored(repository, place, { options, health, how });
     },
     login: (host, credentials) => login(host, credentials, options),
     search: (term, rest) => searchIndex(term, { ...rest, options }),

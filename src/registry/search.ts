@@ -14,12 +14,14 @@ export async function searchIndex(
   const slash = term.indexOf("/");
   const head = term.slice(0, slash);
   const own = slash > 0 && (/[.:]/.test(head) || head === "localhost");
-  const host = own ? head : HUB_INDEX;
+  const [standard] = options.defaultRegistry?.split("/") ?? [];
+  const host = own ? head : (standard ?? HUB_INDEX);
+  const known = own || host === HUB_INDEX || credentials.server === host ? credentials : {};
   const query = new URLSearchParams({
     q: own ? term.slice(slash + 1) : term.replace(/^library\//, ""),
     n: String(limit),
   });
-  const connection = new Connection(endpointsOf(host, options), credentials, options);
+  const connection = new Connection(endpointsOf(host, options), known, options);
   const answer = await connection.send({ method: "GET", path: `/v1/search?${query}` }, "");
   if (answer.status !== 200) {
     throw new BerthError("internal", `index ${host} answered ${answer.status} to a search`, {

@@ -1,6 +1,7 @@
 import type { Digest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/oci.ts";
 import type { Reference } from "../spec/reference.ts";
+import type { NameResolution } from "../spec/resolution.ts";
 import type { HealthOptions, MirrorState } from "./health.ts";
 import type { OnWait, RetryOptions } from "./retry.ts";
 
@@ -10,6 +11,8 @@ export interface Credentials {
   password?: string;
   identityToken?: string;
   registryToken?: string;
+  /** The registry that they are for, where that is told: they go to no other that a name leads to by the configuration. */
+  server?: string;
 }
 
 /** One that gives what another registry has. */
@@ -29,7 +32,7 @@ export interface MirrorReport {
 }
 
 /** Which registries are asked, and how. */
-export interface RegistryOptions {
+export interface RegistryOptions extends NameResolution {
   /** `registry-mirrors`: asked before their registries, in this order. */
   mirrors: Mirror[];
   /** `insecure-registries`: `host[:port]` or CIDR, besides the loopback addresses: any certificate will do, and plain HTTP. */

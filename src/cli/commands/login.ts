@@ -3,7 +3,13 @@ import { BerthError, messageOf } from "../../spec/errors.ts";
 import { ask } from "../ask.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
-import { type AuthConfig, credentialsFor, registryKey, storeCredentials } from "../credentials/credentials.ts";
+import {
+  type AuthConfig,
+  credentialsFor,
+  engineResolution,
+  registryKey,
+  storeCredentials,
+} from "../credentials/credentials.ts";
 import { ExitError } from "../exit.ts";
 
 /** `berth login [SERVER]`: has the engine check the credentials, then keeps them where docker keeps its own. */
@@ -16,8 +22,9 @@ export default command({
     "password-stdin": { kind: "bool", help: "Read the password from standard input" },
     username: { kind: "string", short: "u", help: "User name" },
   },
-  async run(ctx, { flags, args: [server = "docker.io"] }) {
-    const domain = server.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
+  async run(ctx, { flags, args: [server] }) {
+    const address = server ?? (await engineResolution(ctx)).defaultRegistry ?? "docker.io";
+    const domain = address.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
     if (flags["password-stdin"] && flags.password)
       throw new ExitError(1, "--password and --password-stdin are mutually exclusive");
     if (flags["password-stdin"] && !flags.username)

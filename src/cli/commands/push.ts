@@ -1,6 +1,6 @@
 import { familiarName, parseReference } from "../../spec/reference.ts";
 import { command } from "../command.ts";
-import { registryAuth } from "../credentials/credentials.ts";
+import { imageAuth } from "../credentials/credentials.ts";
 import { showProgress } from "../progress.ts";
 
 /** What docker's command line says of `--platform`. */
@@ -28,7 +28,7 @@ export default command({
     if (flags.platform) ctx.io.out(ONE_PLATFORM);
     if (!flags["all-tags"] && !ref.tag && !flags.quiet) ctx.io.out("Using default tag: latest\n");
     const platform = flags.platform || undefined;
-    const auth = await registryAuth(ctx, ref.domain);
+    const auth = await imageAuth(ctx, ref);
     const lines = ctx.engine.images.push(familiarName(ref), { tag, platform, auth });
     await showProgress(ctx, lines, { quiet: flags.quiet });
     if (flags.quiet) ctx.io.out(`${ref.domain}/${ref.path}${tag ? `:${tag}` : ""}\n`);

@@ -1,5 +1,5 @@
 import { command } from "../command.ts";
-import { registryAuth } from "../credentials/credentials.ts";
+import { registryAuth, resolutionOf } from "../credentials/credentials.ts";
 import { parseFilters } from "../filters.ts";
 import { printListing } from "../format/listing.ts";
 import { searchListing } from "../format/search.ts";
@@ -16,7 +16,9 @@ export default command({
     "no-trunc": { kind: "bool", help: "Show descriptions in full" },
   },
   async run(ctx, { flags, args: [term = ""] }) {
-    const auth = await registryAuth(ctx, registryOf(term));
+    const host = registryOf(term);
+    const { defaultRegistry } = await resolutionOf(ctx, host);
+    const auth = await registryAuth(ctx, defaultRegistry?.split("/")[0] ?? host);
     const limit = flags.limit === 0 ? undefined : flags.limit;
     const found = await ctx.engine.images.search(term, { limit, filters: parseFilters(flags.filter), auth });
     const best = [...(found ?? [])].sort((a, b) => (b.star_count ?? 0) - (a.star_count ?? 0));

@@ -1,3 +1,5 @@
+import type { Reference } from "../../spec/reference.ts";
+import { type NameResolution, registryOf } from "../../spec/resolution.ts";
 import type { Context } from "../context.ts";
 import { type ConfigFile, updateConfig } from "../hosts/config-file.ts";
 import { CredentialHelper } from "./helper.ts";
@@ -42,6 +44,25 @@ export async function credentialsFor(ctx: Context, domain: string): Promise<Auth
 export async function registryAuth(ctx: Context, domain: string): Promise<string | undefined> {
   const found = await credentialsFor(ctx, domain);
   return found && Buffer.from(JSON.stringify(found)).toString("base64url");
+}
+
+/** The `X-Registry-Auth` header for the registry that the engine asks for an image of this name. */
+export async function imageAuth(ctx: Context, ref: Reference): Promise<string | undefined> {
+  return registryAuth(ctx, registryOf(ref, await resolutionOf(ctx, ref.domain)));
+}
+
+/** Where the engine's configuration leads names of `domain`. It is asked only where there may be credentials for elsewhere. */
+export async function resolutionOf(ctx: Context, domain: string): Promise<NameResolution> {
+  const { auths = {}, credHelpers = {}, credsStore } = authPart(ctx.config.file);
+  const elsewhere = [...Object.keys(auths), ...Object.keys(credHelpers)].some((key) => key !== DOCKER_HUB);
+  if (domain !== "docker.io" || (!elsewhere && !credsStore)) return {};
+  return engineResolution(ctx);
+}
+
+/** What the engine's configuration says of names without a registry; nothing where it does not tell. */
+export async function engineResolution(ctx: Context): Promise<NameResolution> {
+  const { RegistryConfig } = (await ctx.engine.system.info().catch(() => undefined)) ?? {};
+  return { defaultRegistry: RegistryConfig?.DefaultRegistry, shortNames: RegistryConfig?.ShortNames ?? {} };
 }
 
 /** The `X-Registry-Config` header of a build, which may need any of them; undefined where there are none. */

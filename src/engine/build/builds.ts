@@ -5,6 +5,7 @@ import type { Image } from "../../image/types.ts";
 import { BerthError } from "../../spec/errors.ts";
 import { isGitUrl } from "../../spec/git-context.ts";
 import { parseReference } from "../../spec/reference.ts";
+import { registryOf } from "../../spec/resolution.ts";
 import type { EngineContext } from "../context.ts";
 import { pullImages } from "../image/pull.ts";
 import { emitImage } from "../image/users.ts";
@@ -47,9 +48,10 @@ async function* build(
   ensureDir(tmp);
   const tar = options.remote ? fromElsewhere(options.remote, { ...options, tmp }) : context;
   const pull = (name: string, platform: string | undefined): AsyncIterable<Progress> => {
-    const ref = parseReference(name);
-    const auth = options.auths?.[ref.domain === "docker.io" ? HUB : ref.domain];
-    const rest = { all: false, signal: options.signal, ...(platform ? { platform } : {}), ...(auth ? { auth } : {}) };
+    const registry = registryOf(parseReference(name), ctx.registry.options);
+    const known = options.auths?.[registry === "docker.io" ? HUB : registry];
+    const auth = known ? { auth: { ...known, serveraddress: registry } } : {};
+    const rest = { all: false, signal: options.signal, ...(platform ? { platform } : {}), ...auth };
     return pullImages(ctx, name, rest);
   };
   const runner = buildRunner(ctx);

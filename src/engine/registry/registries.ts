@@ -2,11 +2,10 @@ import type { Filters, RegistryAuth, RegistryBackend } from "../../api/backend.t
 import type { FetchedManifest, Repository, SearchResult } from "../../registry/types.ts";
 import type { DistributionInspect } from "../../spec/engine-api.ts";
 import { BerthError } from "../../spec/errors.ts";
-import { parseReference, withDefaultTag } from "../../spec/reference.ts";
+import { withDefaultTag } from "../../spec/reference.ts";
 import type { EngineContext } from "../context.ts";
-import { credentialsOf } from "../image/pull.ts";
+import { credentialsOf, hostOf, meant } from "../image/pull.ts";
 
-const HUB = "docker.io";
 const DEFAULT_LIMIT = 25;
 const MAX_LIMIT = 100;
 const MAX_CONFIG = 4 * 1024 * 1024;
@@ -24,12 +23,6 @@ async function login(ctx: EngineContext, auth: RegistryAuth): Promise<{ Status: 
   const host = hostOf(auth.serveraddress ?? "");
   const { identityToken } = await ctx.registry.login(host, credentialsOf(auth));
   return { Status: "Login Succeeded", ...(identityToken ? { IdentityToken: identityToken } : {}) };
-}
-
-/** The registry's host from an address as clients send it: a URL, or a host alone. */
-function hostOf(address: string): string {
-  const host = address.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
-  return host === "" || host === "index.docker.io" || host === "registry-1.docker.io" ? HUB : host;
 }
 
 async function search(
@@ -68,8 +61,9 @@ function filterOf(filters: Filters): (result: SearchResult) => boolean {
 
 /** The descriptor of what a name stands for, and the platforms that it is for. */
 async function distribution(ctx: EngineContext, name: string, auth?: RegistryAuth): Promise<DistributionInspect> {
-  const ref = withDefaultTag(parseReference(name));
-  const repository = ctx.registry.repository(ref, { credentials: credentialsOf(auth) });
+  const { ref: named, credentials } = meant(ctx, name, auth);
+  const ref = withDefaultTag(named);
+  const repository = ctx.registry.repository(ref, { credentials });
   const top = await repository.manifest(ref.digest ?? ref.tag ?? "latest");
   return {
     Descriptor: { mediaType: top.mediaType, digest: top.digest, size: top.bytes.byteLength },

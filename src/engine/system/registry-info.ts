@@ -5,7 +5,7 @@ const HUB = "docker.io";
 
 /** `RegistryConfig` of `GET /info`. Docker knows mirrors of Docker Hub only; `MirrorStates` tells of all. */
 export function registryInfo(registry: RegistryClient): RegistryServiceConfig {
-  const { insecure } = registry.options;
+  const { insecure, defaultRegistry, shortNames = {} } = registry.options;
   const ranges = insecure.filter((entry) => entry.includes("/"));
   const hosts = insecure.filter((entry) => !entry.includes("/"));
   const of = (name: string): string[] =>
@@ -23,6 +23,8 @@ export function registryInfo(registry: RegistryClient): RegistryServiceConfig {
     InsecureRegistryCIDRs: ["::1/128", "127.0.0.0/8", ...ranges],
     Mirrors: of(HUB).length > 0 ? of(HUB) : (null as unknown as string[]), // As Go writes an empty list.
     ...(states.length > 0 ? { MirrorStates: states } : {}),
+    ...(defaultRegistry ? { DefaultRegistry: defaultRegistry } : {}),
+    ...(Object.keys(shortNames).length > 0 ? { ShortNames: shortNames } : {}),
   };
 }
 

@@ -9,6 +9,8 @@ export interface Reloadable {
   debug: boolean;
   registryMirrors: Mirror[];
   insecureRegistries: string[];
+  defaultRegistry?: string;
+  shortNames: Record<string, string>;
 }
 
 /** Takes new settings over, for all that begins from now on, and announces them as dockerd does: the event `reload` of the daemon. */
@@ -17,6 +19,8 @@ export function reloadSettings(ctx: EngineContext, next: Reloadable): void {
   ctx.config.debug = next.debug;
   ctx.registry.options.mirrors = next.registryMirrors;
   ctx.registry.options.insecure = next.insecureRegistries;
+  ctx.registry.options.defaultRegistry = next.defaultRegistry;
+  ctx.registry.options.shortNames = next.shortNames;
   ctx.events.emit("daemon", "reload", {
     id: installationId(ctx),
     attributes: {
