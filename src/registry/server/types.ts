@@ -105,6 +105,8 @@ export interface Policy {
 export interface PullThrough {
   /** True where the repository is a cache of another, or may become one when somebody pulls from it. */
   covers(repository: string): Promise<boolean>;
+  /** The repository here that stands for `repository` of the registry `namespace`, as clients of a mirror ask for it (`?ns=`); undefined where none does. */
+  named(repository: string, namespace: string): string | undefined;
   /** True where nobody may push. */
   closed(repository: string): Promise<boolean>;
   /** Brings the manifest in, if it is not here or its tag is not fresh. Where the other side cannot be reached what is here has to do. */

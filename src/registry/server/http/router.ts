@@ -95,9 +95,10 @@ async function v2(ctx: RegistryContext, request: Request, path: string): Promise
   for (const { pattern, methods } of ROUTES) {
     const [, name, target] = pattern.exec(rest) ?? [];
     if (name === undefined || target === undefined) continue;
-    const repository = repositoryName(name);
+    const named = repositoryName(name);
     const [action, handler] = methods[method] ?? [];
     if (!action || !handler) throw wrongMethod(method, Object.keys(methods).join(", "));
+    const repository = action === "pull" ? (ctx.through?.named(named, query.get("ns") ?? "") ?? named) : named;
     const caller = await ctx.gate.admit(request, [{ repository, action }]);
     if (action === "push" && (await ctx.through?.closed(repository))) {
       throw new RegistryError("DENIED", `${repository} is a cache of another registry; push elsewhere`);

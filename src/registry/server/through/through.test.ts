@@ -120,6 +120,19 @@ test("without a prefix everything that nobody pushed here is the other side's", 
   expect((await cache.ask("POST", "own/blobs/uploads/")).status).toBe(202);
 });
 
+test("a client of a mirror names the registry that it means", async () => {
+  await using upstream = registryKit();
+  const { digest } = await pushImage(upstream, { repository: "team/app", tag: "1" }, { layers: ["a"] });
+  const address = upstream.listen();
+  await using cache = cacheOf(address);
+  const asked = async (path: string): Promise<string | null> =>
+    (await cache.ask("HEAD", path)).headers.get("docker-content-digest");
+  expect(await asked(`team/app/manifests/1?ns=${encodeURIComponent(address)}`)).toBe(digest);
+  expect(await asked("team/app/manifests/1?ns=elsewhere.example")).toBeNull();
+  expect(await asked("team/app/manifests/1")).toBeNull();
+  expect((await cache.storage.metadata.list("manifests/hub~team~app/")).length).toBe(1);
+});
+
 test("what nobody has asked for in a while goes", async () => {
   await using upstream = registryKit();
   await pushImage(upstream, { repository: "app", tag: "1" }, { layers: ["a"] });

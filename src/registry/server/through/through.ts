@@ -39,6 +39,11 @@ export class Through implements PullThrough {
     return (await metadata.get(KEYS.catalog(repository))) === undefined;
   }
 
+  named(repository: string, namespace: string): string | undefined {
+    const found = this.upstreams.find(({ registry, prefix }) => prefix !== "" && registry === namespace);
+    return found && !repository.startsWith(`${found.prefix}/`) ? `${found.prefix}/${repository}` : undefined;
+  }
+
   async closed(repository: string): Promise<boolean> {
     const upstream = this.#upstream(repository);
     if (!upstream) return false;
