@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
@@ -281,6 +283,22 @@ describe("a copy that is ended in the middle", () => {
       expect(readdirSync(folder)).toEqual([]);
     }
   }, 60_000);
+
+  test("by ctrl-C while it waits for standard input", async () => {
+    const child = spawn(BERTH, ["copy", "-q", "-", `oci:${file("lay")}`], {
+      env: env(),
+      stdio: ["pipe", "ignore", "pipe"],
+    });
+    const said: Buffer[] = [];
+    child.stderr.on("data", (bytes: Buffer) => said.push(bytes));
+    const ended = once(child, "close");
+    // More than a pipe holds: once it has gone it is being read.
+    await new Promise((done) => child.stdin.write(Buffer.alloc(1 << 20), done));
+    child.kill("SIGINT");
+    expect(await ended).toEqual([130, null]);
+    expect(Buffer.concat(said).toString()).toBe("");
+    expect(readdirSync(folder)).toEqual([]);
+  });
 
   test("by kill -9: nothing is seen, and the next copy works", async () => {
     for (const place of places()) {

@@ -1,3 +1,4 @@
+import { addAbortSignal } from "node:stream";
 import { formatImagePlace, type ImagePlace, parseImagePlace } from "../../spec/image-place.ts";
 import { checkedPlatform, formatPlatform } from "../../spec/platform.ts";
 import { command } from "../command.ts";
@@ -37,7 +38,8 @@ export default command({
     const digests = await interruptible(async (signal) => {
       const [to, ...from] = await reachAll(ctx, places, { insecure, signal });
       if (!to) throw new ExitError(1, "nothing to copy");
-      const streams = { input: () => ctx.io.stdin(), output: (bytes: Uint8Array) => ctx.io.out(bytes) };
+      const input = (): AsyncIterable<Uint8Array> => addAbortSignal(signal, ctx.io.stdin());
+      const streams = { input, output: (bytes: Uint8Array) => ctx.io.out(bytes) };
       const work = copy({ from, to, platform, referrers, signal, ...streams });
       const { lines, result } = withResult(work);
       await showProgress(ctx, lines, { to: "err", quiet });
