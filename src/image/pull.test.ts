@@ -165,6 +165,20 @@ describe("a pull that is cut off", () => {
     expect(isEmpty()).toBe(true);
   });
 
+  test("a part of a layer that no unfinished pull names is swept at the start", async () => {
+    const [one = "sha256:"] = await cutOff(layer("1"));
+    const stray = store.blobs.complete(async () => whole(Buffer.from("x")), { digest: digestOf("y"), size: 2 });
+    await expect(stray).rejects.toThrow("size mismatch");
+    const broken = async function* (): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("x");
+      throw CUT;
+    };
+    await expect(store.blobs.complete(async () => broken(), { digest: digestOf("y"), size: 2 })).rejects.toThrow("cut");
+    expect(store.blobs.partials().sort()).toEqual([one, digestOf("y")].sort());
+    expect(await store.images.sweepLeftovers(nothing)).toBe(1);
+    expect(store.blobs.partials()).toEqual([one]);
+  });
+
   test("before anything of a layer has come leaves nothing", async () => {
     const [one = "sha256:"] = registry.image(layer("1"));
     registry.giving.set(one, async function* () {
