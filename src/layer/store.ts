@@ -13,6 +13,7 @@ import { chainIdOf } from "./chain.ts";
 import { digestTree, type Unpacked, unpackDigested } from "./digested.ts";
 import { mergeLayers } from "./merge.ts";
 import { packTree } from "./pack.ts";
+import { SharedSync } from "./shared-sync.ts";
 import { Slots } from "./slots.ts";
 import type { ApplyOptions, ChainId, LayerRecord, LayerStore, RootView } from "./types.ts";
 import { unpackInProcess } from "./unpack-process.ts";
@@ -58,10 +59,12 @@ class Layers implements LayerStore {
   readonly #table: Table<LayerRecord>;
   readonly #inFlight = new Map<ChainId, Promise<LayerRecord>>();
   readonly #workers = new Slots(Math.max(2, availableParallelism()));
+  readonly #disk: SharedSync;
 
   constructor(root: string, table: Table<LayerRecord>) {
     this.#root = root;
     this.#table = table;
+    this.#disk = new SharedSync(() => syncTree(root));
   }
 
   applyFile(path: string, options: ApplyOptions): Promise<LayerRecord> {
@@ -71,11 +74,7 @@ class Layers implements LayerStore {
   }
 
   applyStream(tar: AsyncIterable<Uint8Array>, options: ApplyOptions): Promise<LayerRecord> {
-    return this.#once(options, async (target) => {
-      const result = await unpackDigested(tar, target);
-      await syncTree(target);
-      return result;
-    });
+    return this.#once(options, (target) => unpackDigested(tar, target));
   }
 
   async commit(
@@ -88,13 +87,11 @@ class Layers implements LayerStore {
     }
     const { diffId, size } = await digestTree(upper);
     const record = await this.#once({ ...own, diffId }, async (target) => {
-      await syncTree(upper);
       try {
         renameSync(upper, target);
       } catch (e) {
         if (errnoOf(e) !== "EXDEV") throw e;
         await unpackDigested(packTree(upper, { whiteouts: "overlay" }), target);
-        await syncTree(target);
       }
       return { diffId, size };
     });
@@ -210,6 +207,7 @@ class Layers implements LayerStore {
       const made = await produce(target);
       if (options.diffId !== undefined && options.diffId !== made.diffId)
         throw wrongDiffId(options.diffId, made.diffId);
+      await this.#disk.flush();
       await this.#parentDone(options.parent);
       return this.#publish(tmp, options, made);
     } catch (e) {

@@ -7,7 +7,7 @@ import type { LayerProgress } from "./types.ts";
 import type { UnpackJob, UnpackMessage } from "./worker.ts";
 
 /**
- * Unpacks or copies one layer in a process of its own, so that neither its work nor its memory is the daemon's. Resolves when the tree is on disk. Rejects
+ * Unpacks or copies one layer in a process of its own, so that neither its work nor its memory is the daemon's. Resolves when the tree is whole, but not yet synced to the disk. Rejects
  * with the worker's own error, or `internal` where the worker was killed; what it left in the target is the caller's to remove.
  */
 export function unpackInProcess(job: UnpackJob, progress?: LayerProgress): Promise<Unpacked> {

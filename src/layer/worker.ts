@@ -1,7 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import { syncfs } from "../host/sys.ts";
-import { BerthError, type ErrorKind, fromErrno, messageOf } from "../spec/errors.ts";
+import { BerthError, type ErrorKind, messageOf } from "../spec/errors.ts";
 import { withinBounds } from "./bomb.ts";
 import { decompress } from "./compression.ts";
 import { type Unpacked, unpackDigested } from "./digested.ts";
@@ -25,7 +24,7 @@ const CHUNK = 256 * 1024;
 const PROGRESS_EVERY = 8;
 
 /**
- * `berth worker unpack`: unpacks or copies one layer and syncs it to disk. Returns the exit code: 0 with a `done` message, 1 with an `error` message.
+ * `berth worker unpack`: unpacks or copies one layer; to sync it is the caller's. Returns the exit code: 0 with a `done` message, 1 with an `error` message.
  * Ends at once when stdin does, since then its daemon is gone.
  */
 export async function runUnpackWorker(): Promise<number> {
@@ -34,7 +33,6 @@ export async function runUnpackWorker(): Promise<number> {
     const { source, target } = job;
     const tar = "tar" in source ? plainOf(source.tar) : packTree(source.tree, { whiteouts: "overlay" });
     const result = await unpackDigested(tar, target);
-    syncTree(target);
     say({ type: "done", result });
     return 0;
   } catch (e) {
@@ -80,17 +78,6 @@ async function* readFile(path: string): AsyncGenerator<Uint8Array, void, void> {
       }
       yield buffer.subarray(0, n);
     }
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function syncTree(target: string): void {
-  const fd = openSync(target, "r");
-  try {
-    syncfs(fd);
-  } catch (e) {
-    throw fromErrno(e, `syncing ${target}`);
   } finally {
     closeSync(fd);
   }
