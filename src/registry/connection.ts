@@ -60,14 +60,16 @@ export class Connection {
     refuseDowngrade(url, endpoint.base);
     await refuseInward(url, endpoint.base);
     const first = await this.#once(endpoint, url, request, scope);
-    if (first.status !== 401) return this.#followed(endpoint, url, request, first);
+    if (first.status !== 401) return this.#followed({ endpoint, url, scope }, request, first);
     const challenge = parseChallenge(first.header("www-authenticate"));
     if (!challenge) return first;
     this.#challenge = challenge;
     this.#tokens.delete(challenge.scope ?? scope);
     this.#tokens.delete(scope);
     if (isStream(request.body)) return first;
-    return this.#followed(endpoint, url, request, await this.#once(endpoint, url, request, challenge.scope ?? scope));
+    const own = challenge.scope ?? scope;
+    const second = await this.#once(endpoint, url, request, own);
+    return this.#followed({ endpoint, url, scope: own }, request, second);
   }
 
   /** Finds out who answers, and what they ask for. Gives the status of their answer to `/v2/`; throws where nobody answers in time. */
@@ -131,7 +133,11 @@ export class Connection {
     });
   }
 
-  async #followed(endpoint: Endpoint, url: string, request: RegistryRequest, first: FetchAnswer): Promise<FetchAnswer> {
+  async #followed(
+    { endpoint, url, scope }: { endpoint: Endpoint; url: string; scope: string },
+    request: RegistryRequest,
+    first: FetchAnswer,
+  ): Promise<FetchAnswer> {
     let answer = first;
     let at = url;
     for (
@@ -146,11 +152,11 @@ export class Connection {
       refuseDowngrade(at, url);
       await refuseInward(at, endpoint.base);
       const { Authorization: _, ...headers } = request.headers ?? {};
-      answer = await this.#fetch(endpoint, at, {
-        method: request.method,
-        headers,
-        ...(request.signal ? { signal: request.signal } : {}),
-      });
+      const { method, path, signal } = request;
+      const plain = { method, headers, ...(signal ? { signal } : {}) };
+      // Only what is the registry's own API still gets the token.
+      const own = at.startsWith(`${endpoint.base}/v2/`);
+      answer = await (own ? this.#once(endpoint, at, { ...plain, path }, scope) : this.#fetch(endpoint, at, plain));
     }
     return answer;
   }

@@ -117,6 +117,15 @@ describe("a token stays with the host that it is for", () => {
     expect(other.seen.map(({ authorization }) => authorization)).toEqual([undefined, undefined, undefined]);
   });
 
+  test("which gets it where it leads to another place of its own, but not outside of its API", async () => {
+    registry.routes[`/v2/app/blobs/${DIGEST}`] = (_, r) => r.writeHead(307, { Location: "/v2/app/moved" }).end();
+    registry.routes["/v2/app/moved"] = (_, r) => r.writeHead(302, { Location: "/files/blob?signed=1" }).end();
+    registry.routes["/files/blob"] = (_, r) => r.end(BLOB);
+    expect(await blobOf(repository(registry))).toBe("a blob\n");
+    const by = Object.fromEntries(registry.seen.map(({ path, authorization }) => [path, authorization]));
+    expect([by["/v2/app/moved"], by["/files/blob?signed=1"]]).toEqual(["Bearer good", undefined]);
+  });
+
   test("when a layer's own addresses are asked, which may lead on, but not to what is no web address", async () => {
     other.routes["/layer"] = (_, r) => r.writeHead(302, { Location: "/moved" }).end();
     other.routes["/moved"] = (_, r) => r.end(BLOB);
