@@ -1,9 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { allEntries, type Generation, generationsOf, live, segmentsOf } from "./generations.ts";
 import { CONDEMNED, decoded, KEYS, partsOf, uploadOf } from "./keys.ts";
 import type { Manifests } from "./manifests.ts";
 import { isContentDigest } from "./names.ts";
-import type { Reliance, Watch } from "./reliance.ts";
+import type { Reliance } from "./reliance.ts";
 import type { Storage } from "./types.ts";
 import type { Uploads } from "./uploads.ts";
 
@@ -23,6 +24,15 @@ export interface Collected {
   uploads: number;
   strays: number;
 }
+
+/** By their keys: what nobody needs; what is needed, but served by another that is not condemned; what is needed and has only condemned ones. */
+interface Sorted {
+  spare: Map<string, Generation>;
+  doubles: Map<string, Generation>;
+  pardoned: Map<string, Generation>;
+}
+
+const sorted = (): Sorted => ({ spare: new Map(), doubles: new Map(), pardoned: new Map() });
 
 interface CollectorDeps {
   storage: Storage;
@@ -55,8 +65,8 @@ export class Collector {
 
   async #presences(options: CollectOptions): Promise<Generation[]> {
     const { metadata } = this.deps.storage;
-    const unneeded = async (): Promise<Generation[]> => {
-      const found: Generation[] = [];
+    const look = async (): Promise<Sorted> => {
+      const found = sorted();
       for await (const segment of segmentsOf(metadata, "presences/")) {
         const repository = decoded(segment);
         // Listed before it is marked: what comes meanwhile is in neither.
@@ -64,68 +74,77 @@ export class Collector {
         const needed = new Set<string>();
         for await (const { blobs } of this.deps.manifests.all(repository))
           for (const { digest } of blobs) needed.add(KEYS.presences(repository, digest));
-        found.push(...(await this.#sort(generations, (prefix) => needed.has(prefix))));
+        this.#sort(generations, (prefix) => needed.has(prefix), found);
       }
       return found;
     };
-    return this.#take(unneeded, options);
+    return this.#take(look, options);
   }
 
   async #blobs(options: CollectOptions): Promise<Generation[]> {
     const { metadata } = this.deps.storage;
-    const unneeded = async (): Promise<Generation[]> => {
+    const look = async (): Promise<Sorted> => {
+      const found = sorted();
       const generations = await this.#generations(KEYS.blobs());
       const needed = new Set<string>();
       for await (const { key } of allEntries(metadata, "presences/")) {
         const digest = partsOf(key)[1];
         if (isContentDigest(digest)) needed.add(KEYS.blobs(digest));
       }
-      return this.#sort(generations, (prefix) => needed.has(prefix));
+      this.#sort(generations, (prefix) => needed.has(prefix), found);
+      return found;
     };
-    return this.#take(unneeded, options);
+    return this.#take(look, options);
   }
 
-  /** Those that may go: nobody needs their digest, or another that is not condemned serves it as well. What is needed and was condemned by a collection that ended early is pardoned. */
-  async #sort(generations: readonly Generation[], needed: (prefix: string) => boolean): Promise<Generation[]> {
-    const byDigest = Map.groupBy(generations, (g) => prefixOf(g.key));
-    const spare: Generation[] = [];
-    for (const [prefix, all] of byDigest) {
-      if (!needed(prefix)) {
-        spare.push(...all);
-        continue;
-      }
-      const kept = live(all) ?? all[0];
-      if (kept?.condemned !== undefined) await this.deps.storage.metadata.write([{ remove: kept.key + CONDEMNED }]);
-      spare.push(...all.filter((g) => g !== kept));
+  /** What may go, and what is needed although it was condemned, by a collection that has ended early or still runs. */
+  #sort(generations: readonly Generation[], needed: (prefix: string) => boolean, into: Sorted): void {
+    for (const [prefix, all] of Map.groupBy(generations, (g) => prefixOf(g.key))) {
+      const kept = live(all);
+      if (!needed(prefix)) for (const g of all) into.spare.set(g.key, g);
+      else if (kept) for (const g of all) if (g !== kept) into.doubles.set(g.key, g);
+      if (needed(prefix) && !kept && all[0]) into.pardoned.set(all[0].key, all[0]);
     }
-    return spare;
   }
 
-  /** Removes the records of what is not needed and old enough; returns them. */
-  async #take(unneeded: () => Promise<Generation[]>, { graceMs }: CollectOptions): Promise<Generation[]> {
-    const { storage, reliance } = this.deps;
-    using watch = reliance.watch();
+  /**
+   * Removes the records of what is not needed and old enough; returns them. Between machines each collection writes a mark of its own on what it takes, and on what it pardons: it does
+   * either `settleMs` later, where the mark is still its own. So nothing is taken that was not condemned all the time since, whatever other collections do and however long the
+   * taking of many takes; and of two collections that keep different doubles of one digest neither takes the last.
+   */
+  async #take(look: () => Promise<Sorted>, { graceMs }: CollectOptions): Promise<Generation[]> {
+    const { settleMs, metadata } = this.deps.storage;
+    using watch = this.deps.reliance.watch();
     const oldest = Date.now() - graceMs;
-    const condemned = (await unneeded()).filter((g) => g.modified <= oldest);
-    if (condemned.length === 0) return [];
-    if (storage.settleMs === 0) return this.#remove(condemned, watch);
-    for (const { key, condemned: before } of condemned)
-      if (before === undefined) await storage.metadata.write([{ put: key + CONDEMNED, value: "" }]);
-    await delay(storage.settleMs);
-    const still = new Set((await unneeded()).map((g) => g.key));
-    return this.#remove(
-      condemned.filter((g) => still.has(g.key)),
-      watch,
-    );
+    const { spare, doubles, pardoned } = await look();
+    const taken = [...spare.values(), ...doubles.values()].filter((g) => g.modified <= oldest);
+    if (settleMs === 0) {
+      await metadata.write([...pardoned.keys()].map((key) => ({ remove: key + CONDEMNED })));
+      // Elsewhere whoever relies on it has seen the mark.
+      return this.#remove(taken, async (g) => !watch.has(prefixOf(g.key)));
+    }
+    if (taken.length === 0 && pardoned.size === 0) return [];
+    const mark = randomUUID();
+    for (const { key } of [...taken, ...pardoned.values()])
+      await metadata.write([{ put: key + CONDEMNED, value: mark }]);
+    await delay(settleMs);
+    const now = await look();
+    const own = async (key: string): Promise<boolean> => (await metadata.get(key + CONDEMNED))?.toString() === mark;
+    for (const key of pardoned.keys())
+      if (now.pardoned.has(key) && (await own(key))) await metadata.write([{ remove: key + CONDEMNED }]);
+    return this.#remove(taken, async ({ key }) => {
+      if (!now.spare.has(key) && !now.doubles.has(key)) return false;
+      if (now.doubles.has(key) && !live(await generationsOf(metadata, prefixOf(key)))) return false;
+      return own(key);
+    });
   }
 
-  /** The record first, then its mark: never is one there again that somebody saw condemned. */
-  async #remove(generations: readonly Generation[], watch: Watch): Promise<Generation[]> {
-    const { metadata, settleMs } = this.deps.storage;
+  /** The record first, then its mark: never is one there again that somebody saw condemned. `may` is asked at the moment of taking. */
+  async #remove(generations: readonly Generation[], may: (g: Generation) => Promise<boolean>): Promise<Generation[]> {
+    const { metadata } = this.deps.storage;
     const gone: Generation[] = [];
     for (const generation of generations) {
-      // Elsewhere whoever relies on it has seen the mark.
-      if (settleMs === 0 && watch.has(prefixOf(generation.key))) continue;
+      if (!(await may(generation))) continue;
       await metadata.write([{ remove: generation.key }, { remove: generation.key + CONDEMNED }]);
       gone.push(generation);
     }
@@ -157,12 +176,17 @@ export class Collector {
     }
   }
 
-  /** Data that no record names. Data is listed first, then uploads, then blobs: whatever is between two of them is in the later. */
+  /**
+   * Data that no record names. Data is listed first, then uploads, then blobs: whatever is between two of them is in the later. Where another machine may be about to name what it
+   * has just sealed, what is younger than `settleMs` stays.
+   */
   async #strayData({ graceMs }: CollectOptions, collected: Collected): Promise<void> {
-    const { metadata, data } = this.deps.storage;
-    const oldest = Date.now() - graceMs;
+    const { metadata, data, settleMs } = this.deps.storage;
+    const oldest = Date.now() - Math.max(graceMs, settleMs);
     const strays = new Set<string>();
-    for await (const { id, modified } of data.list()) if (modified <= oldest) strays.add(id);
+    const young = new Set<string>();
+    for await (const { id, modified } of data.list()) (modified <= oldest ? strays : young).add(id);
+    for (const id of young) strays.delete(id);
     for await (const { key } of allEntries(metadata, "uploads/")) strays.delete(partsOf(key)[1] ?? "");
     for (const { id } of await generationsOf(metadata, KEYS.blobs())) strays.delete(uploadOf(id));
     for (const id of strays) await data.remove(id);

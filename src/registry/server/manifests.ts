@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type Blobs, relied } from "./blobs.ts";
 import { Cache } from "./cache.ts";
 import { RegistryError } from "./errors.ts";
@@ -76,12 +77,15 @@ export class Manifests {
     const blobs = lazy ? [] : content.blobs.flatMap((blob) => relied(repository, blob.digest));
     const children = content.manifests.map((child) => KEYS.manifests(repository, child));
     const own = tags.map((tag) => KEYS.tags(repository, tag));
+    // Where the manifest may have to be taken back its tags come later: they keep their meaning then.
+    const apart = this.deps.storage.settleMs > 0;
     await this.deps.reliance.write([...own, ...blobs, ...children], {
       twice: children.length > 0,
       look: async () => (lazy ? undefined : this.#requireAll(repository, content)),
-      write: () => this.#write(repository, stored, tags),
-      undo: () => this.deps.storage.metadata.write([{ remove: KEYS.manifests(repository, digest) }]),
+      write: () => this.#write(repository, stored, apart ? [] : tags),
+      undo: () => this.#undo(repository, stored),
     });
+    if (apart && tags.length > 0) await this.#writeTags(repository, digest, tags);
     return stored;
   }
 
@@ -170,6 +174,7 @@ export class Manifests {
     );
   }
 
+  /** With its tags in one go, where the storage is exclusive. */
   async #write(repository: string, stored: StoredManifest, tags: readonly string[]): Promise<void> {
     const { storage, policy } = this.deps;
     const { digest, subject } = stored;
@@ -182,11 +187,51 @@ export class Manifests {
       { put: key, value: encodeRecord(stored) },
       ...free.map((tag) => ({ put: KEYS.tags(repository, tag), value: digest })),
     ]);
-    for (const tag of fixed) {
-      if (!(await storage.metadata.create(KEYS.tags(repository, tag), digest)))
+    await this.#fix(repository, digest, fixed);
+    if (storage.exclusive) this.#cache.set(key, stored, stored.bytes.byteLength);
+  }
+
+  async #writeTags(repository: string, digest: ContentDigest, tags: readonly string[]): Promise<void> {
+    const { storage, policy, reliance } = this.deps;
+    const fixed = tags.filter((tag) => policy.immutable(repository, tag));
+    const keys = tags.filter((tag) => !fixed.includes(tag)).map((tag) => KEYS.tags(repository, tag));
+    let doubtful = false;
+    const write = (): Promise<void> => storage.metadata.write(keys.map((put) => ({ put, value: digest })));
+    await reliance.write(keys, {
+      look: async () => {
+        for (const tag of tags) doubtful ||= await this.#dangles(repository, tag);
+      },
+      write,
+      undo: async () => undefined,
+    });
+    if (doubtful) {
+      // GC of another machine may just have decided to take it: it is written again after that.
+      await delay(storage.settleMs / 2);
+      const left = await Promise.all(keys.map((key) => storage.metadata.get(key)));
+      if (left.includes(undefined)) await write();
+    }
+    await this.#fix(repository, digest, fixed);
+  }
+
+  /** True for a tag that stands for a manifest which is not here. */
+  async #dangles(repository: string, tag: string): Promise<boolean> {
+    const before = await this.tag(repository, tag);
+    return before !== undefined && !(await this.byDigest(repository, before));
+  }
+
+  /** Immutable tags: the first one counts. */
+  async #fix(repository: string, digest: ContentDigest, tags: readonly string[]): Promise<void> {
+    for (const tag of tags) {
+      if (!(await this.deps.storage.metadata.create(KEYS.tags(repository, tag), digest)))
         await this.#refuseMove(repository, tag, digest);
     }
-    if (storage.exclusive) this.#cache.set(key, stored, stored.bytes.byteLength);
+  }
+
+  /** Takes back what was written, unless another machine has taken the same manifest in since: that one has seen by itself what is there. */
+  async #undo(repository: string, stored: StoredManifest): Promise<void> {
+    const { metadata } = this.deps.storage;
+    const key = KEYS.manifests(repository, stored.digest);
+    if ((await metadata.get(key))?.equals(encodeRecord(stored))) await metadata.write([{ remove: key }]);
   }
 
   async #refuseMove(repository: string, tag: string, digest: ContentDigest): Promise<void> {
