@@ -54,6 +54,8 @@ async function images(engines: Pair<Engine>, { content, rounds, dir, ports }: Ru
   const image = `127.0.0.1:${port}/${name}`;
   run([...engines.own.docker, "build", "-q", "-t", image, context], { DOCKER_BUILDKIT: "0" });
   run([...engines.own.docker, "push", "-q", image]);
+  // The build's cache has the layers too.
+  run([...engines.own.docker, "builder", "prune", "-af"]);
   const pull = async ({ docker }: Engine): Promise<number> => {
     spawnSync(docker[0] ?? "", [...docker.slice(1), "rmi", image], { stdio: "ignore" });
     spawnSync("sync");

@@ -98,7 +98,10 @@ async function manifests(base: string, count: number): Promise<Rates> {
   );
   const seconds = await pool(
     count,
-    async () => void (await wanted(await fetch(`${base}/manifests/1`), 200).then((r) => r.arrayBuffer())),
+    async () =>
+      void (await wanted(await fetch(`${base}/manifests/1`, { headers: { Accept: mediaType } }), 200).then((r) =>
+        r.arrayBuffer(),
+      )),
   );
   return { "a second": count / seconds };
 }
