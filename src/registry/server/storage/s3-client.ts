@@ -82,11 +82,32 @@ export class S3Client {
     return (await this.#fine(answer, [200])).bytes(limit);
   }
 
-  /** The bytes of a part of an object as they come. Throws `not-found`. */
-  async read(key: string, span: { start: number; end: number }): Promise<AsyncIterable<Uint8Array>> {
-    const headers = { Range: `bytes=${span.start}-${span.end - 1}` };
-    const answer = await this.#send({ method: "GET", key, headers, stream: true });
-    return (await this.#fine(answer, [206, 200])).body();
+  /** The bytes of a part of an object as they come, never more or less: an answer that is cut off is asked for again from there. Throws `not-found`. */
+  async *read(key: string, { start, end }: { start: number; end: number }): AsyncGenerator<Uint8Array, undefined> {
+    let at = start;
+    for (let failures = 0; at < end; ) {
+      const headers = { Range: `bytes=${at}-${end - 1}` };
+      const answer = await this.#fine(await this.#send({ method: "GET", key, headers, stream: true }), [206, 200]);
+      // 200: a store, or a proxy before it, that knows no ranges.
+      let skip = answer.status === 200 ? at : 0;
+      let failed: unknown = new Error("an answer was cut off");
+      const before = at;
+      try {
+        for await (const chunk of answer.body()) {
+          const skipped = Math.min(skip, chunk.byteLength);
+          skip -= skipped;
+          const piece = chunk.subarray(skipped, skipped + end - at);
+          at += piece.byteLength;
+          if (piece.byteLength > 0) yield piece;
+          if (at === end && answer.status === 200) break;
+        }
+      } catch (error) {
+        failed = error;
+      }
+      failures = at > before ? 0 : failures + 1;
+      if (failures === ATTEMPTS) throw this.#unavailable(failed);
+      if (failures > 0) await delay(FIRST_WAIT_MS * 2 ** (failures - 1));
+    }
   }
 
   async put(key: string, body: Uint8Array): Promise<void> {
@@ -153,7 +174,11 @@ export class S3Client {
         failed = error;
       }
     }
-    throw new BerthError("unavailable", `${this.name}: ${messageOf(failed)}`, { cause: failed });
+    throw this.#unavailable(failed);
+  }
+
+  #unavailable(cause: unknown): BerthError {
+    return new BerthError("unavailable", `${this.name}: ${messageOf(cause)}`, { cause });
   }
 
   async #once({ method, key, query = [], headers = {}, body, stream = false }: S3Request): Promise<FetchAnswer> {

@@ -105,7 +105,7 @@ export class S3Data implements DataStore {
       const from = Math.max(start - at, 0);
       const to = Math.min(end - at, size);
       at += size;
-      if (from < to) yield* await this.client.read(DATA + name, { start: from, end: to });
+      if (from < to) yield* this.client.read(DATA + name, { start: from, end: to });
     }
     if (at < end) throw new BerthError("not-found", `data ${id} has ${at} bytes only`);
   }
