@@ -13,6 +13,7 @@ export function storageContract(name: string, open: () => Promise<{ storage: Sto
     recordsContract(() => opened.storage.metadata);
     dataContract(() => opened.storage.data);
     unfinishedContract(() => opened.storage.data);
+    racesContract(() => opened.storage);
   });
 }
 
@@ -53,6 +54,40 @@ function recordsContract(metadata: () => Storage["metadata"]): void {
     expect(await metadata().create("once", "first")).toBe(true);
     expect(await metadata().create("once", "second")).toBe(false);
     expect((await metadata().get("once"))?.toString()).toBe("first");
+  });
+}
+
+function racesContract(storage: () => Storage): void {
+  test("of many that create one record at once one succeeds, and its value counts", async () => {
+    expect(storage().atomicCreate).toBe(true);
+    const { metadata } = storage();
+    const made = await Promise.all(Array.from({ length: 12 }, (_, i) => metadata.create("raced", `${i}`)));
+    expect(made.filter(Boolean)).toHaveLength(1);
+    expect((await metadata.get("raced"))?.toString()).toBe(`${made.indexOf(true)}`);
+  });
+
+  test("data that is removed while it is read gives its bytes or fails, never others", async () => {
+    const { data } = storage();
+    const id = randomUUID();
+    const bytes = Buffer.from(Array.from({ length: 10_000 }, (_, i) => i % 251));
+    await data.append(id, 0, pieces(bytes, 1000));
+    const sealed = await data.seal(id, bytes.byteLength);
+    const got: Uint8Array[] = [];
+    let removed = false;
+    const reading = (async () => {
+      for await (const piece of data.read(sealed.data, { start: 0, end: bytes.byteLength })) {
+        got.push(Buffer.from(piece));
+        if (!removed) await data.remove(sealed.data);
+        removed = true;
+      }
+    })();
+    const outcome = await reading.then(
+      () => "whole",
+      (error: { kind?: string }) => error.kind,
+    );
+    const read = Buffer.concat(got);
+    expect(read.equals(bytes.subarray(0, read.byteLength))).toBe(true);
+    expect(outcome).toBe(read.byteLength === bytes.byteLength ? "whole" : "not-found");
   });
 }
 
