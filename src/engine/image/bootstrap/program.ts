@@ -12,6 +12,8 @@ export interface ProgramOptions {
   offline?: boolean;
   /** How lines begin that say what went wrong: what follows on the first one is told. Without such a line the last one is. */
   complaint?: RegExp;
+  /** What errors call it, where a shell begins it. */
+  name?: string;
 }
 
 const SIGNAL_BASE = 128;
@@ -50,7 +52,7 @@ export async function* streamProgram(
     for await (const chunk of stdout) yield chunk as Uint8Array;
     const code = await exited;
     shop.signal.throwIfAborted();
-    if (code !== 0) throw said.error(program, code);
+    if (code !== 0) throw said.error(options.name ?? program, code);
   } finally {
     shop.signal.removeEventListener("abort", kill);
     kill();

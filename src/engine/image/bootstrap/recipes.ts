@@ -3,12 +3,13 @@ import { familiarName, parseReference } from "../../../spec/reference.ts";
 import { alpine } from "./alpine.ts";
 import { busybox } from "./busybox.ts";
 import { debian, ubuntu } from "./debian.ts";
+import { almalinux, fedora, rocky } from "./fedora.ts";
 import { checkMirror } from "./mirror.ts";
 import type { KeyFile, Recipe, RecipeRequest } from "./recipe.ts";
 import { scratch } from "./scratch.ts";
 
 /** All that can be made without a registry. */
-export const RECIPES: readonly Recipe[] = [scratch, busybox, debian, ubuntu, alpine];
+export const RECIPES: readonly Recipe[] = [scratch, busybox, debian, ubuntu, alpine, fedora, rocky, almalinux];
 
 /**
  * The recipe that a name such as `debian:bookworm` asks for, and the request to it. Throws `invalid-argument` for a name without a recipe, for what the
