@@ -34,7 +34,7 @@ afterAll(async () => {
   for (const dir of [folder, built]) rmSync(dir, { recursive: true });
 }, 60_000);
 afterEach(() => {
-  expect(readdirSync(`${h.root}/data/tmp`)).toEqual([]);
+  expect(readdirSync(`${h.root}/data/tmp`).filter((name) => name.startsWith("bootstrap"))).toEqual([]);
 });
 
 const keysOf = (...keys: PgpKey[]) =>

@@ -47,7 +47,7 @@ test("what a recipe does not take is refused, and what is no package or no name"
 test("one that nobody waits for any more leaves nothing", async () => {
   await expect(bootstrap("late:1", { from: "busybox", signal: AbortSignal.abort() })).rejects.toThrow("cancelled");
   await expect(h.backend.image.inspect("late:1")).rejects.toMatchObject({ kind: "not-found" });
-  expect(readdirSync(`${h.root}/data/tmp`)).toEqual([]);
+  expect(readdirSync(`${h.root}/data/tmp`).filter((name) => name.startsWith("bootstrap"))).toEqual([]);
 });
 
 test("mirrors: any http, https or file URL, or a folder; nothing that would leak into a sources list", () => {
