@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { run } from "../../src/host/spawn.ts";
 import { digestOf } from "../../src/spec/digest.ts";
@@ -62,6 +71,16 @@ test("what COPY made is saved as the very layer that the image names, whatever i
   expect((await run(["tar", "-C", unpacked, "-xf", archive])).code).toBe(0);
   const [{ Layers }] = JSON.parse(readFileSync(join(unpacked, "manifest.json"), "utf8")) as [{ Layers: string[] }];
   for (const layer of Layers) expect(digestOf(readFileSync(join(unpacked, layer)))).toBe(`sha256:${basename(layer)}`);
+});
+
+test("a bundle of several images has what they share once", async () => {
+  const [one, all] = [join(folder, "one.tar"), join(folder, "all.tar")];
+  await daemon.ok("save", "-o", one, "built:1");
+  await daemon.ok("save", "-o", all, "built:1", "other:2", "busybox");
+  const names = (await run(["tar", "-tf", all])).stdout.trim().split("\n");
+  expect(new Set(names).size).toBe(names.length);
+  // `built` is on busybox, and `other` is another name of it: besides a config and a manifest nothing is added.
+  expect(statSync(all).size - statSync(one).size).toBeLessThan(20_000);
 });
 
 test("through a pipe and back", async () => {
