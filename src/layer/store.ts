@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync } from "node:
 import { rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { ensureDir, fsyncPath, removeTree } from "../host/files.ts";
+import { ensureDir, removeTree } from "../host/files.ts";
 import type { OverlayMount } from "../host/monitor-types.ts";
 import { runOk } from "../host/spawn.ts";
 import { type Digest, hexOf, shortId } from "../spec/digest.ts";
@@ -16,7 +16,7 @@ import { packTree } from "./pack.ts";
 import { SharedSync } from "./shared-sync.ts";
 import { Slots } from "./slots.ts";
 import type { ApplyOptions, ChainId, LayerRecord, LayerStore, RootView } from "./types.ts";
-import { unpackInProcess } from "./unpack-process.ts";
+import { UnpackProcesses } from "./unpack-process.ts";
 import { isTouched, openView } from "./view.ts";
 
 const SHORT = 8;
@@ -59,7 +59,10 @@ class Layers implements LayerStore {
   readonly #table: Table<LayerRecord>;
   readonly #inFlight = new Map<ChainId, Promise<LayerRecord>>();
   readonly #workers = new Slots(Math.max(2, availableParallelism()));
+  readonly #unpackers = new UnpackProcesses();
   readonly #disk: SharedSync;
+  /** Folders of layers that have no record yet. */
+  readonly #taken = new Set<string>();
 
   constructor(root: string, table: Table<LayerRecord>) {
     this.#root = root;
@@ -69,7 +72,7 @@ class Layers implements LayerStore {
 
   applyFile(path: string, options: ApplyOptions): Promise<LayerRecord> {
     return this.#once(options, (target) =>
-      this.#workers.run(() => unpackInProcess({ source: { tar: path }, target }, options.progress)),
+      this.#workers.run(() => this.#unpackers.run({ source: { tar: path }, target }, options.progress)),
     );
   }
 
@@ -83,7 +86,9 @@ class Layers implements LayerStore {
   ): Promise<LayerRecord> {
     const { move, ...own } = options;
     if (!move) {
-      return this.#once(own, (target) => this.#workers.run(() => unpackInProcess({ source: { tree: upper }, target })));
+      return this.#once(own, (target) =>
+        this.#workers.run(() => this.#unpackers.run({ source: { tree: upper }, target })),
+      );
     }
     const { diffId, size } = await digestTree(upper);
     const record = await this.#once({ ...own, diffId }, async (target) => {
@@ -207,9 +212,7 @@ class Layers implements LayerStore {
       const made = await produce(target);
       if (options.diffId !== undefined && options.diffId !== made.diffId)
         throw wrongDiffId(options.diffId, made.diffId);
-      await this.#disk.flush();
-      await this.#parentDone(options.parent);
-      return this.#publish(tmp, options, made);
+      return await this.#publish(tmp, options, made);
     } catch (e) {
       throw fromErrno(e, "layer");
     } finally {
@@ -225,13 +228,12 @@ class Layers implements LayerStore {
     this.#known(parent);
   }
 
-  /** The tree is on disk under `tmp`. A kill after the rename leaves a folder without a record, which `openLayerStore` removes. */
-  #publish(tmp: string, options: ApplyOptions, made: Unpacked): LayerRecord {
+  /** Tree and folder reach the disk before the record names them. A kill before that leaves a folder without a record, which `openLayerStore` removes. */
+  async #publish(tmp: string, options: ApplyOptions, made: Unpacked): Promise<LayerRecord> {
     const chainId = chainIdOf(options.parent, made.diffId);
     options.hold?.(chainId);
-    const known = this.#table.get(chainId);
-    if (known) return known;
-    const short = this.#shortFor(chainId);
+    const short = this.#takeShort(chainId);
+    const folder = join(this.#root, short);
     const { parent, blob } = options;
     const record: LayerRecord = {
       chainId,
@@ -241,19 +243,30 @@ class Layers implements LayerStore {
       ...(parent === undefined ? {} : { parent }),
       ...(blob === undefined ? {} : { blob }),
     };
-    const folder = join(this.#root, short);
-    removeTree(folder);
-    renameSync(tmp, folder);
-    fsyncPath(this.#root);
-    this.#table.put(chainId, record);
-    return record;
+    try {
+      if (!this.#table.get(chainId)) {
+        removeTree(folder);
+        renameSync(tmp, folder);
+        await this.#disk.flush();
+        await this.#parentDone(parent);
+      }
+      // Somebody else may have made the same one meanwhile.
+      const known = this.#table.get(chainId);
+      if (!known) this.#table.put(chainId, record);
+      return known ?? record;
+    } finally {
+      this.#taken.delete(short);
+      // What has no record goes with `tmp`.
+      if (this.#table.get(chainId)?.short !== short && existsSync(folder)) renameSync(folder, tmp);
+    }
   }
 
-  /** Eight hex digits that no other layer has: `short/diff` of 130 layers fits into the one page of mount(2)'s options. */
-  #shortFor(chainId: ChainId): string {
-    const taken = new Set(this.list().map((r) => r.short));
+  /** Eight hex digits that no other layer has, until they are given back: `short/diff` of 130 layers fits into the one page of mount(2)'s options. */
+  #takeShort(chainId: ChainId): string {
+    const taken = new Set([...this.#taken, ...this.list().map((r) => r.short)]);
     let name = hexOf(chainId).slice(0, SHORT);
     while (taken.has(name)) name = randomBytes(SHORT / 2).toString("hex");
+    this.#taken.add(name);
     return name;
   }
 }

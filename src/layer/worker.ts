@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { setImmediate } from "node:timers/promises";
 import { BerthError, type ErrorKind, messageOf } from "../spec/errors.ts";
 import { withinBounds } from "./bomb.ts";
@@ -6,7 +7,7 @@ import { decompress } from "./compression.ts";
 import { type Unpacked, unpackDigested } from "./digested.ts";
 import { packTree } from "./pack.ts";
 
-/** What an unpack worker is told: one line of JSON on stdin. Stdin stays open as long as somebody wants the result. */
+/** What an unpack worker is told: a line of JSON on stdin, the next one when it has answered. Stdin stays open as long as somebody wants the result. */
 export interface UnpackJob {
   /** A tar, compressed or not; or an overlay upper folder, which is copied as the layer that it makes. */
   source: { tar: string } | { tree: string };
@@ -14,7 +15,7 @@ export interface UnpackJob {
   target: string;
 }
 
-/** What an unpack worker says: lines of JSON on stdout, any number of `progress`, then one of the others. */
+/** What an unpack worker says: lines of JSON on stdout, for each job any number of `progress`, then one of the others. */
 export type UnpackMessage =
   | { type: "progress"; done: number; total: number }
   | { type: "done"; result: Unpacked }
@@ -24,20 +25,33 @@ const CHUNK = 256 * 1024;
 const PROGRESS_EVERY = 8;
 
 /**
- * `berth worker unpack`: unpacks or copies one layer; to sync it is the caller's. Returns the exit code: 0 with a `done` message, 1 with an `error` message.
- * Ends at once when stdin does, since then its daemon is gone.
+ * `berth worker unpack`: unpacks or copies layers, one job after the other; to sync them is the caller's. Resolves with the exit code: 1 after a job that failed, which has
+ * an `error` message; the others have a `done` message each. Ends at once when stdin does, with 1 in the middle of a job: its daemon is gone or needs it no more.
  */
-export async function runUnpackWorker(): Promise<number> {
+export function runUnpackWorker(): Promise<number> {
+  return new Promise((resolve) => {
+    let isBusy = false;
+    const lines = createInterface({ input: process.stdin });
+    lines.on("line", async (line) => {
+      isBusy = true;
+      if (!(await unpack(line))) resolve(1);
+      isBusy = false;
+    });
+    lines.on("close", () => process.exit(isBusy ? 1 : 0));
+  });
+}
+
+/** False where it failed. */
+async function unpack(line: string): Promise<boolean> {
   try {
-    const job = JSON.parse(await firstLine()) as UnpackJob;
-    const { source, target } = job;
+    const { source, target } = JSON.parse(line) as UnpackJob;
     const tar = "tar" in source ? plainOf(source.tar) : packTree(source.tree, { whiteouts: "overlay" });
     const result = await unpackDigested(tar, target);
     say({ type: "done", result });
-    return 0;
+    return true;
   } catch (e) {
     say({ type: "error", kind: e instanceof BerthError ? e.kind : "internal", message: messageOf(e) });
-    return 1;
+    return false;
   }
 }
 
@@ -47,18 +61,6 @@ function plainOf(path: string): AsyncIterable<Uint8Array> {
 
 function say(message: UnpackMessage): void {
   writeSync(1, `${JSON.stringify(message)}\n`);
-}
-
-function firstLine(): Promise<string> {
-  return new Promise((resolve) => {
-    let text = "";
-    process.stdin.on("data", (d) => {
-      text += d;
-      const end = text.indexOf("\n");
-      if (end >= 0) resolve(text.slice(0, end));
-    });
-    process.stdin.on("end", () => process.exit(1));
-  });
 }
 
 async function* readFile(path: string): AsyncGenerator<Uint8Array, void, void> {
