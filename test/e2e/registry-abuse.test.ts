@@ -25,7 +25,12 @@ async function start(flags: string[], wrap?: (argv: string[]) => string[]): Prom
   registry = await berthRegistry(inNet, "127.0.0.1:0", { folder, flags });
   host = /http:\/\/([^/\s]+)/.exec(registry.log.join("\n"))?.[1] ?? "";
 }
-const ask = (method: string, path: string, body?: Buffer | ReadableStream<Uint8Array>, headers: Record<string, string> = {}): Promise<Response> =>
+const ask = (
+  method: string,
+  path: string,
+  body?: Buffer | ReadableStream<Uint8Array>,
+  headers: Record<string, string> = {},
+): Promise<Response> =>
   fetch(path.startsWith("/") ? `http://${host}${path}` : `http://${host}/v2/${path}`, {
     method,
     headers,

@@ -1,5 +1,7 @@
 import type { Db } from "../../../host/db.ts";
+import { isKind } from "../../../spec/errors.ts";
 import type { Change, Entry, Metadata } from "../types.ts";
+import type { Reserve } from "./reserve.ts";
 
 const MOST = 1000;
 const SCHEMA = 1;
@@ -11,7 +13,10 @@ interface Row {
 
 /** Records in SQLite: one transaction a write, in order of keys, read where they lie. Every call is done before it returns its promise, so nothing comes between. */
 export class DbMetadata implements Metadata {
-  constructor(private readonly db: Db) {
+  constructor(
+    private readonly db: Db,
+    private readonly reserve?: Reserve,
+  ) {
     db.exec(
       "CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, modified INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID",
     );
@@ -39,8 +44,15 @@ export class DbMetadata implements Metadata {
       this.db.transaction(() => {
         for (const change of changes) this.#apply(change);
       });
-    if (volatile) this.db.unsynced(all);
-    else all();
+    const write = (): void => (volatile ? this.db.unsynced(all) : all());
+    try {
+      write();
+    } catch (error) {
+      // What removes is the way out of a full disk, and writes first.
+      const removes = changes.every((change) => "remove" in change);
+      if (!removes || !isKind(error, "no-space") || !this.reserve?.release()) throw error;
+      write();
+    }
   }
 
   async create(key: string, value: Uint8Array | string): Promise<boolean> {

@@ -5,13 +5,17 @@ import { fsyncPath } from "../../../host/files.ts";
 import { fileBody, type ResponseBody } from "../../../host/http-server.ts";
 import { BerthError, fromErrno } from "../../../spec/errors.ts";
 import type { DataStore, Span } from "../types.ts";
+import type { Reserve } from "./reserve.ts";
 
 const CHUNK = 1024 * 1024;
 const ID = /^[a-z0-9-]{2,}$/;
 
 /** Data in files, `<root>/<first two digits>/<id>`. */
 export class FileData implements DataStore {
-  constructor(private readonly root: string) {}
+  constructor(
+    private readonly root: string,
+    private readonly reserve?: Reserve,
+  ) {}
 
   async append(id: string, offset: number, source: AsyncIterable<Uint8Array>): Promise<number> {
     const path = this.#path(id);
@@ -76,6 +80,7 @@ export class FileData implements DataStore {
 
   async remove(id: string): Promise<void> {
     rmSync(this.#path(id), { force: true });
+    this.reserve?.fill();
   }
 
   async *list(): AsyncGenerator<{ id: string; modified: number }> {

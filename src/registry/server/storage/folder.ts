@@ -7,6 +7,7 @@ import { BerthError, errnoOf } from "../../../spec/errors.ts";
 import type { Storage } from "../types.ts";
 import { DbMetadata } from "./db-metadata.ts";
 import { FileData } from "./file-data.ts";
+import { Reserve } from "./reserve.ts";
 
 /**
  * A registry's storage in a folder: records in SQLite, data in files. One process at a time. Throws `conflict` where another has it.
@@ -18,9 +19,11 @@ export function openFolderStorage(root: string): Storage {
     const db = openDb(join(root, "registry.db"));
     const data = join(root, "data");
     mkdirSync(data, { recursive: true, mode: 0o700 });
+    const reserve = new Reserve(join(root, "reserve"));
+    reserve.fill();
     return {
-      metadata: new DbMetadata(db),
-      data: new FileData(data),
+      metadata: new DbMetadata(db, reserve),
+      data: new FileData(data, reserve),
       exclusive: true,
       atomicCreate: true,
       settleMs: 0,

@@ -41,14 +41,21 @@ function rangeOf(request: string): [number, number] {
 
 test("an answer that is cut off goes on from there, and is never short", async () => {
   const asked: number[] = [];
+  let cut = (): void => undefined;
   await using bad = await badServer((request, socket) => {
     const [from, to] = rangeOf(request);
     asked.push(from);
+    cut = () => void socket.destroy();
     socket.write(`HTTP/1.1 206 Partial Content\r\nContent-Length: ${to - from}\r\nConnection: close\r\n\r\n`);
-    socket.end(BYTES.subarray(from, Math.min(to, from + 1500)));
+    socket.write(BYTES.subarray(from, Math.min(to, from + 1500)));
   });
-  const found = await readAll(bad.client.read("key", { start: 10, end: 4000 }));
-  expect(found.equals(BYTES.subarray(10, 4000))).toBe(true);
+  const parts: Uint8Array[] = [];
+  for await (const part of bad.client.read("key", { start: 10, end: 4000 })) {
+    parts.push(Buffer.from(part));
+    // What the client has not been given by then may be lost, and comes again.
+    cut();
+  }
+  expect(Buffer.concat(parts).equals(BYTES.subarray(10, 4000))).toBe(true);
   expect(asked[0]).toBe(10);
   expect(asked.length).toBeGreaterThan(2);
 });
