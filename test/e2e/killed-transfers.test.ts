@@ -6,12 +6,12 @@ import { TestDaemon } from "../../src/testing/daemon.ts";
 
 // Kills of the daemon at random moments of pulls and pushes: nothing half done is ever seen, the next try succeeds, and nothing is left behind.
 
-setDefaultTimeout(Number(process.env["BERTH_KILLS"] ?? 8) * 30_000);
+setDefaultTimeout(Number(process.env["BERTH_KILLS"] ?? 6) * 30_000);
 const BERTH = join(import.meta.dir, "../../dist/berth");
 const HOST = "127.0.0.1:5000";
 const NAME = `${HOST}/some/app:1`;
 /** Kills in each direction; the issue's 200 take some minutes. */
-const KILLS = Number(process.env["BERTH_KILLS"] ?? 8);
+const KILLS = Number(process.env["BERTH_KILLS"] ?? 6);
 const LAYERS = 4;
 const BIG = 6_000_000;
 

@@ -200,7 +200,7 @@ async function expectNothingLeft(server: Scene, folder: string): Promise<void> {
   const gc = await run([BERTH, "registry", "gc", "--root", folder, "--gc-grace", "0s", "--upload-timeout", "0s"]);
   expect([gc.code, gc.stdout.split("\n").length]).toEqual([0, 2]);
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  expect(files.map((entry) => entry.name).sort()).toEqual(["lock", "registry.db"]);
+  expect(files.map((entry) => entry.name).sort()).toEqual(["lock", "registry.db", "reserve"]);
   await using storage = openFolderStorage(folder);
   expect(await storage.metadata.list("")).toEqual([]);
 }

@@ -11,7 +11,7 @@ import { MediaType } from "../../src/spec/oci.ts";
 import { type S3Server, s3Server } from "../../src/testing/s3-server.ts";
 
 const BERTH = join(import.meta.dir, "../../dist/berth");
-const PUSHES = Number(process.env["BERTH_PUSHES"] ?? 12);
+const PUSHES = Number(process.env["BERTH_PUSHES"] ?? 8);
 const LAYERS = Array.from({ length: 6 }, (_, i) => Buffer.alloc(20_000 + i, `layer ${i} `));
 
 let bucket: S3Server;
