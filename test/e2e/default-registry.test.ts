@@ -44,9 +44,13 @@ beforeAll(async () => {
   await daemon.ok("rmi", `${OTHER}/db/postgres:16`);
 }, 60_000);
 afterAll(async () => {
-  for (const one of registries) await one[Symbol.asyncDispose]();
-  await daemon[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true, force: true });
+  try {
+    for (const one of registries) await one[Symbol.asyncDispose]();
+    await daemon[Symbol.asyncDispose]();
+  } finally {
+    // Also where the start failed, and there is nothing else to end.
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test("login, push, pull and run by names without a registry; local names stay as they are", async () => {

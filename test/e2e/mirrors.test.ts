@@ -59,12 +59,16 @@ beforeAll(async () => {
   await content(`${OWN}/one`, "the registry");
 }, 60_000);
 afterAll(async () => {
-  const gone = once(silent, "exit");
-  silent.kill();
-  await gone;
-  for (const one of registries) await one[Symbol.asyncDispose]();
-  await daemon[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true, force: true });
+  try {
+    const gone = once(silent, "exit");
+    silent.kill();
+    await gone;
+    for (const one of registries) await one[Symbol.asyncDispose]();
+    await daemon[Symbol.asyncDispose]();
+  } finally {
+    // Also where the start failed, and there is nothing else to end.
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 const text = (name: string): Promise<string> => daemon.ok("run", "--rm", name, "cat", "/text");
