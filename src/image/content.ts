@@ -1,6 +1,6 @@
 import type { Digest } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
-import { MediaType, type Platform } from "../spec/oci.ts";
+import { CONFIG_TYPES, INDEX_TYPES, MANIFEST_TYPES, type Platform } from "../spec/oci.ts";
 import { type Check, count, digest, list, mapOf, object, parseJson, text } from "./config.ts";
 
 /** A descriptor with all that copying needs (OCI image-spec, descriptor.md). */
@@ -29,13 +29,7 @@ export interface Content {
   artifactType?: string;
 }
 
-const INDEXES: string[] = [MediaType.index, MediaType.dockerIndex];
-const MANIFESTS: string[] = [
-  MediaType.manifest,
-  MediaType.dockerManifest,
-  "application/vnd.oci.artifact.manifest.v1+json",
-];
-const CONFIGS: string[] = [MediaType.config, MediaType.dockerConfig];
+const MANIFESTS: readonly string[] = [...MANIFEST_TYPES, "application/vnd.oci.artifact.manifest.v1+json"];
 
 /** More parts than any manifest has. */
 const MAX_PARTS = 16_384;
@@ -73,17 +67,17 @@ const raw = object<Raw>({
 
 /** True for what is read as a manifest or an index. */
 export function isManifestType(mediaType: string): boolean {
-  return INDEXES.includes(mediaType) || MANIFESTS.includes(mediaType);
+  return INDEX_TYPES.includes(mediaType) || MANIFESTS.includes(mediaType);
 }
 
 /** True for an index of OCI or a list of Docker. */
 export function isIndexType(mediaType: string): boolean {
-  return INDEXES.includes(mediaType);
+  return INDEX_TYPES.includes(mediaType);
 }
 
 /** True where the content is a container image: its config is one of OCI's or Docker's. */
 export function isContainerImage({ kind, config }: Content): boolean {
-  return kind === "manifest" && config !== undefined && CONFIGS.includes(config.mediaType);
+  return kind === "manifest" && config !== undefined && CONFIG_TYPES.includes(config.mediaType);
 }
 
 /**

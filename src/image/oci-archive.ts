@@ -1,5 +1,14 @@
 import { BerthError } from "../spec/errors.ts";
-import { type Descriptor, type Index, type Manifest, MediaType, type Platform } from "../spec/oci.ts";
+import {
+  type Descriptor,
+  INDEX_TYPES,
+  type Index,
+  LAYER_TYPES,
+  MANIFEST_TYPES,
+  type Manifest,
+  MediaType,
+  type Platform,
+} from "../spec/oci.ts";
 import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../spec/platform.ts";
 import { parseReference, type Reference, withDefaultTag } from "../spec/reference.ts";
 import { type ArchiveFiles, notAnImage } from "./archive.ts";
@@ -13,15 +22,6 @@ export const INDEX_JSON = "index.json";
 const CONTAINERD_NAME = "io.containerd.image.name";
 const REF_NAME = "org.opencontainers.image.ref.name";
 const MAX_DEPTH = 8;
-const INDEXES: string[] = [MediaType.index, MediaType.dockerIndex];
-const MANIFESTS: string[] = [MediaType.manifest, MediaType.dockerManifest];
-const LAYERS: string[] = [
-  MediaType.layer,
-  MediaType.layerGzip,
-  MediaType.layerZstd,
-  MediaType.dockerLayer,
-  MediaType.dockerLayerGzip,
-];
 
 interface Source {
   files: ArchiveFiles;
@@ -61,7 +61,7 @@ export async function adoptManifests(plans: ImagePlan[], files: ArchiveFiles): P
   if (!bytes) return plans;
   const found: { descriptor: Descriptor; manifest: Manifest }[] = [];
   for (const descriptor of parseIndex(bytes, INDEX_JSON).manifests) {
-    const content = MANIFESTS.includes(descriptor.mediaType) && (await files.read(blobName(descriptor)));
+    const content = MANIFEST_TYPES.includes(descriptor.mediaType) && (await files.read(blobName(descriptor)));
     if (content) found.push({ descriptor, manifest: parseManifest(content, `manifest ${descriptor.digest}`) });
   }
   return Promise.all(
@@ -91,7 +91,7 @@ function byName({ manifests }: Index): Descriptor[][] {
 }
 
 function isImage(d: Descriptor): boolean {
-  return [...INDEXES, ...MANIFESTS].includes(d.mediaType) && d.platform?.os !== "unknown";
+  return [...INDEX_TYPES, ...MANIFEST_TYPES].includes(d.mediaType) && d.platform?.os !== "unknown";
 }
 
 /** One of a group: of several the one for the platform, the most exact variant first; a single one only has to fit what was asked for. */
@@ -111,9 +111,10 @@ function choose(group: Descriptor[], asked: Platform | undefined, what: string):
 async function follow(source: Source, top: Descriptor): Promise<ImagePlan> {
   let descriptor = top;
   for (let depth = 0; depth < MAX_DEPTH; depth++) {
-    const what = `${INDEXES.includes(descriptor.mediaType) ? "index" : "manifest"} ${descriptor.digest}`;
+    const what = `${INDEX_TYPES.includes(descriptor.mediaType) ? "index" : "manifest"} ${descriptor.digest}`;
     const bytes = await content(source, descriptor, what);
-    if (!INDEXES.includes(descriptor.mediaType)) return planManifest(source, descriptor, parseManifest(bytes, what));
+    if (!INDEX_TYPES.includes(descriptor.mediaType))
+      return planManifest(source, descriptor, parseManifest(bytes, what));
     descriptor = choose(parseIndex(bytes, what).manifests.filter(isImage), source.platform, what);
   }
   throw new BerthError("invalid-argument", `index ${top.digest}: indexes inside indexes, more than ${MAX_DEPTH} deep`);
@@ -141,7 +142,7 @@ async function planManifest(source: Source, descriptor: Descriptor, manifest: Ma
   for (const d of manifest.layers) {
     const layer = await source.intake.layerBlob(await part(d));
     layers.push({ ...layer, mediaType: d.mediaType });
-    if (layer.digest !== d.digest || !LAYERS.includes(d.mediaType)) {
+    if (layer.digest !== d.digest || !LAYER_TYPES.includes(d.mediaType)) {
       throw new BerthError("invalid-argument", `${what}: layer ${d.digest} has the unsupported form ${d.mediaType}`);
     }
   }

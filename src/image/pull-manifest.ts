@@ -1,24 +1,21 @@
 import type { FetchedManifest, Repository } from "../registry/types.ts";
 import { type Digest, shortId } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
-import { type Descriptor, FOREIGN_LAYERS, type Manifest, MediaType } from "../spec/oci.ts";
+import {
+  CONFIG_TYPES,
+  type Descriptor,
+  FOREIGN_LAYERS,
+  INDEX_TYPES,
+  LAYER_TYPES,
+  MANIFEST_TYPES,
+  type Manifest,
+} from "../spec/oci.ts";
 import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../spec/platform.ts";
 import { MAX_JSON, parseConfig, parseJson, type StoredConfig } from "./config.ts";
 import type { Intake } from "./intake.ts";
 import { parseIndex, parseManifest } from "./manifest.ts";
 
-const INDEXES: string[] = [MediaType.index, MediaType.dockerIndex];
-const MANIFESTS: string[] = [MediaType.manifest, MediaType.dockerManifest];
-const CONFIGS: string[] = [MediaType.config, MediaType.dockerConfig];
-const LAYERS: string[] = [
-  MediaType.layer,
-  MediaType.layerGzip,
-  MediaType.layerZstd,
-  MediaType.dockerLayer,
-  MediaType.dockerLayerGzip,
-  MediaType.dockerLayerZstd,
-  ...FOREIGN_LAYERS,
-];
+const LAYERS: readonly string[] = [...LAYER_TYPES, ...FOREIGN_LAYERS];
 /** Indexes in one another. */
 const MAX_DEPTH = 4;
 
@@ -38,7 +35,7 @@ export async function resolveManifest(
   { platform }: { platform?: string },
 ): Promise<Remote> {
   let chosen = top;
-  for (let depth = 0; INDEXES.includes(chosen.mediaType); depth++) {
+  for (let depth = 0; INDEX_TYPES.includes(chosen.mediaType); depth++) {
     const what = `index ${chosen.digest}`;
     if (depth === MAX_DEPTH) throw new BerthError("invalid-argument", `${what}: too many indexes in one another`);
     refuseAmbiguous(chosen.bytes, what);
@@ -54,7 +51,7 @@ export async function resolveManifest(
 /** The manifest of an image that can be unpacked here; throws `invalid-argument` for all else. */
 function checked(chosen: FetchedManifest): Manifest {
   const what = `manifest ${chosen.digest}`;
-  if (!MANIFESTS.includes(chosen.mediaType)) {
+  if (!MANIFEST_TYPES.includes(chosen.mediaType)) {
     throw new BerthError(
       "invalid-argument",
       `${what}: unsupported media type ${JSON.stringify(chosen.mediaType.slice(0, 100))}`,
@@ -62,7 +59,7 @@ function checked(chosen: FetchedManifest): Manifest {
   }
   refuseAmbiguous(chosen.bytes, what);
   const parsed = parseManifest(chosen.bytes, what);
-  if (!CONFIGS.includes(parsed.config.mediaType)) {
+  if (!CONFIG_TYPES.includes(parsed.config.mediaType)) {
     const kind = artifactType(chosen.bytes) ?? parsed.config.mediaType;
     throw new BerthError(
       "invalid-argument",

@@ -1,11 +1,11 @@
 import type { Digest } from "../spec/digest.ts";
 import { BerthError } from "../spec/errors.ts";
-import { MediaType } from "../spec/oci.ts";
+import { INDEX_TYPES, MANIFEST_TYPES } from "../spec/oci.ts";
 import { type Places, Round } from "./round.ts";
 import type { BlobOptions, FetchedManifest, ManifestHead, Referrer, Repository } from "./types.ts";
 
 /** Media types of what mirrors give as manifests. */
-const MANIFESTS: string[] = [MediaType.index, MediaType.manifest, MediaType.dockerIndex, MediaType.dockerManifest];
+const MANIFESTS: readonly string[] = [...INDEX_TYPES, ...MANIFEST_TYPES];
 /** Bytes after which a source that failed is asked once more before the others are. */
 const PROGRESS = 16 * 1024;
 

@@ -1,7 +1,7 @@
 import type { FetchAnswer } from "../host/fetch.ts";
 import { type Digest, digestOf, isDigest } from "../spec/digest.ts";
 import { BerthError, isKind } from "../spec/errors.ts";
-import { MediaType } from "../spec/oci.ts";
+import { INDEX_TYPES, MANIFEST_TYPES } from "../spec/oci.ts";
 import type { Reference } from "../spec/reference.ts";
 import type { Connection, RegistryRequest } from "./connection.ts";
 import { openDownload } from "./download.ts";
@@ -24,7 +24,7 @@ import { uploadBlob } from "./upload.ts";
 
 /** OCI distribution-spec: registries should take 4 MiB; nobody has a use for larger ones. */
 const MAX_MANIFEST = 4 * 1024 * 1024;
-const ACCEPT = [MediaType.index, MediaType.manifest, MediaType.dockerIndex, MediaType.dockerManifest].join(", ");
+const ACCEPT = [...INDEX_TYPES, ...MANIFEST_TYPES].join(", ");
 const UNTOLD_ATTEMPTS = 2;
 const MANIFESTS = /^application\/vnd\.(oci\.image\.(manifest|index)|docker\.distribution\.manifest)\b/;
 

@@ -16,6 +16,22 @@ export const MediaType = {
   dockerLayerZstd: "application/vnd.docker.image.rootfs.diff.tar.zstd",
 } as const;
 
+/** Indexes, image manifests and configs in both of their forms. */
+export const INDEX_TYPES: readonly string[] = [MediaType.index, MediaType.dockerIndex];
+/** See `INDEX_TYPES`. */
+export const MANIFEST_TYPES: readonly string[] = [MediaType.manifest, MediaType.dockerManifest];
+/** See `INDEX_TYPES`. */
+export const CONFIG_TYPES: readonly string[] = [MediaType.config, MediaType.dockerConfig];
+/** Layers that can be unpacked. */
+export const LAYER_TYPES: readonly string[] = [
+  MediaType.layer,
+  MediaType.layerGzip,
+  MediaType.layerZstd,
+  MediaType.dockerLayer,
+  MediaType.dockerLayerGzip,
+  MediaType.dockerLayerZstd,
+];
+
 /** Layers that may not be handed on (OCI image-spec, layer.md, "Non-Distributable Layers"; Docker's "foreign"): they are where their `urls` say. */
 export const FOREIGN_LAYERS: readonly string[] = [
   "application/vnd.docker.image.rootfs.foreign.diff.tar",
