@@ -62,6 +62,8 @@ export async function serveRegistry(config: RegistryConfig, log: (line: string) 
   });
   log(`registry at ${server.url}, ${storage.name}`);
   for (const line of [...(tls?.advice ?? []), ...warnings(config, gate.mode)]) log(line);
+  if (config.immutable.length > 0 && !storage.atomicCreate)
+    log(`${storage.name} has no conditional writes: immutable tags are safe within one registry only`);
   const collect = collector({ registry, config, metrics, through: () => through });
   const timer = new AbortController();
   const certificates = tls && followTls(tls, { use: (material) => server.secure(material), log, signal: timer.signal });

@@ -22,11 +22,14 @@ export class Through implements PullThrough {
   readonly #touched = new Map<string, number>();
   readonly #running = new Map<string, Promise<void>>();
   readonly #transfers: Transfers;
+  /** The longest prefix first: it counts. */
+  readonly #upstreams: readonly UpstreamConfig[];
 
   constructor(
     private readonly ctx: RegistryContext,
-    private readonly upstreams: readonly UpstreamConfig[],
+    upstreams: readonly UpstreamConfig[],
   ) {
+    this.#upstreams = [...upstreams].sort((a, b) => b.prefix.length - a.prefix.length);
     this.#transfers = new Transfers(ctx);
   }
 
@@ -40,7 +43,7 @@ export class Through implements PullThrough {
   }
 
   named(repository: string, namespace: string): string | undefined {
-    const found = this.upstreams.find(({ registry, prefix }) => prefix !== "" && registry === namespace);
+    const found = this.#upstreams.find(({ registry, prefix }) => prefix !== "" && registry === namespace);
     return found && !repository.startsWith(`${found.prefix}/`) ? `${found.prefix}/${repository}` : undefined;
   }
 
@@ -110,11 +113,8 @@ export class Through implements PullThrough {
     return new Response(streamOf(this.#transfers.follow(transfer)), { headers });
   }
 
-  /** The longest prefix counts. */
   #upstream(repository: string): UpstreamConfig | undefined {
-    return this.upstreams
-      .filter(({ prefix }) => prefix === "" || repository.startsWith(`${prefix}/`))
-      .sort((a, b) => b.prefix.length - a.prefix.length)[0];
+    return this.#upstreams.find(({ prefix }) => prefix === "" || repository.startsWith(`${prefix}/`));
   }
 
   async #fresh(repository: string, target: string, { freshMs }: UpstreamConfig): Promise<boolean> {
