@@ -30,7 +30,7 @@ const code = async (answer: Response): Promise<unknown> => {
 };
 const files = (): string[] =>
   readdirSync(kit.root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !/^(lock|registry\.db.*)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && !/^(lock|reserve|registry\.db.*)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name));
 const keys = async (): Promise<string[]> => (await kit.storage.metadata.list("")).map((entry) => entry.key);
 const begin = async (): Promise<string> =>
