@@ -6,8 +6,12 @@ import { type DaemonConfig, loadConfig } from "./config.ts";
 import { startBerth } from "./daemon.ts";
 import { stderrLogger } from "./log.ts";
 
+const HOUR_MS = 3_600_000;
+
 /** `berth daemon`: runs until SIGTERM or SIGINT, or until it has been idle for long enough. Returns the exit code. */
 export async function runDaemon(argv: readonly string[]): Promise<number> {
+  // Helpers, held ports and timers do not keep a process. One that waits for nothing else than these, as at a start, would end here, and with success.
+  const alive = setInterval(() => undefined, HOUR_MS);
   try {
     preferMemory();
     let config = loadConfig(argv);
@@ -44,6 +48,8 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode;
     process.stderr.write(`berth daemon: ${messageOf(error)}\n`);
     return 1;
+  } finally {
+    clearInterval(alive);
   }
 }
 
