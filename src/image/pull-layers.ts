@@ -6,6 +6,7 @@ import { type Descriptor, FOREIGN_LAYERS } from "../spec/oci.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Intake } from "./intake.ts";
 import type { MessageQueue } from "./message-queue.ts";
+import { rightBlob } from "./pull-manifest.ts";
 import type { Job } from "./shared-work.ts";
 import type { ImageProgress, LayerState } from "./types.ts";
 
@@ -121,7 +122,7 @@ export class LayerPull {
     const onWait = (n: number): void => tell(waiting(n));
     const source = async (from: number): Promise<AsyncIterable<Uint8Array>> =>
       counted(await this.#source(descriptor, { from, size, signal, onWait }), { from, size, tell });
-    await blobs.complete(source, { digest, size, lease });
+    await rightBlob(this.deps.repository, digest, () => blobs.complete(source, { digest, size, lease }));
   }
 
   /** A foreign layer is where its addresses say, if the registry has not got it. */

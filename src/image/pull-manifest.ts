@@ -1,6 +1,6 @@
 import type { FetchedManifest, Repository } from "../registry/types.ts";
 import { type Digest, shortId } from "../spec/digest.ts";
-import { BerthError } from "../spec/errors.ts";
+import { BerthError, isKind } from "../spec/errors.ts";
 import {
   CONFIG_TYPES,
   type Descriptor,
@@ -88,7 +88,8 @@ async function fetchConfig(
   if (parsed.config.size > MAX_JSON)
     throw new BerthError("invalid-argument", `${what}: its config is larger than ${MAX_JSON} bytes`);
   const { digest, size } = parsed.config;
-  await intake.stream(await repository.blob(digest, { size }), { digest, size });
+  const take = async () => intake.stream(await repository.blob(digest, { size }), { digest, size });
+  await rightBlob(repository, digest, take);
   const config = parseConfig(
     await intake.blobs.read(parsed.config.digest, MAX_JSON),
     `config ${shortId(parsed.config.digest)}`,
@@ -102,6 +103,17 @@ async function fetchConfig(
     );
   }
   return config;
+}
+
+/** Takes a blob in; where a mirror gave wrong bytes, once more from another place. What the registry itself gives is right or an error. */
+export async function rightBlob<T>(repository: Repository, digest: Digest, take: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await take();
+    } catch (error) {
+      if (!isKind(error, "invalid-argument") || !repository.wrongBlob(digest, error)) throw error;
+    }
+  }
 }
 
 /** The first that fits whole, else the first that fits without regard to a variant that we did not ask for. */

@@ -55,7 +55,9 @@ class Registry {
       mediaType: MediaType.manifest,
       bytes: this.#manifest,
     });
-    return { repository: () => ({ manifest, blob }) as unknown as Repository } as unknown as RegistryClient;
+    return {
+      repository: () => ({ manifest, blob, wrongBlob: () => false }) as unknown as Repository,
+    } as unknown as RegistryClient;
   }
 }
 

@@ -39,7 +39,9 @@ export async function* pullImage(
   const target = ref.digest ?? ref.tag ?? "latest";
   const queue = new MessageQueue<ImageProgress>();
   const onWait = (n: number): void => queue.push({ ...waiting(n), id: target }, target);
-  const access = { onWait, ...(credentials ? { credentials } : {}), ...(signal ? { signal } : {}) };
+  const onWrong = (url: string, why: string): void =>
+    queue.push({ status: `WARNING: mirror ${url} is passed over, what it gives is wrong: ${why}` });
+  const access = { onWait, onWrong, ...(credentials ? { credentials } : {}), ...(signal ? { signal } : {}) };
   const repository = registry.repository(ref, access);
   // Behind the intake, which holds a lease on all that it has seen.
   await using atEnd = new AsyncDisposableStack();

@@ -1,5 +1,5 @@
 import type { Digest } from "../spec/digest.ts";
-import { BerthError } from "../spec/errors.ts";
+import { BerthError, messageOf } from "../spec/errors.ts";
 import { INDEX_TYPES, MANIFEST_TYPES } from "../spec/oci.ts";
 import { type Places, Round } from "./round.ts";
 import type { BlobOptions, FetchedManifest, ManifestHead, Referrer, Repository } from "./types.ts";
@@ -14,6 +14,11 @@ const PROGRESS = 16 * 1024;
  * blobs. Mirrors that fail are passed over for a while; where nobody else answers, they are asked nevertheless. What writes goes to the registry itself.
  */
 export class MirroredRepository implements Repository {
+  /** The mirrors that gave bytes of a blob when it was asked for last. */
+  readonly #gave = new Map<Digest, Set<string>>();
+  /** The mirrors whose bytes of a blob were wrong, with what was wrong. */
+  readonly #wrong = new Map<Digest, Map<string, string>>();
+
   constructor(private readonly places: Places) {}
 
   manifest(target: string): Promise<FetchedManifest> {
@@ -49,6 +54,19 @@ export class MirroredRepository implements Repository {
     return begun(this.#parts(digest, options));
   }
 
+  /** Of several mirrors that gave a part each, it is the first that is passed over: it broke off as well. */
+  wrongBlob(digest: Digest, error: unknown): boolean {
+    const [url] = this.#gave.get(digest) ?? [];
+    if (url === undefined) return false;
+    const words = messageOf(error);
+    const wrong = this.#wrong.get(digest) ?? new Map<string, string>();
+    this.#wrong.set(digest, wrong.set(url, words));
+    this.#gave.delete(digest);
+    this.places.health.failed(url, words);
+    this.places.onWrong(url, words);
+    return true;
+  }
+
   foreignBlob(...args: Parameters<Repository["foreignBlob"]>): Promise<AsyncIterable<Uint8Array>> {
     return this.places.own.foreignBlob(...args);
   }
@@ -80,7 +98,9 @@ export class MirroredRepository implements Repository {
   }
 
   async *#parts(digest: Digest, options: BlobOptions): AsyncGenerator<Uint8Array, void, void> {
-    const round = new Round({ ...this.places, signal: options.signal ?? this.places.signal });
+    const round = new Round({ ...this.places, signal: options.signal ?? this.places.signal }, this.#wrong.get(digest));
+    const gave = new Set<string>();
+    this.#gave.set(digest, gave);
     let at = options.from ?? 0;
     for await (const { place, repository } of round.turns()) {
       for (let before = -PROGRESS; at - before >= PROGRESS; ) {
@@ -88,6 +108,7 @@ export class MirroredRepository implements Repository {
         try {
           for await (const part of await repository.blob(digest, { ...options, from: at })) {
             at += part.byteLength;
+            if (place) gave.add(place.url);
             yield part;
           }
           return round.served(place);
@@ -96,6 +117,8 @@ export class MirroredRepository implements Repository {
         }
       }
     }
+    // What is wrong now is the registry's word, not the bytes.
+    gave.clear();
     throw round.error();
   }
 }

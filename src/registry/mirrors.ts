@@ -6,7 +6,7 @@ import { MirroredRepository } from "./mirrored.ts";
 import { openRepository } from "./repository.ts";
 import { RETRY } from "./retry.ts";
 import type { Source } from "./round.ts";
-import type { Mirror, MirrorReport, RegistryOptions, Repository, RepositoryOptions } from "./types.ts";
+import type { Mirror, MirrorReport, OnWrong, RegistryOptions, Repository, RepositoryOptions } from "./types.ts";
 
 /** Of a mirror on which nothing moves, there is another to ask. Milliseconds. */
 const STALL_MS = 10_000;
@@ -23,7 +23,23 @@ export function mirrored(
   const mirrors = options.mirrors.filter(({ registry }) => registry === ref.domain);
   if (mirrors.length === 0) return own;
   const sources = mirrors.map(({ url }) => sourceOf(url, ref, { options, health, how }));
-  return new MirroredRepository({ sources, own, health, registry: ref.domain, signal: how.signal });
+  return new MirroredRepository({
+    sources,
+    own,
+    health,
+    registry: ref.domain,
+    signal: how.signal,
+    onWrong: once(how.onWrong),
+  });
+}
+
+/** Tells of each mirror once, however much of it is wrong. */
+function once(tell: OnWrong = () => undefined): OnWrong {
+  const told = new Set<string>();
+  return (url, why) => {
+    if (!told.has(url)) tell(url, why);
+    told.add(url);
+  };
 }
 
 function sourceOf(

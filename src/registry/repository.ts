@@ -74,6 +74,10 @@ class RemoteRepository implements Repository {
     });
   }
 
+  wrongBlob(): boolean {
+    return false;
+  }
+
   hasBlob(digest: Digest): Promise<boolean> {
     return this.#retries().run(async () => {
       const answer = await this.#send({ method: "HEAD", path: `${this.#root}/blobs/${digest}` });

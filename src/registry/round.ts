@@ -1,7 +1,7 @@
 import { BerthError, isKind, messageOf } from "../spec/errors.ts";
 import type { MirrorHealth } from "./health.ts";
 import { isTransient, pauseAskedBy } from "./retry.ts";
-import type { Repository } from "./types.ts";
+import type { OnWrong, Repository } from "./types.ts";
 
 const MAX_WORDS = 160;
 const MOST_NAMED = 3;
@@ -27,6 +27,7 @@ export interface Places {
   /** The registry that the mirrors are of. */
   registry: string;
   signal: AbortSignal | undefined;
+  onWrong: OnWrong;
 }
 
 /** Whose turn it is; `place` is undefined for the registry itself. */
@@ -40,13 +41,19 @@ export class Round {
   #ownError: unknown;
   readonly #passed: string[] = [];
 
-  constructor(private readonly places: Places) {}
+  /** `wrong`: mirrors that are not asked, as what they gave was wrong; by URL, with what was wrong. */
+  constructor(
+    private readonly places: Places,
+    private readonly wrong: ReadonlyMap<string, string> = new Map(),
+  ) {
+    for (const [url, words] of wrong) this.#pass(url, words);
+  }
 
   /** The mirrors that answer, the registry itself, and where that cannot be asked those that had failed before. Ends when the caller is content. */
   async *turns(): AsyncGenerator<Turn, void, void> {
     const { sources, own } = this.places;
     const skipped: Source[] = [];
-    for (const place of sources) {
+    for (const place of sources.filter(({ url }) => !this.wrong.has(url))) {
       const found = await this.#ask(place, { force: false });
       if (found === "good") yield { place, repository: place.repository };
       if (found === "skipped") skipped.push(place);
@@ -94,14 +101,16 @@ export class Round {
 
   /** Networks that fail, pauses that are asked for and content that is wrong count against a mirror; what it has not, or has an error with, does not. */
   #learn(place: Source, error: unknown): void {
-    const { health } = this.places;
+    const { health, onWrong } = this.places;
     const { url } = place;
     const words = this.#say(place, error);
     const causes = causesOf(error);
     const pause = causes.map(pauseAskedBy).find((ms) => ms !== undefined);
     const network = causes.some((cause) => !(cause instanceof BerthError) && isTransient(cause));
     const absent = isKind(error, "not-found");
-    if (network || pause !== undefined || isKind(error, "invalid-argument")) health.failed(url, words, pause);
+    const wrong = isKind(error, "invalid-argument");
+    if (wrong) onWrong(url, words);
+    if (network || pause !== undefined || wrong) health.failed(url, words, pause);
     else if (absent) health.answered(url);
     if (!absent || /access denied|auth credentials/.test(words)) health.note(url, words);
   }
@@ -110,9 +119,13 @@ export class Round {
   #say({ url }: Source, error: unknown): string {
     const innermost = causesOf(error).findLast((cause) => cause instanceof BerthError) ?? error;
     const words = messageOf(innermost).replace(/\s+/g, " ").slice(0, MAX_WORDS);
+    this.#pass(url, words);
+    return words;
+  }
+
+  #pass(url: string, words: string): void {
     const { host } = new URL(url);
     this.#passed.push(words.includes(host) ? words : `${host}: ${words}`);
-    return words;
   }
 }
 

@@ -104,6 +104,11 @@ export interface Repository {
   blob(digest: Digest, options?: BlobOptions): Promise<AsyncIterable<Uint8Array>>;
   /** The same from addresses of which the manifest says that they have it: http and https, without a token, never of this machine. */
   foreignBlob(digest: Digest, urls: string[], options?: BlobOptions): Promise<AsyncIterable<Uint8Array>>;
+  /**
+   * What `blob` gave last of this blob was wrong. True where a mirror gave it, which is passed over for this blob from now on, and counts as failing: asked again, another
+   * place gives it.
+   */
+  wrongBlob(digest: Digest, error: unknown): boolean;
   hasBlob(digest: Digest): Promise<boolean>;
   /** True where the registry took the blob over from another repository of its own. */
   mountBlob(digest: Digest, from: string): Promise<boolean>;
@@ -132,7 +137,12 @@ export interface RepositoryOptions {
   signal?: AbortSignal;
   /** Told of waits between attempts. Without it few are made. */
   onWait?: OnWait;
+  /** Told once of each mirror that gives wrong content: its URL, and what is wrong. */
+  onWrong?: OnWrong;
 }
+
+/** Told of a mirror that gives wrong content. */
+export type OnWrong = (url: string, why: string) => void;
 
 /** Registries, by the names of images. Tokens are kept in memory and go only to the host that they are for. */
 export interface RegistryClient {
