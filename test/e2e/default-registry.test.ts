@@ -42,7 +42,7 @@ beforeAll(async () => {
   await daemon.ok("tag", "busybox", `${OTHER}/db/postgres:16`);
   await daemon.ok("push", "-q", `${OTHER}/db/postgres:16`);
   await daemon.ok("rmi", `${OTHER}/db/postgres:16`);
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   try {
     for (const one of registries) await one[Symbol.asyncDispose]();

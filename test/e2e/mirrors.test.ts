@@ -57,7 +57,7 @@ beforeAll(async () => {
   await content(`${CACHE}/cache/both`, "the mirror");
   await content(`${OWN}/both`, "the registry");
   await content(`${OWN}/one`, "the registry");
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   try {
     const gone = once(silent, "exit");

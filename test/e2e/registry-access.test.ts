@@ -278,7 +278,7 @@ describe("docker and berth log in, push and pull", () => {
   let daemon: TestDaemon;
   beforeAll(async () => {
     daemon = await TestDaemon.start();
-  }, 60_000);
+  }, 180_000);
   afterAll(() => daemon[Symbol.asyncDispose]());
 
   test.each(["docker", "berth"])("%s", async (by) => {

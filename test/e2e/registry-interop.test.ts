@@ -25,7 +25,7 @@ beforeAll(async () => {
   await daemon.ok("tag", "busybox", "source:1");
   await daemon.ok("save", "-o", archive, "source:1");
   await docker.ok("load", "-i", archive);
-}, 120_000);
+}, 180_000);
 afterAll(async () => {
   // It says what goes wrong in it: nothing did.
   expect(registry.log.filter((line) => /error/i.test(line))).toEqual([]);

@@ -34,7 +34,7 @@ describe.each(REGISTRIES)("%s registry:", (_whose, serve) => {
     registries.push(await serve(daemon, LOCKED, { folder: join(folder, "locked"), users }));
     writeFileSync(join(folder, "Dockerfile"), "FROM busybox\nRUN echo a >/a && ln /a /b\nENV A=b\n");
     await daemon.ok("build", "-q", "-t", "built:1", folder);
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     for (const one of registries) await one[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
