@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream/promises";
-import { createGzip } from "node:zlib";
+import { gzipBlocks } from "../layer/gzip.ts";
+import { Slots } from "../layer/slots.ts";
 import type { LayerRecord } from "../layer/types.ts";
 import type { Credentials, RegistryClient, Repository } from "../registry/types.ts";
 import { type Digest, shortId } from "../spec/digest.ts";
@@ -18,6 +18,8 @@ import type { ImageProgress } from "./types.ts";
 
 /** Uploads at the same time, as dockerd's `max-concurrent-uploads`. */
 const AT_ONCE = 5;
+/** One layer keeps all processors busy; the second does while the first waits for the disk. The sooner one is done, the sooner its upload begins. */
+const COMPRESSING = new Slots(2);
 /** Repositories that are asked for a blob before it is sent. */
 const MOST_SOURCES = 3;
 const PROGRESS_STEP = 256 * 1024;
@@ -253,7 +255,8 @@ class LayerPush {
       return kept;
     }
     const plain = blobs.has(kept.digest) ? createReadStream(blobs.path(kept.digest)) : layers.diff(layer.chainId);
-    const { digest, size } = await intake.stream(gzipped(plain, this.deps.signal));
+    const { signal } = this.deps;
+    const { digest, size } = await COMPRESSING.run(() => intake.stream(gzipBlocks(plain, { signal })));
     layers.keepBlob(layer.chainId, digest);
     return { mediaType: MediaType.layerGzip, digest, size };
   }
@@ -270,10 +273,3 @@ class LayerPush {
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
-
-async function* gzipped(source: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const gzip = createGzip({ chunkSize: 256 * 1024 });
-  // What fails is thrown by `gzip`.
-  void pipeline(source, gzip, { signal }).catch(() => undefined);
-  yield* gzip;
-}
