@@ -11,6 +11,7 @@ import { tarHeader, writeTar } from "../layer/tar/writer.ts";
 import type { LayerStore, RootView } from "../layer/types.ts";
 import { BerthError } from "../spec/errors.ts";
 import { openBlobStore } from "../store/blobs.ts";
+import { openDisk } from "../store/disk.ts";
 import { openLeases } from "../store/leases.ts";
 import { openRecords } from "../store/records.ts";
 import { build } from "./build.ts";
@@ -58,12 +59,13 @@ export class Lab implements AsyncDisposable {
 
   private constructor() {
     const records = openRecords(join(this.root, "berth.db"));
-    const layers = openLayerStore({ root: join(this.root, "layers"), records });
-    const blobs = openBlobStore(this.root);
+    const disk = openDisk(this.root);
+    const layers = openLayerStore({ root: join(this.root, "layers"), records, disk });
+    const blobs = openBlobStore(this.root, disk);
     const leases = openLeases(records);
     const tmp = join(this.root, "build");
     mkdirSync(tmp);
-    const images = openImageStore({ records, blobs, layers, leases, tmp });
+    const images = openImageStore({ records, blobs, layers, leases, disk, tmp });
     this.deps = { records, blobs, layers, images, leases, pull: noRegistry, runner: this.runner(layers), tmp };
   }
 

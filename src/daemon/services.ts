@@ -10,6 +10,7 @@ import { openRegistryClient } from "../registry/client.ts";
 import { findRuntimes } from "../runtime/binaries.ts";
 import { openRuntimeService } from "../runtime/service.ts";
 import { openBlobStore } from "../store/blobs.ts";
+import { openDisk } from "../store/disk.ts";
 import { openLeases } from "../store/leases.ts";
 import { openRecords } from "../store/records.ts";
 import { Plugins } from "../volume/plugin/client.ts";
@@ -30,9 +31,13 @@ export async function openServices(
   const at = (...names: string[]): string => join(config.dataRoot, ...names);
   const records = openRecords(at("berth.db"));
   opened.defer(() => records.close());
-  const blobs = openBlobStore(at("content"));
+  const warn = (line: string): void => log("warn", line);
+  const disk = openDisk(config.dataRoot, { warn });
+  // A clean end leaves nothing to look at.
+  opened.defer(() => disk.flush());
+  const blobs = openBlobStore(at("content"), disk);
   const leases = openLeases(records);
-  const layers = openLayerStore({ root: at("layers"), records });
+  const layers = openLayerStore({ root: at("layers"), records, disk });
   const registry = openRegistryClient({
     mirrors: config.registryMirrors,
     insecure: config.insecureRegistries,
@@ -42,11 +47,12 @@ export async function openServices(
     userAgent: `berth/${VERSION.version}`,
   });
   const images = openImageStore({
-    ...{ records, blobs, layers, leases, warn: (line: string) => log("warn", line) },
+    ...{ records, blobs, layers, leases, disk, warn },
     resolution: () => registry.options,
   });
+  await images.recover();
   const volumes = openVolumeService({
-    ...{ root: at("volumes"), records, log: (line: string) => log("warn", line) },
+    ...{ root: at("volumes"), records, log: warn },
     plugins: new Plugins({ dirs: config.pluginDirs ?? PLUGIN_DIRS, timeoutMs: config.pluginTimeout * 1000 }),
   });
   const helper = helperPath(at("helper"));
@@ -66,7 +72,7 @@ export async function openServices(
   opened.defer(() => network.stop());
   const { dataRoot, execRoot, cgroupParent } = config;
   const runtimes = findRuntimes(config.runtimes, config.defaultRuntime);
-  for (const line of runtimes.warnings) log("warn", line);
+  for (const line of runtimes.warnings) warn(line);
   const cdi = config.cdiDirs ? { cdiDirs: config.cdiDirs } : {};
   const runtime = openRuntimeService({ execRoot, helper, runtimes, cgroupParent, ...cdi });
   const parts = { records, blobs, leases, layers, images, registry, network, volumes, runtime, build };

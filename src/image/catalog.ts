@@ -5,6 +5,7 @@ import { BerthError } from "../spec/errors.ts";
 import type { Manifest } from "../spec/oci.ts";
 import { familiarString, parseReference, type Reference } from "../spec/reference.ts";
 import type { NameResolution } from "../spec/resolution.ts";
+import type { Disk } from "../store/disk.ts";
 import type { BlobStore, Leases, Records, Table } from "../store/types.ts";
 import { MAX_JSON, parseConfig, type StoredConfig } from "./config.ts";
 import { parseManifest } from "./manifest.ts";
@@ -18,6 +19,8 @@ export interface ImageStoreDeps {
   blobs: BlobStore;
   layers: LayerStore;
   leases: Leases;
+  /** Where all of these are. */
+  disk: Disk;
   /** Accepted from callers that have one; archives are spooled by the blob store, which verifies them on the way. */
   tmp?: string;
   /** Where names without a registry lead, at this moment. */

@@ -7,6 +7,7 @@ import type { LayerStore } from "../layer/types.ts";
 import type { Digest } from "../spec/digest.ts";
 import { type Descriptor, MediaType, type Platform } from "../spec/oci.ts";
 import { openBlobStore } from "../store/blobs.ts";
+import { type Disk, openDisk } from "../store/disk.ts";
 import { leasedIds, openLeases } from "../store/leases.ts";
 import { openRecords } from "../store/records.ts";
 import type { BlobStore, Leases, Records } from "../store/types.ts";
@@ -20,6 +21,7 @@ export interface TestStore {
   blobs: BlobStore;
   layers: LayerStore;
   leases: Leases;
+  disk: Disk;
   images: ImageStore;
   /** All that the store holds, to compare before and after. */
   snapshot(): object;
@@ -36,26 +38,32 @@ export interface TarInput {
   symlink?: string;
 }
 
+/** Where a test has its own boots, the disk gets what `settle` brings. */
+const NEVER_MS = 1 << 30;
+
 /** Opens an empty store below the system's folder for temporary files, or the one that `root` names. */
 export function openTestStore(
   root = mkdtempSync(join(tmpdir(), "berth-images-")),
-  warn: (line: string) => void = () => undefined,
+  { warn = () => undefined, boot }: { warn?: (line: string) => void; boot?: string } = {},
 ): TestStore {
   const records = openRecords(join(root, "berth.db"));
-  const blobs = openBlobStore(join(root, "content"));
-  const layers = openLayerStore({ root: join(root, "layers"), records });
+  const disk = openDisk(root, boot === undefined ? {} : { boot, soonMs: NEVER_MS });
+  const blobs = openBlobStore(join(root, "content"), disk);
+  const layers = openLayerStore({ root: join(root, "layers"), records, disk });
   const leases = openLeases(records);
-  const images = openImageStore({ records, blobs, layers, leases, warn });
+  const images = openImageStore({ records, blobs, layers, leases, disk, warn });
   return {
     root,
     records,
     blobs,
     layers,
     leases,
+    disk,
     images,
     snapshot: () => ({
       records: [
-        ...["images", "tags", "layers"].map((t) => records.table(t as "images").entries()),
+        ...["images", "tags"].map((t) => records.table(t as "images").entries()),
+        layers.list().map(({ unsynced: _mark, ...record }) => record),
         [...leasedIds(records)],
       ],
       blobs: blobs.list().sort(),

@@ -56,7 +56,7 @@ test("an image whose manifest is lost keeps its layers and their blobs, is told 
   // A manifest that was read before is remembered: only a new start has to look.
   store.records.close();
   const warnings: string[] = [];
-  store = openTestStore(store.root, (line) => warnings.push(line));
+  store = openTestStore(store.root, { warn: (line) => warnings.push(line) });
   expect(await store.images.gc(nothing)).toBe("stray".length);
   expect(await store.images.gc(nothing)).toBe(0);
   expect(store.layers.list().map((l) => l.chainId)).toEqual(top ? [top] : []);

@@ -8,6 +8,7 @@ import { listImages } from "./list.ts";
 import { loadImages } from "./load.ts";
 import { pullImage } from "./pull.ts";
 import { pushImages } from "./push.ts";
+import { recoverImages } from "./recover.ts";
 import { releaseStacks, removeImage } from "./remove.ts";
 import { resolveImage } from "./resolve.ts";
 import { saveImages } from "./save.ts";
@@ -32,6 +33,8 @@ export function openImageStore(deps: ImageStoreDeps): ImageStore {
     save: (names, options) => saveImages(catalog, names, options),
     importTar: (tar, options) => importImage(catalog, tar, options),
     create: (image, reference) => createImage(catalog, image, reference),
+    recover: () => recoverImages(catalog),
+    settle: () => deps.disk.flush(),
     gc: (keep) => collectGarbage(catalog, keep),
     sweepLeftovers: (keep) => sweepAll(catalog, keep),
   };

@@ -143,6 +143,10 @@ export interface ImageStore {
   ): Promise<Digest>;
   /** Writes config and manifest blobs and the record, in that order; puts `reference` on it. */
   create(image: NewImage, reference?: string): Promise<Image>;
+  /** Puts right what a crash of the host has hurt: to be called first. Images that are lost are dropped with their names, and told of. */
+  recover(): Promise<void>;
+  /** Brings all content to the disk now; else it gets there a little later. */
+  settle(): Promise<void>;
   /** Sweeps blobs and layers that no image, container (`keep`) or lease needs. `keep` is read again after each removal. Returns bytes freed. */
   gc(keep: { chains: Iterable<ChainId>; blobs: Iterable<Digest> }): Promise<number>;
   /** The same but for what pulls that did not come to their end have brought: for the start-up after a kill. */

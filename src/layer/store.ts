@@ -5,15 +5,14 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { ensureDir, removeTree } from "../host/files.ts";
 import type { OverlayMount } from "../host/monitor-types.ts";
-import { runOk } from "../host/spawn.ts";
 import { type Digest, hexOf, shortId } from "../spec/digest.ts";
 import { BerthError, errnoOf, fromErrno } from "../spec/errors.ts";
+import { type Disk, openDisk } from "../store/disk.ts";
 import type { Records, Table } from "../store/types.ts";
 import { chainIdOf } from "./chain.ts";
 import { digestTree, type Unpacked, unpackDigested } from "./digested.ts";
 import { mergeLayers } from "./merge.ts";
 import { packTree } from "./pack.ts";
-import { SharedSync } from "./shared-sync.ts";
 import { Slots } from "./slots.ts";
 import type { ApplyOptions, ChainId, LayerRecord, LayerStore, RootView } from "./types.ts";
 import { UnpackProcesses } from "./unpack-process.ts";
@@ -29,18 +28,20 @@ const EMPTY_DIRS = [`${EMPTY}/diff`, `${EMPTY}/more`];
  * Opens the layers below `root`, made where it is missing. What a killed daemon left half done is removed: `tmp`, folders without a record,
  * records without a folder. One process at a time.
  */
-export function openLayerStore(options: { root: string; records: Records }): LayerStore {
-  const { root } = options;
-  const table = options.records.table<LayerRecord>("layers");
+export function openLayerStore(options: { root: string; records: Records; disk?: Disk }): LayerStore {
+  const { root, records } = options;
+  const table = records.table<LayerRecord>("layers");
   ensureDir(root, 0o700);
-  for (const [chainId, record] of table.entries()) {
-    if (!existsSync(join(root, record.short, "diff"))) table.delete(chainId);
+  const disk = options.disk ?? openDisk(root);
+  for (const [chainId, { short, unsynced = disk.boot }] of table.entries()) {
+    // What another boot has not brought to the disk is for `recover`.
+    if (unsynced === disk.boot && !existsSync(join(root, short, "diff"))) table.delete(chainId);
   }
   const kept = new Set([EMPTY, ...table.entries().map(([, r]) => r.short)]);
   for (const name of readdirSync(root)) if (!kept.has(name)) clear(root, name);
   mkdirSync(join(root, TMP), 0o700);
   for (const name of EMPTY_DIRS) ensureDir(join(root, name));
-  return new Layers(root, table);
+  return new Layers({ root, records, table, disk });
 }
 
 /** A killed daemon's worker may go on for a moment: its folder is moved out of the way first, and what it still puts there goes at the next open. */
@@ -60,14 +61,22 @@ class Layers implements LayerStore {
   readonly #inFlight = new Map<ChainId, Promise<LayerRecord>>();
   readonly #workers = new Slots(Math.max(2, availableParallelism()));
   readonly #unpackers = new UnpackProcesses();
-  readonly #disk: SharedSync;
+  readonly #disk: Disk;
+  readonly #records: Records;
   /** Folders of layers that have no record yet. */
   readonly #taken = new Set<string>();
 
-  constructor(root: string, table: Table<LayerRecord>) {
+  constructor({
+    root,
+    records,
+    table,
+    disk,
+  }: { root: string; records: Records; table: Table<LayerRecord>; disk: Disk }) {
     this.#root = root;
+    this.#records = records;
     this.#table = table;
-    this.#disk = new SharedSync(() => syncTree(root));
+    this.#disk = disk;
+    for (const record of this.list()) if (record.unsynced === disk.boot) this.#settleLater(record);
   }
 
   applyFile(path: string, options: ApplyOptions): Promise<LayerRecord> {
@@ -165,6 +174,19 @@ class Layers implements LayerStore {
     return verified(packTree(this.#dir(record), { whiteouts: "overlay" }), record);
   }
 
+  async recover(blobPath: (digest: Digest) => string | undefined): Promise<ChainId[]> {
+    const lost: ChainId[] = [];
+    for (const record of this.#parentsFirst()) {
+      const { chainId, parent, unsynced = this.#disk.boot } = record;
+      const above = parent !== undefined && lost.includes(parent);
+      if (!above && (unsynced === this.#disk.boot || (await this.#recovered(record, blobPath)))) continue;
+      lost.push(chainId);
+      this.#table.delete(chainId);
+      removeTree(join(this.#root, record.short));
+    }
+    return lost;
+  }
+
   async remove(chainId: ChainId): Promise<void> {
     const record = this.#known(chainId);
     const child = this.list().find((r) => r.parent === chainId);
@@ -173,6 +195,42 @@ class Layers implements LayerStore {
     const gone = this.#newTmp();
     renameSync(join(this.#root, record.short), gone);
     await rm(gone, { recursive: true, force: true });
+  }
+
+  #parentsFirst(): LayerRecord[] {
+    const depth = ({ parent }: LayerRecord): number => {
+      const below = parent === undefined ? undefined : this.#table.get(parent);
+      return below ? depth(below) + 1 : 0;
+    };
+    return this.list()
+      .map((record) => ({ record, at: depth(record) }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ record }) => record);
+  }
+
+  /** Whether the layer is whole, or has been made so. The tree of a tar from elsewhere tells nothing of the tar: it is unpacked anew. */
+  async #recovered(record: LayerRecord, blobPath: (digest: Digest) => string | undefined): Promise<boolean> {
+    const { chainId, diffId } = record;
+    const path = record.blob && blobPath(record.blob);
+    const tmp = this.#newTmp();
+    const target = join(tmp, "diff");
+    try {
+      if (path) {
+        makeLayerFolder(target);
+        const made = await this.#unpackers.run({ source: { tar: path }, target });
+        if (made.diffId !== diffId) return false;
+        removeTree(join(this.#root, record.short));
+        renameSync(tmp, join(this.#root, record.short));
+      } else if ((await digestTree(this.#dir(record))).diffId !== diffId) return false;
+    } catch {
+      return false;
+    } finally {
+      await rm(tmp, { recursive: true, force: true });
+    }
+    const whole = { ...record, unsynced: this.#disk.boot };
+    this.#table.put(chainId, whole);
+    this.#settleLater(whole);
+    return true;
   }
 
   #known(chainId: ChainId): LayerRecord {
@@ -207,8 +265,7 @@ class Layers implements LayerStore {
     const tmp = this.#newTmp();
     try {
       const target = join(tmp, "diff");
-      mkdirSync(target, { recursive: true });
-      chmodSync(target, 0o755);
+      makeLayerFolder(target);
       const made = await produce(target);
       if (options.diffId !== undefined && options.diffId !== made.diffId)
         throw wrongDiffId(options.diffId, made.diffId);
@@ -228,7 +285,7 @@ class Layers implements LayerStore {
     this.#known(parent);
   }
 
-  /** Tree and folder reach the disk before the record names them. A kill before that leaves a folder without a record, which `openLayerStore` removes. */
+  /** A kill before the record is there leaves a folder without one, which `openLayerStore` removes. */
   async #publish(tmp: string, options: ApplyOptions, made: Unpacked): Promise<LayerRecord> {
     const chainId = chainIdOf(options.parent, made.diffId);
     options.hold?.(chainId);
@@ -240,6 +297,7 @@ class Layers implements LayerStore {
       diffId: made.diffId,
       short,
       size: made.size,
+      unsynced: this.#disk.boot,
       ...(parent === undefined ? {} : { parent }),
       ...(blob === undefined ? {} : { blob }),
     };
@@ -247,18 +305,30 @@ class Layers implements LayerStore {
       if (!this.#table.get(chainId)) {
         removeTree(folder);
         renameSync(tmp, folder);
-        await this.#disk.flush();
         await this.#parentDone(parent);
       }
       // Somebody else may have made the same one meanwhile.
       const known = this.#table.get(chainId);
-      if (!known) this.#table.put(chainId, record);
-      return known ?? record;
+      if (known) return known;
+      // Whatever needs it, as an image does, has a record that comes after this one, and is synced with it.
+      this.#records.unsynced(() => this.#table.put(chainId, record));
+      this.#settleLater(record);
+      return record;
     } finally {
       this.#taken.delete(short);
       // What has no record goes with `tmp`.
       if (this.#table.get(chainId)?.short !== short && existsSync(folder)) renameSync(folder, tmp);
     }
+  }
+
+  /** Takes the mark away once the disk has the layer. Should that not be recorded, the next start looks at it once more. */
+  #settleLater({ chainId, short }: LayerRecord): void {
+    this.#disk.later(() => {
+      const now = this.#table.get(chainId);
+      if (now?.unsynced === undefined || now.short !== short) return;
+      const { unsynced: _mark, ...record } = now;
+      this.#records.unsynced(() => this.#table.put(chainId, record));
+    });
   }
 
   /** Eight hex digits that no other layer has, until they are given back: `short/diff` of 130 layers fits into the one page of mount(2)'s options. */
@@ -269,6 +339,12 @@ class Layers implements LayerStore {
     this.#taken.add(name);
     return name;
   }
+}
+
+/** The root folder of a layer, whatever the umask is. */
+function makeLayerFolder(target: string): void {
+  mkdirSync(target, { recursive: true });
+  chmodSync(target, 0o755);
 }
 
 /** Ends by an error where the tar is not the one that the layer was made of: nobody gets an image that others would refuse. */
@@ -292,9 +368,4 @@ function wrongDiffId(want: Digest, got: Digest): BerthError {
       hint: "the archive is damaged: fetch or save it once more",
     },
   );
-}
-
-/** syncfs in a process of its own: it may take long, and the daemon has other things to do. */
-async function syncTree(path: string): Promise<void> {
-  await runOk(["sync", "-f", path]);
 }

@@ -13,6 +13,8 @@ export interface LayerRecord {
   size: number;
   /** The compressed blob it came from, where there was one. */
   blob?: Digest;
+  /** The boot in which it was made, until the disk has it. */
+  unsynced?: string;
 }
 
 /** One entry of a merged view. Sizes in bytes, times in milliseconds since 1970. */
@@ -61,8 +63,8 @@ export interface ApplyOptions {
 
 /**
  * Layers by chain id, each unpacked once into `<root>/<short>/diff`. A layer is either whole, verified and recorded, or absent:
- * unpacking happens in `<root>/tmp`, is synced, renamed, then recorded. A kill anywhere leaves only `tmp` and unrecorded folders, which
- * `open` removes.
+ * unpacking happens in `<root>/tmp`, is renamed, then recorded. A kill anywhere leaves only `tmp` and unrecorded folders, which
+ * `open` removes. The disk gets it a little later (see `Disk`); what a crash of the host has hurt is for `recover`.
  */
 export interface LayerStore {
   /** Unpacks a tar (none, gzip or zstd, detected by its magic) from a file, in a worker process; returns the existing record where the chain is there already. */
@@ -87,6 +89,11 @@ export interface LayerStore {
   touched(upper: string, path: string): boolean;
   /** The layer's tar, uncompressed, byte-identical to its diff id where it was committed here; whiteouts in OCI form, names sorted. */
   diff(chainId: ChainId): AsyncIterable<Uint8Array>;
+  /**
+   * After a crash of the host: layers that had not reached the disk are unpacked once more from their blobs, where `blobPath` knows them; one without is compared with its
+   * digest. Those that are lost, with all above them, are removed: answers which. To be called before the store is used.
+   */
+  recover(blobPath: (digest: Digest) => string | undefined): Promise<ChainId[]>;
   /** Removes one layer that nothing references; callers hold no mount of it. */
   remove(chainId: ChainId): Promise<void>;
 }

@@ -1,20 +1,32 @@
 import { createHash, randomUUID } from "node:crypto";
-import { closeSync, existsSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { ensureDir, fsyncPath, removeTree } from "../host/files.ts";
+import { ensureDir, removeTree } from "../host/files.ts";
 import { type Digest, hexOf, isDigest } from "../spec/digest.ts";
 import { BerthError, errnoOf, fromErrno } from "../spec/errors.ts";
+import { type Disk, openDisk } from "./disk.ts";
 import { completeFile, type OpenFrom, wrongDigest, wrongSize } from "./partial.ts";
 import type { BlobInfo, BlobStore, Lease } from "./types.ts";
+import { Unsynced } from "./unsynced.ts";
 
 const DEFAULT_READ_LIMIT = 4 * 1024 * 1024;
 
 /**
  * Opens the content below `root` (OCI image-layout, "blobs") and empties `<root>/tmp`, where a killed daemon may have left unfinished blobs. Those that are
- * to be gone on with are in `<root>/partial`, which keeps them. One open store per root.
+ * to be gone on with are in `<root>/partial`, which keeps them; marks of those that the disk has not surely got are in `<root>/unsynced`. One open store per root.
  */
-export function openBlobStore(root: string): BlobStore {
+export function openBlobStore(root: string, disk: Disk = openDisk(root)): BlobStore {
   const dir = join(root, "blobs", "sha256");
   const tmp = join(root, "tmp");
   const partial = join(root, "partial");
@@ -25,19 +37,21 @@ export function openBlobStore(root: string): BlobStore {
   for (const name of readdirSync(partial)) {
     if (!isDigest(`sha256:${name}`)) removeTree(join(partial, name));
   }
-  return new FileBlobs({ dir, tmp, partial });
+  return new FileBlobs({ dir, tmp, partial, unsynced: new Unsynced(join(root, "unsynced"), disk) });
 }
 
 class FileBlobs implements BlobStore {
   private readonly dir: string;
   private readonly tmp: string;
   readonly #partial: string;
+  readonly #unsynced: Unsynced;
   readonly #completing = new Set<Digest>();
 
-  constructor({ dir, tmp, partial }: { dir: string; tmp: string; partial: string }) {
+  constructor({ dir, tmp, partial, unsynced }: { dir: string; tmp: string; partial: string; unsynced: Unsynced }) {
     this.dir = dir;
     this.tmp = tmp;
     this.#partial = partial;
+    this.#unsynced = unsynced;
   }
 
   has(digest: Digest): boolean {
@@ -112,7 +126,20 @@ class FileBlobs implements BlobStore {
 
   remove(digest: Digest): void {
     rmSync(this.path(digest), { force: true });
+    this.#unsynced.forget(hexOf(digest));
     if (!this.#completing.has(digest)) rmSync(this.#partialPath(digest), { force: true });
+  }
+
+  async recover(): Promise<Digest[]> {
+    const lost: Digest[] = [];
+    for (const digest of this.#unsynced.earlier()) {
+      const path = this.path(digest);
+      if (!existsSync(path) || (await digestOf(path)) === digest) continue;
+      rmSync(path);
+      lost.push(digest);
+    }
+    this.#unsynced.forgetEarlier();
+    return lost;
   }
 
   #partialPath(digest: Digest): string {
@@ -126,8 +153,8 @@ class FileBlobs implements BlobStore {
       rmSync(partial);
       return;
     }
+    this.#unsynced.mark(hexOf(digest), partial);
     renameSync(partial, path);
-    fsyncPath(this.dir);
   }
 }
 
@@ -146,7 +173,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-/** Writes the source to a new file, synced, and checks it against what was expected. A stream that outgrows its size is stopped at once. */
+/** Writes the source to a new file, and checks it against what was expected. A stream that outgrows its size is stopped at once. */
 async function spool(
   source: AsyncIterable<Uint8Array>,
   path: string,
@@ -166,8 +193,13 @@ async function spool(
   if (expected.digest !== undefined && digest !== expected.digest) {
     throw wrongDigest(expected.digest, digest);
   }
-  await file.sync();
   return { digest, size };
+}
+
+async function digestOf(path: string): Promise<Digest> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return `sha256:${hash.digest("hex")}`;
 }
 
 async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {

@@ -11,7 +11,7 @@ const CHUNK = 1024 * 1024;
 export type OpenFrom = (from: number) => Promise<AsyncIterable<Uint8Array>>;
 
 /**
- * Completes the file at `path`, which may have the beginning of the blob: what is there is hashed, the source goes on behind it, and the whole is compared and synced. A
+ * Completes the file at `path`, which may have the beginning of the blob: what is there is hashed, the source goes on behind it, and the whole is compared. A
  * failure of the source, or a kill, leaves the file for the next time. Where the whole is wrong it goes; where an older part may be what is wrong, all is fetched once
  * more. No room leaves nothing.
  */
@@ -51,7 +51,6 @@ async function complete(
   if (at !== size) throw wrongSize({ digest, size }, String(at));
   const found: Digest = `sha256:${hash.digest("hex")}`;
   if (found !== digest) throw wrongDigest(digest, found);
-  await file.sync();
   return { digest, size };
 }
 

@@ -41,7 +41,7 @@ export interface BlobInfo {
 
 /**
  * Content by digest in OCI layout, `<root>/blobs/sha256/<hex>`. A blob is whole and verified, or absent: ingest streams into `tmp/`, hashes on the
- * way, compares, syncs, renames, syncs the folder.
+ * way, compares, renames. It can be used at once, and reaches the disk a little later (see `Disk`).
  */
 export interface BlobStore {
   has(digest: Digest): boolean;
@@ -68,6 +68,8 @@ export interface BlobStore {
   /** The whole blob, at most `limit` bytes (default 4 MiB; more throws). */
   read(digest: Digest, limit?: number): Promise<Buffer>;
   list(): Digest[];
+  /** After a crash of the host: removes the blobs that had not reached the disk and are not whole, and answers which. To be called before the store is used. */
+  recover(): Promise<Digest[]>;
   /** The blob, and what has come of it where it is not whole. */
   remove(digest: Digest): void;
 }

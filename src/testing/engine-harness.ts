@@ -14,6 +14,7 @@ import { findRuntimes } from "../runtime/binaries.ts";
 import { openRuntimeService } from "../runtime/service.ts";
 import type { EventMessage } from "../spec/engine-api.ts";
 import { openBlobStore } from "../store/blobs.ts";
+import { openDisk } from "../store/disk.ts";
 import { openLeases } from "../store/leases.ts";
 import { openRecords } from "../store/records.ts";
 import { openVolumeService } from "../volume/service.ts";
@@ -51,11 +52,12 @@ export class EngineHarness implements AsyncDisposable {
     const at = (name: string): string => `${this.root}/data/${name}`;
     const execRoot = `${this.root}/run`;
     const records = openRecords(at("berth.db"));
-    const blobs = openBlobStore(at("content"));
+    const disk = openDisk(this.root);
+    const blobs = openBlobStore(at("content"), disk);
     const leases = openLeases(records);
-    const layers = openLayerStore({ root: at("layers"), records });
+    const layers = openLayerStore({ root: at("layers"), records, disk });
     this.layers = layers;
-    const images = openImageStore({ records, blobs, layers, leases, warn: (line) => this.log.push(line) });
+    const images = openImageStore({ records, blobs, layers, leases, disk, warn: (line) => this.log.push(line) });
     const network = openNetworkService({
       helper: helperPath(at("helper")),
       records,

@@ -23,6 +23,8 @@ export async function* importImage(
     ...(options.message ? { message: options.message } : {}),
     ...(options.platform ? { platform: options.platform } : {}),
   });
+  // What came through a pipe is nowhere else.
+  await ctx.images.settle();
   emitImage(ctx, "import", { id, name: reference ?? id });
   yield { status: id };
 }

@@ -32,6 +32,8 @@ export async function commitContainer(
   const run = runConfig(container.record.config, options);
   const work = async (): Promise<{ Id: string }> => {
     const id = await committed(ctx, container, { ...options, run, ...(name ? { name } : {}) });
+    // What a container has written may be nowhere else.
+    await ctx.images.settle();
     emitImage(ctx, "create", { id, name: id });
     if (name) emitImage(ctx, "tag", { id, name });
     const { comment = "" } = options;
