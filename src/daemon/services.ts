@@ -38,14 +38,7 @@ export async function openServices(
   const blobs = openBlobStore(at("content"), disk);
   const leases = openLeases(records);
   const layers = openLayerStore({ root: at("layers"), records, disk });
-  const registry = openRegistryClient({
-    mirrors: config.registryMirrors,
-    insecure: config.insecureRegistries,
-    defaultRegistry: config.defaultRegistry,
-    shortNames: config.shortNames,
-    certsDirs: ["/etc/berth/certs.d", "/etc/docker/certs.d"],
-    userAgent: `berth/${VERSION.version}`,
-  });
+  const registry = registryClient(config);
   const images = openImageStore({
     ...{ records, blobs, layers, leases, disk, warn },
     resolution: () => registry.options,
@@ -86,6 +79,17 @@ export async function openServices(
   });
   opened.defer(() => engine.shutdown());
   return engine;
+}
+
+function registryClient(config: DaemonConfig): ReturnType<typeof openRegistryClient> {
+  return openRegistryClient({
+    mirrors: config.registryMirrors,
+    insecure: config.insecureRegistries,
+    defaultRegistry: config.defaultRegistry,
+    shortNames: config.shortNames,
+    certsDirs: ["/etc/berth/certs.d", "/etc/docker/certs.d"],
+    userAgent: `berth/${VERSION.version}`,
+  });
 }
 
 /** The helper is an init too, under the name `docker-init`: `--init` works without another package. */
