@@ -9,7 +9,7 @@ import { registryServer } from "../../src/testing/registry-server.ts";
 
 const BERTH = join(import.meta.dir, "../../dist/berth");
 const [STANDARD, OTHER] = ["127.0.0.1:5000", "127.0.0.1:5001"];
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 let daemon: TestDaemon;
 let folder = "";
 const registries: AsyncDisposable[] = [];

@@ -8,7 +8,7 @@ import { type BerthRegistry, berthRegistry } from "../../src/testing/berth-regis
 
 const LARGE = Number(process.env["BERTH_LARGE"] ?? 96) * 1024 * 1024;
 const CLIENTS = 16;
-setDefaultTimeout(Math.max(60_000, LARGE / 1000));
+setDefaultTimeout(Math.max(180_000, LARGE / 1000));
 let folder = "";
 let registry: BerthRegistry;
 let host = "";

@@ -19,7 +19,7 @@ import { DOCKER, TestDaemon } from "../../src/testing/daemon.ts";
 
 // `berth registry serve` with users, tokens and TLS, as a program: its start, its end, signals; skopeo and docker as its clients.
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 const BERTH = join(import.meta.dir, "../../dist/berth");
 let folder = "";
 let users = "";

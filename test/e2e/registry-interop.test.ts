@@ -9,7 +9,7 @@ import { type DockerDaemon, dockerDaemon } from "../../src/testing/docker-daemon
 // Berth's registry between others: skopeo, Debian's dockerd with the docker command line, and Berth's own daemon; every way, digests equal.
 
 const HOST = "127.0.0.1:5000";
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 let daemon: TestDaemon;
 let docker: DockerDaemon;
 let registry: BerthRegistry;

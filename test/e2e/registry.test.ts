@@ -14,7 +14,7 @@ const ROOT = join(import.meta.dir, "../..");
 const BERTH = join(ROOT, "dist/berth");
 const OPEN = "127.0.0.1:5000";
 const LOCKED = "127.0.0.1:5001";
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 const validator = HAVE_SPEC ? loadSpecValidator({ goNulls: true }) : undefined;
 const REGISTRIES: [string, typeof registryServer][] = [
   ["Debian's", registryServer],

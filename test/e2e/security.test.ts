@@ -5,10 +5,10 @@ import { run, runOk } from "../../src/host/spawn.ts";
 import { TestDaemon } from "../../src/testing/daemon.ts";
 
 // What a hostile container or image must not get.
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 /** A path of the host that hostile images point to. Nothing may appear there. */
-const BAIT = "/var/tmp/berth-bait";
+const BAIT = `/var/tmp/berth-bait-${process.pid}`;
 const SECRET = "a-value-that-nobody-else-has-4711";
 
 let daemon: TestDaemon;

@@ -3,6 +3,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -20,7 +21,7 @@ import { EFFECTS } from "./effects.ts";
 import { OF_THE_CLIENT, REFUSED, ROWS } from "./rows.ts";
 
 // Every flag of `docker run`: what is to be seen of it inside a container, or in its inspection.
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 /** A disk of this host whose throttles can be set: cgroups know whole disks only. */
 const DISK = readdirSync("/sys/block").find((name) => !/^(loop|ram|zram)/.test(name) && existsSync(`/dev/${name}`));
@@ -28,6 +29,7 @@ const NEEDS_DISK = new Set(["device-read-bps", "device-read-iops", "device-write
 
 let daemon: TestDaemon;
 let host: string;
+const cdi = mkdtempSync("/var/tmp/berth-cdi.");
 beforeAll(async () => {
   daemon = await TestDaemon.start({
     flags: ["--cdi-spec-dir", "/var/tmp/berth-no-such-folder", "--cdi-spec-dir", cdiFolder()],
@@ -60,17 +62,15 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   delete process.env["FROM_SHELL"];
-  rmSync("/var/tmp/berth-test-cdi", { recursive: true, force: true });
+  rmSync(cdi, { recursive: true });
   await daemon[Symbol.asyncDispose]();
 });
 
 function cdiFolder(): string {
-  const folder = "/var/tmp/berth-test-cdi";
-  mkdirSync(folder, { recursive: true });
   const node = { path: "/dev/gpu0", hostPath: "/dev/zero" };
   const devices = [{ name: "0", containerEdits: { env: ["GPU=0"], deviceNodes: [node] } }];
-  writeFileSync(join(folder, "gpu.json"), JSON.stringify({ cdiVersion: "0.5.0", kind: "berth.test/gpu", devices }));
-  return folder;
+  writeFileSync(join(cdi, "gpu.json"), JSON.stringify({ cdiVersion: "0.5.0", kind: "berth.test/gpu", devices }));
+  return cdi;
 }
 
 function filled(text: string): string {
