@@ -8,6 +8,8 @@ import { type BerthRegistry, berthRegistry } from "../../src/testing/berth-regis
 
 const LARGE = Number(process.env["BERTH_LARGE"] ?? 96) * 1024 * 1024;
 const CLIENTS = 16;
+const INDEX = "application/vnd.oci.image.index.v1+json";
+const MANIFEST = 4 * 1024 * 1024;
 setDefaultTimeout(Math.max(180_000, LARGE / 1000));
 let folder = "";
 let registry: BerthRegistry;
@@ -185,8 +187,38 @@ test("a hundred clients that send manifests of 100 MB: each is refused, memory s
       );
     }),
   );
-  expect(answers).toEqual(answers.map(() => 413));
+  for (const status of answers) expect(status).toBeOneOf([413, 503]);
   console.log(`memory of the registry: ${before} MB idle, ${memory("VmHWM")} MB at most`);
-  expect(memory("VmHWM") - before).toBeLessThan(700);
+  expect(memory("VmHWM")).toBeLessThan(350);
   expect((await ask("GET", "")).status).toBe(200);
 });
+
+/** An index of so many bytes. */
+function large(i: number, size: number): Buffer {
+  const manifest = { schemaVersion: 2, mediaType: INDEX, manifests: [], annotations: { i: String(i), large: "" } };
+  manifest.annotations.large = "x".repeat(size - JSON.stringify(manifest).length);
+  return Buffer.from(JSON.stringify(manifest));
+}
+
+test.each(["told", "not told"])(
+  "a hundred manifests of 4 MiB at once, their length %s: memory stays small, small ones go past",
+  async (length) => {
+    await start([]);
+    const before = memory("VmRSS");
+    const put = (tag: string, body: Buffer | ReadableStream<Uint8Array>): Promise<Response> =>
+      ask("PUT", `a/manifests/${tag}`, body, { "Content-Type": INDEX });
+    const all = Array.from({ length: 100 }, (_, i) => {
+      const bytes = large(i, MANIFEST);
+      return put(`t${i}`, length === "told" ? bytes : new Blob([bytes]).stream());
+    });
+    await Promise.race(all);
+    expect((await put("small", large(0, 1000))).status).toBe(201);
+    const answers = (await Promise.all(all)).map(({ status }) => status);
+    expect(answers).toContain(201);
+    // Where the disk is slow some have waited for too long.
+    for (const status of answers) expect(status).toBeOneOf([201, 503]);
+    console.log(`memory of the registry: ${before} MB idle, ${memory("VmHWM")} MB at most`);
+    // What waits costs about a megabyte a connection, which the server reads ahead.
+    expect(memory("VmHWM")).toBeLessThan(350);
+  },
+);

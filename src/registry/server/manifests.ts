@@ -53,7 +53,7 @@ export class Manifests {
     if (cached) return cached;
     const record = await metadata.get(key);
     const found = record && decodeRecord(digest, record);
-    if (found && exclusive) this.#cache.set(key, found, found.bytes.byteLength);
+    if (found && exclusive) this.#cache.set(key, found, record.byteLength);
     return found;
   }
 
@@ -179,16 +179,17 @@ export class Manifests {
     const { storage, policy } = this.deps;
     const { digest, subject } = stored;
     const key = KEYS.manifests(repository, digest);
+    const record = encodeRecord(stored);
     const fixed = tags.filter((tag) => policy.immutable(repository, tag));
     const free = tags.filter((tag) => !fixed.includes(tag));
     await storage.metadata.write([
       { put: KEYS.catalog(repository), value: "" },
       ...(subject ? [{ put: KEYS.referrers(repository, subject, digest), value: "" }] : []),
-      { put: key, value: encodeRecord(stored) },
+      { put: key, value: record },
       ...free.map((tag) => ({ put: KEYS.tags(repository, tag), value: digest })),
     ]);
     await this.#fix(repository, digest, fixed);
-    if (storage.exclusive) this.#cache.set(key, stored, stored.bytes.byteLength);
+    if (storage.exclusive) this.#cache.set(key, stored, record.byteLength);
   }
 
   async #writeTags(repository: string, digest: ContentDigest, tags: readonly string[]): Promise<void> {

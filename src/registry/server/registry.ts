@@ -1,7 +1,8 @@
 import { Blobs } from "./blobs.ts";
 import { Collector } from "./gc.ts";
-import { IDLE_MS } from "./http/body.ts";
+import { IDLE_MS, openRooms } from "./http/body.ts";
 import type { RegistryContext } from "./http/context.ts";
+import type { RoomOptions } from "./http/room.ts";
 import { answer } from "./http/router.ts";
 import { Manifests } from "./manifests.ts";
 import { Reliance } from "./reliance.ts";
@@ -19,6 +20,8 @@ export interface RegistryParts {
   log?: (line: string) => void;
   /** A client that sends nothing of a body for so long is given up; milliseconds. Default a minute. */
   idleMs?: number;
+  /** How long requests wait for room in memory where it is not as `openRooms` has it, and how much there is. */
+  room?: Partial<RoomOptions>;
   /** What is relied on counts as used anew after so long; milliseconds. Much less than GC's grace. Default ten minutes. */
   touchMs?: number;
 }
@@ -49,6 +52,7 @@ export function openRegistry(parts: RegistryParts): Registry {
     policy,
     log,
     idleMs,
+    rooms: openRooms(parts.room),
     ...(metrics ? { metrics } : {}),
   };
   const through = parts.through?.(context);

@@ -2,6 +2,7 @@ import type { Blobs } from "../blobs.ts";
 import type { Manifests } from "../manifests.ts";
 import type { Caller, Gate, Policy, PullThrough, Storage } from "../types.ts";
 import type { Uploads } from "../uploads.ts";
+import type { Rooms } from "./body.ts";
 
 /** All that answers requests. */
 export interface RegistryContext {
@@ -17,6 +18,8 @@ export interface RegistryContext {
   log: (line: string) => void;
   /** A client that sends nothing of a body for so long is given up; milliseconds. */
   idleMs: number;
+  /** For bodies that are held whole. */
+  rooms: Rooms;
 }
 
 /** One request to a repository. */

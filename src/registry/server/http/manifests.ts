@@ -36,9 +36,9 @@ export async function putManifest(
   if (![target, ...tags].every((name) => isTag(name) || (name === target && name.includes(":"))))
     throw new RegistryError("MANIFEST_INVALID", "invalid tag");
   if (tags.length > MOST_TAGS) throw new RegistryError("MANIFEST_INVALID", `more than ${MOST_TAGS} tags at once`);
-  const bytes = await wholeBody(request, MAX_MANIFEST, ctx.idleMs);
+  using body = await wholeBody(request, { limit: MAX_MANIFEST, idleMs: ctx.idleMs, rooms: ctx.rooms });
   const contentType = request.headers.get("content-type") ?? undefined;
-  const { digest, subject } = await ctx.manifests.put(repository, target, { bytes, contentType, tags });
+  const { digest, subject } = await ctx.manifests.put(repository, target, { bytes: body.bytes, contentType, tags });
   return new Response(null, {
     status: 201,
     headers: {
