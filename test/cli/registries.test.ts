@@ -41,6 +41,19 @@ test.each(LOGOUTS)("of %p, logout %p", async (servers, argv, said, left) => {
   if (left.length < servers.length) expect(statSync(join(folder, "config.json")).mode & 0o777).toBe(0o600);
 });
 
+test.each([
+  [["reg.example:5000", HUB], [HUB]],
+  [[HUB], [HUB]],
+])("of %p, logout without a server where the engine has a default registry leaves %p", async (servers, left) => {
+  keep(servers);
+  await using engine = await fakeEngine({
+    "GET /info": { RegistryConfig: { DefaultRegistry: "reg.example:5000/hub" } },
+  });
+  const done = await berth(["logout"], { host: engine.host, env: { DOCKER_CONFIG: folder } });
+  expect(done).toEqual({ code: 0, out: "Removing login credentials for reg.example:5000\n", err: "" });
+  expect(kept()).toEqual({ auths: Object.fromEntries(left.map((server) => [server, SECRET])), psFormat: "x" });
+});
+
 test("logout where nobody ever logged in leaves nothing behind", async () => {
   const missing = join(folder, "none");
   expect((await berth(["logout"], { env: { DOCKER_CONFIG: missing } })).code).toBe(0);

@@ -68,6 +68,11 @@ test("login, push, pull and run by names without a registry; local names stay as
   await ok("berth", "rmi", "app:1");
   await ok("berth", "build", "-q", folder);
   expect(await ok("berth", "info")).toContain(`\n Default Registry: ${STANDARD}/hub\n`);
+  expect(await ok("berth", "logout")).toBe(`Removing login credentials for ${STANDARD}`);
+  await ok("berth", "tag", "busybox", "app:1");
+  expect((await client("berth", "push", "app:1")).stderr).toContain("no basic auth credentials");
+  await ok("berth", "login", "-u", "me", "-p", "secret");
+  await ok("berth", "rmi", "app:1");
 });
 
 test("who is logged in at Docker Hub does not tell the default registry", async () => {

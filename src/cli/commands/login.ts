@@ -6,7 +6,7 @@ import type { Context } from "../context.ts";
 import {
   type AuthConfig,
   credentialsFor,
-  engineResolution,
+  loginAddress,
   registryKey,
   storeCredentials,
 } from "../credentials/credentials.ts";
@@ -23,7 +23,7 @@ export default command({
     username: { kind: "string", short: "u", help: "User name" },
   },
   async run(ctx, { flags, args: [server] }) {
-    const address = server ?? (await engineResolution(ctx)).defaultRegistry ?? "docker.io";
+    const address = server ?? (await loginAddress(ctx));
     const domain = address.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
     if (flags["password-stdin"] && flags.password)
       throw new ExitError(1, "--password and --password-stdin are mutually exclusive");

@@ -59,6 +59,17 @@ export async function resolutionOf(ctx: Context, domain: string): Promise<NameRe
   return engineResolution(ctx);
 }
 
+/** The registry that a login or logout without a server is for: where the engine fetches names without a registry from. */
+export async function loginAddress(ctx: Context): Promise<string> {
+  return (await engineResolution(ctx)).defaultRegistry ?? "docker.io";
+}
+
+/** False where nothing is kept of any registry. */
+export function loggedInAnywhere(ctx: Context): boolean {
+  const { auths = {}, credHelpers = {}, credsStore } = authPart(ctx.config.file);
+  return credsStore !== undefined || Object.keys(auths).length + Object.keys(credHelpers).length > 0;
+}
+
 /** What the engine's configuration says of names without a registry; nothing where it does not tell. */
 export async function engineResolution(ctx: Context): Promise<NameResolution> {
   const { RegistryConfig } = (await ctx.engine.system.info().catch(() => undefined)) ?? {};
