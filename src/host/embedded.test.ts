@@ -33,4 +33,4 @@ test("the compiled executable carries addon and helper, and unpacks the helper o
   expect(statSync(first.path).ino).toBe(made);
   expect(readdirSync(place)).toEqual([basename(first.path)]);
   expect(spawnSync(first.path, { encoding: "utf8" }).stderr).toContain("usage: berth-helper");
-}, 180_000);
+}, 300_000);

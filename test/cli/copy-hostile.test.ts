@@ -162,7 +162,7 @@ test("a destination whose connections fail in the middle gets the rest, not all 
   expect(done.err).toContain(`${digest.slice(7, 19)}: Retrying in 1 second\n`);
   expect(await two.blob(name, digest)).toEqual(big);
   expect(ranges).toEqual([`${12 << 20}-${big.length - 1}`]);
-}, 180_000);
+}, 300_000);
 
 describe("an archive", () => {
   /** An OCI archive of one image, with whatever else. */

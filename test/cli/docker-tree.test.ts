@@ -121,4 +121,4 @@ test("a command line that cannot be understood is refused in docker's words, wit
   }
   console.log(`${compared} bad command lines compared`);
   expect(differ).toEqual([]);
-}, 180_000);
+}, 300_000);

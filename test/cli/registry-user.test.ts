@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { type RunOutcome, run } from "../../src/host/spawn.ts";
 import { onTerminal } from "./pty.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 const BERTH = [process.execPath, join(import.meta.dir, "../../src/main.ts")];
 let folder = "";
 let file = "";

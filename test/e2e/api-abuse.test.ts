@@ -6,7 +6,7 @@ import { connect, type Socket } from "node:net";
 import { TestDaemon } from "../../src/testing/daemon.ts";
 
 // What a client may do wrong, by mistake or on purpose: it gets an answer, others go on, the daemon stays and does not grow.
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const MIB = 1024 * 1024;
 let daemon: TestDaemon;

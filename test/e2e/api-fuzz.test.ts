@@ -4,7 +4,7 @@ import type { Shape } from "../../src/api/validate.ts";
 import { TestDaemon } from "../../src/testing/daemon.ts";
 
 // Requests made by chance, the same ones each time: whatever a client says, its mistake is never answered with a 500 and never ends the daemon.
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const ROUNDS = 1200;
 const AT_ONCE = 8;

@@ -121,7 +121,7 @@ test.each(["1.24", "1.30", "1.38", "1.40", "1.44", "1.51"])(
     if (version !== "1.24") expect(await ok("system", "df", "--format", "{{.Type}}")).toContain("Images");
     expect(await ok("info", "--format", "{{.OSType}}")).toBe("linux");
   },
-  180_000,
+  300_000,
 );
 
 test("versions beyond both ends are refused in Docker's words", async () => {

@@ -42,7 +42,7 @@ test("an idle daemon that was started by itself leaves; its containers' exit cod
     wait $first; echo "left $?"
     $B wait box; $B rm box; ${LEAVE}`);
   expect(done.stdout).toBe("left 0\n6\nbox\n");
-}, 180_000);
+}, 300_000);
 
 test("without root there is one line with the next step", async () => {
   const done = await run(["setpriv", "--reuid", "65534", "--clear-groups", BERTH, "ps"], {

@@ -7,7 +7,7 @@ import { registryServer } from "../../src/testing/registry-server.ts";
 
 // Push and pull of images whose layers are larger than what any connection lives for, between Berth and Debian's registry.
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 const BERTH = join(import.meta.dir, "../../dist/berth");
 const DEBIANS = "127.0.0.1:5000";
 const OURS = "127.0.0.1:5001";

@@ -10,7 +10,7 @@ import { script } from "../../src/testing/tar-kit.ts";
 const SERVER = join(import.meta.dir, "testdata/git-server.ts");
 const CLIENTS = { docker: DOCKER, berth: join(import.meta.dir, "../../dist/berth") };
 const PORT = "5010";
-const LIMIT = 180_000;
+const LIMIT = 300_000;
 
 let daemon: TestDaemon;
 let folder = "";

@@ -51,7 +51,7 @@ test("the steps of an image that was loaded are found by both command lines, and
     expect(await other.ok("inspect", "-f", "{{.Id}}", by)).toBe(await other.ok("inspect", "-f", "{{.Id}}", "app"));
     await other.ok("rmi", by);
   }
-}, 180_000);
+}, 300_000);
 
 test.each(BOTH)("%s: --squash makes one layer of what the build made", async (by) => {
   write(`FROM busybox\nRUN echo ${by} >/kept && echo x >/gone\nRUN rm /gone\nCOPY file /\nENV A=b\n`);

@@ -100,7 +100,7 @@ test("the default socket's file is there but nobody listens: a daemon is started
     $B ps --format '{{.ID}}' && echo answered; ${LEAVE}`);
   expect(done.stderr).not.toContain("Berth");
   expect(done.stdout).toBe("answered\n");
-}, 180_000);
+}, 300_000);
 
 test("another user at the default socket of a running daemon is told so; nothing is started", async () => {
   const done = await onFreshMachine(`
@@ -109,7 +109,7 @@ test("another user at the default socket of a running daemon is told so; nothing
     grep -c listens /run/berth/daemon.log; ${LEAVE}`);
   expect(done.stdout).toBe("code 1\n1\n");
   expect(done.stderr).toStartWith("permission denied while trying to connect to the Berth daemon");
-}, 180_000);
+}, 300_000);
 
 test("commands that need no engine start none", async () => {
   const done = await onFreshMachine(`

@@ -8,7 +8,7 @@ import { type OnTerminal, onTerminal } from "../cli/pty.ts";
 // What a person at a terminal sees. The exit codes are those of docker 28 on the same engine.
 
 const BERTH = join(import.meta.dir, "../../dist/berth");
-const LIMIT = 180_000;
+const LIMIT = 300_000;
 const CTRL_C = "\x03";
 const DETACH = "\x10\x11";
 const INTERRUPTED = 130;

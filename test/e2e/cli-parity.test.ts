@@ -8,7 +8,7 @@ import { READING, table } from "./cli-parity-lines.ts";
 // codes must be the same. Words of docker's own that changed between its releases (usage, errors of flags) are not compared.
 
 const BERTH = join(import.meta.dir, "../../dist/berth");
-const LIMIT = 180_000;
+const LIMIT = 300_000;
 const LOOP = "echo out; echo err >&2; trap 'exit 3' TERM; sleep 1000 & wait";
 
 let daemon: TestDaemon;
@@ -57,7 +57,7 @@ beforeAll(async () => {
   ]) {
     await daemon.ok(...argv);
   }
-}, 180_000);
+}, 300_000);
 
 afterAll(() => daemon[Symbol.asyncDispose]());
 

@@ -53,7 +53,7 @@ beforeAll(async () => {
   await skopeo("copy", `oci-archive:${root}/seed.tar:plain`, `docker://${debian.host}/app:plain`);
   const v2s2 = ["copy", "--format", "v2s2", `oci-archive:${root}/seed.tar:index`, `docker://${debian.host}/app:v2s2`];
   await skopeo(...v2s2);
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   await debian?.[Symbol.asyncDispose]();
   await locked?.[Symbol.asyncDispose]();
@@ -238,7 +238,7 @@ describe("archives", () => {
     expect(readFileSync(file("saved.tar")).equals(readFileSync(file("d.tar")))).toBe(true);
     const [image] = JSON.parse(await daemon.ok("image", "inspect", "team/d:v1"));
     expect(await copied(`docker-archive:${file("saved.tar")}`, `${ours.host}/saved:1`)).toBe(image.Descriptor.digest);
-  }, 180_000);
+  }, 300_000);
 });
 
 describe("a copy that is ended in the middle", () => {
@@ -282,7 +282,7 @@ describe("a copy that is ended in the middle", () => {
       expect([place, await seen(place)]).toEqual([place, false]);
       expect(readdirSync(folder)).toEqual([]);
     }
-  }, 180_000);
+  }, 300_000);
 
   test("by ctrl-C while it waits for standard input", async () => {
     const child = spawn(BERTH, ["copy", "-q", "-", `oci:${file("lay")}`], {
@@ -315,7 +315,7 @@ describe("a copy that is ended in the middle", () => {
     }
     expect(readdirSync(file("lay")).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
     expect(readdirSync(folder).filter((name) => name.startsWith("berth-copy."))).toEqual([]);
-  }, 180_000);
+  }, 300_000);
 });
 
 test("memory does not grow with a blob", async () => {
@@ -339,4 +339,4 @@ test("memory does not grow with a blob", async () => {
   console.log(`400 MiB between registries: ${Math.round(peak)} MiB at most`);
   expect(peak).toBeGreaterThan(0);
   expect(peak).toBeLessThan(200);
-}, 180_000);
+}, 300_000);

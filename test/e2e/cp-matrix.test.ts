@@ -71,7 +71,7 @@ beforeAll(async () => {
   await daemon.ok("run", "-d", "--name", container, "busybox", "sleep", "9999");
   for (const [name, argv] of Object.entries({ docker: [DOCKER], berth: [BERTH] }))
     reports.set(name, await runAll(argv, `unix://${daemon.socket}`));
-}, 180_000);
+}, 300_000);
 afterAll(() => daemon[Symbol.asyncDispose]());
 
 test.each(cases.map(([name]) => name))("cp %s: as with a dockerd, by docker and by berth", (name) => {

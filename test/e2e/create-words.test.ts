@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { TestDaemon } from "../../src/testing/daemon.ts";
 
 // What Docker 28.5 answers to wrong bodies of `POST /containers/create`, word for word, and to the start of what it lets through.
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 let daemon: TestDaemon;
 beforeAll(async () => {

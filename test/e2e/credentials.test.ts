@@ -33,7 +33,7 @@ beforeAll(async () => {
   mkdirSync(join(folder, "bin"));
   writeFileSync(join(folder, "bin/docker-credential-test"), HELPER, { mode: 0o755 });
   await daemon.ok("tag", "busybox", PRIVATE);
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   await registry[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true, force: true });

@@ -198,4 +198,4 @@ test("nothing once the daemon is down", async () => {
   expect((await run(daemon.inNet("ip", "-o", "addr"))).stdout.split("\n").filter((l) => l && !/ lo /.test(l))).toEqual(
     [],
   );
-}, 180_000);
+}, 300_000);

@@ -6,7 +6,7 @@ import { run, runOk } from "../../src/host/spawn.ts";
 import { TestDaemon, type TestDaemonOptions } from "../../src/testing/daemon.ts";
 
 // The daemon's flags, its daemon.json, its start, its end, and what stops it from starting.
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const BERTH = join(import.meta.dir, "../../dist/berth");
 const scratch = (await runOk(["mktemp", "-d", "/var/tmp/berth-daemon.XXXXXX"])).trim();

@@ -9,7 +9,7 @@ import { registryServer } from "../../src/testing/registry-server.ts";
 
 const BERTH = join(import.meta.dir, "../../dist/berth");
 const [STANDARD, OTHER] = ["127.0.0.1:5000", "127.0.0.1:5001"];
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 let daemon: TestDaemon;
 let folder = "";
 const registries: AsyncDisposable[] = [];
@@ -42,7 +42,7 @@ beforeAll(async () => {
   await daemon.ok("tag", "busybox", `${OTHER}/db/postgres:16`);
   await daemon.ok("push", "-q", `${OTHER}/db/postgres:16`);
   await daemon.ok("rmi", `${OTHER}/db/postgres:16`);
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   try {
     for (const one of registries) await one[Symbol.asyncDispose]();

@@ -10,7 +10,7 @@ const CTRL_C = "\x03";
 const CTRL_Z = "\x1a";
 const ESCAPE = "\x1b";
 const DETACH = "\x10\x11";
-const LIMIT = 180_000;
+const LIMIT = 300_000;
 const RETRY_MS = 1500;
 /** Where a full-screen program puts its last line. */
 const lastLine = (row: number): string => `\x1b[${row};1H`;

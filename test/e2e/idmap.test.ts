@@ -19,7 +19,7 @@ beforeAll(async () => {
   home = `${daemon.root}/home`;
   mkdirSync(home);
   chownSync(home, CALLER.uid, CALLER.gid);
-}, 180_000);
+}, 300_000);
 afterAll(() => daemon[Symbol.asyncDispose]());
 beforeEach(() => {
   dir = `${home}/project`;

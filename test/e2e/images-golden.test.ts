@@ -72,7 +72,7 @@ beforeAll(async () => {
   daemon = await TestDaemon.start();
   for (const [name, argv] of Object.entries({ docker: [DOCKER], berth: [BERTH] }))
     reports.set(name, await runAll(argv, `unix://${daemon.socket}`));
-}, 180_000);
+}, 600_000);
 afterAll(() => daemon[Symbol.asyncDispose]());
 
 test.each(names)("build %s: as with a dockerd, by docker and by berth", (name) => {

@@ -5,7 +5,7 @@ import { run, runOk } from "../../src/host/spawn.ts";
 import { TestDaemon } from "../../src/testing/daemon.ts";
 
 // What cannot be had because something else has it: one line that names that very thing, soon, and afterwards all is as it was before.
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const SOON_MS = 10_000;
 const CLIS = ["docker", "berth"] as const;

@@ -5,7 +5,7 @@ import { TestDaemon } from "../../src/testing/daemon.ts";
 // IPv6 with real traffic: names, and published ports from the host by each of its addresses, from other containers, over the daemon's death.
 
 const OUTSIDE = "2001:db8:77::1";
-const LIMIT = 180_000;
+const LIMIT = 300_000;
 
 let daemon: TestDaemon;
 beforeAll(async () => {

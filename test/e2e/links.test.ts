@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from 
 import { TestDaemon } from "../../src/testing/daemon.ts";
 
 // `--link` on the default bridge, in docker's words: a link is bound to a container, not to its name.
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 let daemon: TestDaemon;
 beforeAll(async () => {

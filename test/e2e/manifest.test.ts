@@ -25,7 +25,7 @@ beforeAll(async () => {
   await upload("app", "ociarm", { architecture: "arm", variant: "v7", "os.version": "6" }, true);
   await upload("other", "1", { architecture: "s390x" });
   await upload("bare", "1", {});
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   await registry[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true, force: true });
@@ -137,7 +137,7 @@ test("both say and do the same, without the engine", async () => {
   expect(readdirSync(join(folder, "berth/manifests")).sort()).toEqual(
     readdirSync(join(folder, "docker/manifests")).sort(),
   );
-}, 180_000);
+}, 300_000);
 
 test("a list that one has begun is finished by the other", async () => {
   expect((await manifest("berth", "create", `${APP}:shared`, `${APP}:amd64`)).code).toBe(0);

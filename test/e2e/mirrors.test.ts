@@ -11,7 +11,7 @@ import { HAVE_SPEC, loadSpecValidator } from "../../src/testing/spec-validator.t
 // A daemon with mirrors of several registries, one of which takes connections and never answers; each place has other content under the same name.
 
 const [CACHE, OWN, SILENT] = ["127.0.0.1:5000", "127.0.0.1:5001", "127.0.0.1:5002"];
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 let daemon: TestDaemon;
 let folder = "";
 let silent: ChildProcess;
@@ -57,7 +57,7 @@ beforeAll(async () => {
   await content(`${CACHE}/cache/both`, "the mirror");
   await content(`${OWN}/both`, "the registry");
   await content(`${OWN}/one`, "the registry");
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   try {
     const gone = once(silent, "exit");

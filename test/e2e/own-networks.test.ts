@@ -88,7 +88,7 @@ test("twenty containers on five networks find each other by name, and not across
   await docker("rm", "-f", ...names.filter((n) => n !== "node5"), "other");
   await docker("network", "prune", "-f");
   expect((await docker("network", "ls", "-q")).split("\n")).toHaveLength(3);
-}, 180_000);
+}, 300_000);
 
 test("connect and disconnect, running and stopped; hosts and resolv.conf follow", async () => {
   await docker("network", "create", "--subnet", "10.8.0.0/24", "late");
@@ -119,7 +119,7 @@ test("connect and disconnect, running and stopped; hosts and resolv.conf follow"
   );
   await docker("rm", "-f", "mover");
   await docker("network", "rm", "late");
-}, 180_000);
+}, 300_000);
 
 test("several networks at create, --link on one's own network, and what is refused as Docker does", async () => {
   await docker("network", "create", "left");
@@ -150,7 +150,7 @@ test("several networks at create, --link on one's own network, and what is refus
   expect(await words("run", "--rm", "--network", "nope", "busybox")).toContain("network nope not found");
   await docker("rm", "-f", "store");
   await docker("network", "rm", "left", "right");
-}, 180_000);
+}, 300_000);
 
 test("nothing is left at the end", async () => {
   const aq = (await docker("ps", "-aq")).split("\n").filter(Boolean);

@@ -14,7 +14,7 @@ const BOTH = ["docker", "berth"] as const;
 const REGISTRY = "127.0.0.1:5000";
 const STALLS = "127.0.0.1:5002";
 const CTRL_C = "\x03";
-const LIMIT = 180_000;
+const LIMIT = 300_000;
 const BIG = 3_000_000;
 
 let daemon: TestDaemon;

@@ -10,7 +10,7 @@ const LARGE = Number(process.env["BERTH_LARGE"] ?? 96) * 1024 * 1024;
 const CLIENTS = 16;
 const INDEX = "application/vnd.oci.image.index.v1+json";
 const MANIFEST = 4 * 1024 * 1024;
-setDefaultTimeout(Math.max(180_000, LARGE / 1000));
+setDefaultTimeout(Math.max(300_000, LARGE / 1000));
 let folder = "";
 let registry: BerthRegistry;
 let host = "";

@@ -19,7 +19,7 @@ import { DOCKER, TestDaemon } from "../../src/testing/daemon.ts";
 
 // `berth registry serve` with users, tokens and TLS, as a program: its start, its end, signals; skopeo and docker as its clients.
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 const BERTH = join(import.meta.dir, "../../dist/berth");
 let folder = "";
 let users = "";
@@ -278,7 +278,7 @@ describe("docker and berth log in, push and pull", () => {
   let daemon: TestDaemon;
   beforeAll(async () => {
     daemon = await TestDaemon.start();
-  }, 180_000);
+  }, 300_000);
   afterAll(() => daemon[Symbol.asyncDispose]());
 
   test.each(["docker", "berth"])("%s", async (by) => {

@@ -9,7 +9,7 @@ import { type DockerDaemon, dockerDaemon } from "../../src/testing/docker-daemon
 // Berth's registry between others: skopeo, Debian's dockerd with the docker command line, and Berth's own daemon; every way, digests equal.
 
 const HOST = "127.0.0.1:5000";
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 let daemon: TestDaemon;
 let docker: DockerDaemon;
 let registry: BerthRegistry;
@@ -25,7 +25,7 @@ beforeAll(async () => {
   await daemon.ok("tag", "busybox", "source:1");
   await daemon.ok("save", "-o", archive, "source:1");
   await docker.ok("load", "-i", archive);
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   // It says what goes wrong in it: nothing did.
   expect(registry.log.filter((line) => /error/i.test(line))).toEqual([]);

@@ -14,7 +14,7 @@ const ROOT = join(import.meta.dir, "../..");
 const BERTH = join(ROOT, "dist/berth");
 const OPEN = "127.0.0.1:5000";
 const LOCKED = "127.0.0.1:5001";
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 const validator = HAVE_SPEC ? loadSpecValidator({ goNulls: true }) : undefined;
 const REGISTRIES: [string, typeof registryServer][] = [
   ["Debian's", registryServer],
@@ -34,7 +34,7 @@ describe.each(REGISTRIES)("%s registry:", (_whose, serve) => {
     registries.push(await serve(daemon, LOCKED, { folder: join(folder, "locked"), users }));
     writeFileSync(join(folder, "Dockerfile"), "FROM busybox\nRUN echo a >/a && ln /a /b\nENV A=b\n");
     await daemon.ok("build", "-q", "-t", "built:1", folder);
-  }, 180_000);
+  }, 300_000);
   afterAll(async () => {
     for (const one of registries) await one[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });

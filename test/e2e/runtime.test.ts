@@ -6,7 +6,7 @@ import { run, runOk } from "../../src/host/spawn.ts";
 import { TestDaemon } from "../../src/testing/daemon.ts";
 
 // What each option of `docker run` is, seen from inside: by the unmodified docker command line, with what dockerd 28 shows as the measure.
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const V2 = cgroupMode() === "v2";
 let daemon: TestDaemon;

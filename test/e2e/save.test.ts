@@ -28,7 +28,7 @@ beforeAll(async () => {
   );
   await daemon.ok("build", "-q", "-t", "built:1", folder);
   await daemon.ok("tag", "busybox", "other:2");
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   rmSync(folder, { recursive: true });
   await daemon[Symbol.asyncDispose]();

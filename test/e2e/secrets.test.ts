@@ -15,7 +15,7 @@ beforeAll(async () => {
   daemon = await TestDaemon.start();
   file = `${daemon.root}/token`;
   writeFileSync(file, SAYS, { mode: 0o600 });
-}, 180_000);
+}, 300_000);
 afterAll(() => daemon[Symbol.asyncDispose]());
 
 const withVariable = (...args: string[]): Promise<RunOutcome> =>

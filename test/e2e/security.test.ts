@@ -5,7 +5,7 @@ import { run, runOk } from "../../src/host/spawn.ts";
 import { TestDaemon } from "../../src/testing/daemon.ts";
 
 // What a hostile container or image must not get.
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 /** A path of the host that hostile images point to. Nothing may appear there. */
 const BAIT = `/var/tmp/berth-bait-${process.pid}`;

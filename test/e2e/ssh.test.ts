@@ -14,7 +14,7 @@ const CLIENTS = { docker: DOCKER, berth: BERTH } as const;
 type By = keyof typeof CLIENTS;
 const BOTH: By[] = ["docker", "berth"];
 const PORT = 2222;
-const LIMIT = 180_000;
+const LIMIT = 300_000;
 let daemon: TestDaemon;
 let server: ChildProcess;
 let folder = "";

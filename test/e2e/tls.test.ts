@@ -41,7 +41,7 @@ beforeAll(async () => {
   await authority("other", "stranger");
   const tls = ["--tlscacert", file("ca"), "--tlscert", file("server"), "--tlskey", file("server-key")];
   daemon = await TestDaemon.start({ flags: ["-H", "tcp://127.0.0.1:2376", "--tlsverify", ...tls] });
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   await daemon[Symbol.asyncDispose]();
   rmSync(dir, { recursive: true });
@@ -75,7 +75,7 @@ for (const [which, program] of [
     const piped = ["sh", "-c", `seq 30000 | "$0" "$@" run -i --rm busybox md5sum`, program, ...as("client")];
     const sum = await run(daemon.inNet(...piped), { env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent" } });
     expect(sum.stdout).toBe((await run(["sh", "-c", "seq 30000 | md5sum"])).stdout);
-  }, 180_000);
+  }, 300_000);
 
   test(`${which}: no certificate, or one of another CA, is refused`, async () => {
     const bare = ["--tlsverify", "--tlscacert", file("ca"), "-H", "tcp://127.0.0.1:2376", "ps"];

@@ -31,4 +31,4 @@ test("every call of the addon holds under the sanitizers, with good and with hos
   expect(Number(/^(\d+) calls$/m.exec(stdout)?.[1])).toBeGreaterThan(1000);
   expect(readdirSync(folder)).toEqual([]);
   rmdirSync(folder);
-}, 180_000);
+}, 300_000);

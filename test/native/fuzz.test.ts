@@ -60,7 +60,7 @@ withHelpers("fuzz", (bench) => {
     expect(await handle.signal(9)).toBe(true);
     expect(await handle.exited).toMatchObject({ code: 137 });
     await handle.gone;
-  }, 180_000);
+  }, 300_000);
 
   test("a control connection that asks without reading is cut, and the helper stays small", async () => {
     const options = bench().prepare(["sleep", "1000"]);
@@ -88,7 +88,7 @@ withHelpers("fuzz", (bench) => {
     socket.destroy();
     expect(await handle.signal(9)).toBe(true);
     await handle.gone;
-  }, 180_000);
+  }, 300_000);
 });
 
 /** One client that sends a few words, well formed or not, and leaves in one of several ways. */

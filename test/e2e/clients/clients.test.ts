@@ -6,7 +6,7 @@ import { TestDaemon } from "../../../src/testing/daemon.ts";
 // Real clients, unmodified, each with a job that its users have. The jobs are programs of their own in test/clients.
 
 const JOBS = join(import.meta.dir, "../../clients");
-const LIMIT = 180_000;
+const LIMIT = 300_000;
 let daemon: TestDaemon;
 
 beforeAll(async () => {

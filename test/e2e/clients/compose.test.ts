@@ -8,7 +8,7 @@ import { TestDaemon } from "../../../src/testing/daemon.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
 const COMPOSE_2 = join(ROOT, ".build/compose/usr/libexec/docker/cli-plugins/docker-compose");
-const LIMIT = 180_000;
+const LIMIT = 300_000;
 
 describe.each([
   ["docker-compose 1.29", "docker-compose", "_"],

@@ -4,7 +4,7 @@ import { DOCKER, TestDaemon } from "../../../src/testing/daemon.ts";
 import { EFFECTS } from "./effects.ts";
 
 // Flags of `docker run` that act over a container's life, by docker's command line and by Berth's.
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const BERTH = join(import.meta.dir, "../../../dist/berth");
 

@@ -21,7 +21,7 @@ import { EFFECTS } from "./effects.ts";
 import { OF_THE_CLIENT, REFUSED, ROWS } from "./rows.ts";
 
 // Every flag of `docker run`: what is to be seen of it inside a container, or in its inspection.
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 /** A disk of this host whose throttles can be set: cgroups know whole disks only. */
 const DISK = readdirSync("/sys/block").find((name) => !/^(loop|ram|zram)/.test(name) && existsSync(`/dev/${name}`));

@@ -7,7 +7,7 @@ import { makeServices } from "./images.ts";
 
 // The application of the tutorials: a web program beside the postgres that it writes into and reads, reached from the host; linked, on a
 // network, and by both generations of compose; its volume backed up and restored into another. All of it once more with IPv6 alone.
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const COMPOSE_2 = join(import.meta.dir, "../../../.build/compose/usr/libexec/docker/cli-plugins/docker-compose");
 const OUTSIDE = { 4: "192.0.2.7", 6: "[2001:db8:77::1]" } as const;

@@ -7,7 +7,7 @@ import { makeServices } from "./images.ts";
 
 // A real postgres with its data in a volume, killed in the middle of transactions in each way that there is: what it has acknowledged is
 // there afterwards, what it has not is there whole or not at all, and what was never committed is not. BERTH_KILLS=50 goes round for longer.
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const BERTH = join(import.meta.dir, "../../../dist/berth");
 const ROUNDS = Number(process.env["BERTH_KILLS"] ?? "1");

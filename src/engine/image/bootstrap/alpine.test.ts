@@ -24,18 +24,18 @@ beforeAll(async () => {
   await apkRepo(folder, { part: "v3.20/main", key, packages: PACKAGES.main });
   await apkRepo(folder, { part: "v3.20/community", key, packages: PACKAGES.community });
   server = mirrorServer(folder);
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
   await h[Symbol.asyncDispose]();
   key[Symbol.dispose]();
   rmSync(folder, { recursive: true });
-}, 180_000);
+}, 300_000);
 afterEach(() => {
   server.intercept = () => undefined;
   server.asked.length = 0;
   expect(readdirSync(`${h.root}/data/tmp`).filter((name) => name.startsWith("bootstrap"))).toEqual([]);
-}, 180_000);
+}, 300_000);
 
 const keyFile = (k: ApkKey, name = k.name) => ({ name, data: Buffer.from(k.publicKey).toString("base64") });
 const bootstrap = async (
@@ -87,7 +87,7 @@ test("an index that is not signed, changed, or signed by others is refused; noth
   answer(Buffer.from("<html>no mirror here</html>"));
   await expect(bootstrap()).rejects.toThrow("not compressed with gzip");
   await none();
-}, 180_000);
+}, 300_000);
 
 test("a package that is not the one that the index means is refused, whichever part of it differs", async () => {
   const path = join(folder, "v3.20/main/x86_64/alpine-keys-2.4-r1.apk");
@@ -113,7 +113,7 @@ test("a package that is not the one that the index means is refused, whichever p
   serve(undefined);
   await expect(bootstrap()).rejects.toThrow("the mirror's index names it, and it is not there");
   await none();
-}, 180_000);
+}, 300_000);
 
 test("what is not there, or does not fit together, is named with who needs it", async () => {
   await expect(bootstrap({ include: ["nosuch"] })).rejects.toThrow("no package for nosuch, which the image needs");
@@ -128,7 +128,7 @@ test("what is not there, or does not fit together, is named with who needs it", 
   await expect(bootstrap({ name: "alpine:jessie" })).rejects.toThrow('"jessie" is no branch of alpine');
   await expect(bootstrap({ mirror: "http://127.0.0.1:1" })).rejects.toThrow(/127\.0\.0\.1:1\/v3.20\/main.*--mirror/);
   await none();
-}, 180_000);
+}, 300_000);
 
 test("the base runs: its links, scripts, triggers, owners and apk's own database are there", async () => {
   const said = await bootstrap();
@@ -181,7 +181,7 @@ test("the base runs: its links, scripts, triggers, owners and apk's own database
   expect(
     await output("alpine:3.20", "ls /usr/bin/ssl_client /lib; rmdir /dev/shm; ls -A /dev | grep -c zero"),
   ).toContain("/usr/bin/ssl_client\n\n/lib:\napk\nlibc.musl-x86_64.so.1\n");
-}, 180_000);
+}, 300_000);
 
 test("further packages come from community too, with their scripts; the same packages give the same bytes", async () => {
   await bootstrap({ name: "alpine:3.20", include: ["hello"], keys: [keyFile(key, "other-name.pub")] });
@@ -198,7 +198,7 @@ test("further packages come from community too, with their scripts; the same pac
     ...{ from: "alpine:3.20" },
   });
   expect((await h.backend.image.inspect("again:1")).RootFS).toEqual(first.RootFS ?? { Type: "" });
-}, 180_000);
+}, 300_000);
 
 test("from a folder, and by https with a certificate that nobody knows", async () => {
   await bootstrap({ mirror: folder });
@@ -210,7 +210,7 @@ test("from a folder, and by https with a certificate that nobody knows", async (
   await expect(bootstrap({ mirror: https.url })).rejects.toThrow(
     /https:\/\/127\.0\.0\.1:\d+\/v3.20\/main.*(self.signed|certificate)/i,
   );
-}, 180_000);
+}, 300_000);
 
 test("a transfer that is cut is tried again; a redirect is followed, to a file it is not", async () => {
   let cuts = 0;
@@ -222,7 +222,7 @@ test("a transfer that is cut is tried again; a redirect is followed, to a file i
   expect(await bootstrap()).toContain("HTTP status 503; trying again");
   server.intercept = () => new Response("", { status: 302, headers: { location: "file:///etc/passwd" } });
   await expect(bootstrap()).rejects.toThrow("it leads to file:///etc/passwd");
-}, 180_000);
+}, 300_000);
 
 test("cancelled in the middle of a script, the script is killed too", async () => {
   const stop = new AbortController();
@@ -240,7 +240,7 @@ test("cancelled in the middle of a script, the script is killed too", async () =
   await expect(reading).rejects.toThrow("the bootstrap was cancelled");
   const running = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && environOf(pid).includes(h.root));
   expect(running).toEqual([]);
-}, 180_000);
+}, 300_000);
 
 function environOf(pid: string): string {
   try {

@@ -24,13 +24,13 @@ beforeAll(async () => {
     'Dir::Etc::parts "/dev/null";\nAcquire::Check-Valid-Until "true";\nAcquire::Check-Date "true";\nAcquire::http::Pipeline-Depth "0";\n',
   );
   process.env["APT_CONFIG"] = join(folder, "apt.conf");
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   delete process.env["APT_CONFIG"];
   await h[Symbol.asyncDispose]();
   await key[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
-}, 180_000);
+}, 300_000);
 afterEach(() => {
   expect(readdirSync(`${h.root}/data/tmp`).filter((name) => name.startsWith("bootstrap"))).toEqual([]);
 });
@@ -57,7 +57,7 @@ test("a release that is changed, signed by another key, or expired is refused in
   await using other = await PgpKey.make("Other <other@example.org>");
   await expect(bootstrap(repo, [other])).rejects.toThrow(/GPG error: .*NO_PUBKEY/);
   await none();
-}, 180_000);
+}, 300_000);
 
 test("a package that is not the one that the release speaks of is refused", async () => {
   const bad = join(folder, "bad");
@@ -71,14 +71,14 @@ test("a package that is not the one that the release speaks of is refused", asyn
   };
   await expect(bootstrap(server.url)).rejects.toThrow(/bash_.*Hash Sum mismatch/);
   await none();
-}, 180_000);
+}, 300_000);
 
 test("a mirror that is not there is named", async () => {
   await expect(bootstrap("http://127.0.0.1:1/ubuntu")).rejects.toThrow(
     /Failed to fetch http:\/\/127\.0\.0\.1:1\/ubuntu\/dists\/noble\/InRelease .*Connection refused/,
   );
   await expect(bootstrap(join(folder, "nosuch"))).rejects.toThrow(/nosuch noble Release' does not have a Release file/);
-}, 180_000);
+}, 300_000);
 
 test("from a folder: the image runs, its apt knows the key and the mirror", async () => {
   const lines = await bootstrap(`${repo}/`);
@@ -96,7 +96,7 @@ test("from a folder: the image runs, its apt knows the key and the mirror", asyn
   expect(await h.logs(id)).toBe(`deb file://${repo} noble main universe\n${key.publicKey}`);
   expect(code).toBe(0);
   await h.backend.container.remove(id, { force: true, volumes: true, link: false });
-}, 180_000);
+}, 300_000);
 
 test("a cancelled bootstrap kills all of it", async () => {
   await using server = mirrorServer(repo);
@@ -112,7 +112,7 @@ test("a cancelled bootstrap kills all of it", async () => {
   );
   const running = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && commandOf(pid).includes(h.root));
   expect(running).toEqual([]);
-}, 180_000);
+}, 300_000);
 
 function commandOf(pid: string): string {
   try {

@@ -27,12 +27,12 @@ beforeAll(async () => {
     "9/AppStream/x86_64/os",
   ])
     await rpmRepo(join(mirror, place), { built, key });
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   await h[Symbol.asyncDispose]();
   await key[Symbol.asyncDispose]();
   for (const dir of [folder, built]) rmSync(dir, { recursive: true });
-}, 180_000);
+}, 300_000);
 afterEach(() => {
   expect(readdirSync(`${h.root}/data/tmp`).filter((name) => name.startsWith("bootstrap"))).toEqual([]);
 });
@@ -66,7 +66,7 @@ test("fedora by HTTP, rockylinux from a folder: the images run, scripts had devi
     expect(await h.logs(id)).toBe(`${release}\n`);
     await h.backend.container.remove(id, { force: true, volumes: true, link: false });
   }
-}, 180_000);
+}, 300_000);
 
 test("another key, a package without a signature, a changed package and a changed index are refused; nothing is left", async () => {
   const before = (await h.backend.image.list({ all: true, filters: {} })).length;
@@ -89,7 +89,7 @@ test("another key, a package without a signature, a changed package and a change
     appendFileSync(join(index, place, "repodata/repomd.xml"), "<!-- more -->\n");
   await expect(bootstrap("rockylinux:9", index)).rejects.toThrow(/bootstrap: dnf: /);
   expect((await h.backend.image.list({ all: true, filters: {} })).length).toBe(before);
-}, 180_000);
+}, 300_000);
 
 test("what cannot be is refused before anything is fetched", async () => {
   await expect(bootstrap("fedora:rawhide", mirror)).rejects.toThrow('"rawhide" is no version of fedora');
@@ -97,4 +97,4 @@ test("what cannot be is refused before anything is fetched", async () => {
     /no keys to verify almalinux: no .*RPM-GPG-KEY-\* is there \(name the distribution's public key with --key\)/,
   );
   await expect(bootstrap("fedora:44", mirror)).rejects.toThrow(/bootstrap: dnf: /);
-}, 180_000);
+}, 300_000);
