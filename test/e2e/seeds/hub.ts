@@ -18,7 +18,8 @@ import { TestDaemon } from "../../../src/testing/daemon.ts";
 /** What the tutorials pull. All stand on one Debian, which has bash, apt, python and ping's friends as the images of then had. */
 const REPOSITORIES = ["learn/tutorial", "library/ubuntu", "library/centos", "training/sinatra", "library/nginx"];
 const TAGS = ["latest", "14.04", "12.04"];
-const PORT = 5099;
+/** Free on the host, where one of the daemons is. */
+const PORT = freePort();
 /** Where the hub is for daemons that it serves. */
 export const REGISTRY = `127.0.0.1:${PORT}`;
 const BASE = "debian:bookworm-slim";
@@ -44,6 +45,12 @@ export async function makeHub(): Promise<Hub> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function freePort(): number {
+  const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  taken.stop();
+  return taken.port;
 }
 
 /** Names what the images are made from: this file, and the distribution's packages of the time of the set-up. */
