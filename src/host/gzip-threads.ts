@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { BerthError } from "../spec/errors.ts";
 
-/** Of libdeflate: as small as zlib's 6 in half of its time. */
+/** Of libdeflate. Of a Debian as many bytes as zlib's 6 makes, of JavaScript 6 % more, in three fifths of its time; 5 takes a seventh longer for 2 % less, 3 a tenth less for 1 to 2 % more. */
 const LEVEL = 4;
 /** What takes about a millisecond is not worth a thread. */
 const IN_PLACE = 64 * 1024;

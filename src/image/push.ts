@@ -23,6 +23,8 @@ const COMPRESSING = new Slots(2);
 /** Repositories that are asked for a blob before it is sent. */
 const MOST_SOURCES = 3;
 const PROGRESS_STEP = 256 * 1024;
+/** Of a blob at once: pieces of a stream's own 64 KiB take twice the processor's time. */
+const READ = { highWaterMark: 256 * 1024 };
 const DOCKER_TYPES: Record<string, string> = {
   [MediaType.layerGzip]: MediaType.dockerLayerGzip,
   [MediaType.layer]: MediaType.dockerLayer,
@@ -221,7 +223,7 @@ class LayerPush {
     const total = descriptor.size;
     let told = 0;
     const path = catalog.deps.blobs.path(descriptor.digest);
-    await repository.uploadBlob(descriptor.digest, (from) => createReadStream(path, { start: from }), {
+    await repository.uploadBlob(descriptor.digest, (from) => createReadStream(path, { ...READ, start: from }), {
       size: total,
       progress: (current) => {
         if (Math.abs(current - told) < PROGRESS_STEP && current !== total) return;
@@ -254,7 +256,7 @@ class LayerPush {
       await intake.stream(nothing(), { digest: kept.digest });
       return kept;
     }
-    const plain = blobs.has(kept.digest) ? createReadStream(blobs.path(kept.digest)) : layers.diff(layer.chainId);
+    const plain = blobs.has(kept.digest) ? createReadStream(blobs.path(kept.digest), READ) : layers.diff(layer.chainId);
     const { signal } = this.deps;
     const { digest, size } = await COMPRESSING.run(() => intake.stream(gzipBlocks(plain, { signal })));
     layers.keepBlob(layer.chainId, digest);

@@ -97,6 +97,7 @@ test("dockerd pushes, Berth pulls; Berth pushes, dockerd pulls: the same image a
 
   await daemon.ok("tag", "source:1", `${name}:berth`);
   const [, second] = /digest: (sha256:[0-9a-f]{64})/.exec(await daemon.ok("push", `${name}:berth`)) ?? [];
+  expect(await daemon.ok("push", `${name}:berth`)).toContain(`digest: ${second}`);
   await docker.ok("rmi", "-f", id);
   expect(await docker.ok("pull", `${name}:berth`)).toContain(`Digest: ${second}`);
   expect(await docker.ok("inspect", "-f", "{{.Id}}", `${name}:berth`)).toBe(id);
