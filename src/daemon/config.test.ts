@@ -85,6 +85,19 @@ test("names of containers for the host: off unless asked for", () => {
   expect(() => ofFile({ "host-names": true })).toThrow("hostNames wants a string");
 });
 
+test("transfers: the same by flags and by the file, in dockerd's words where they are wrong; 0 is the default", () => {
+  const given = { "max-concurrent-downloads": 2, "max-concurrent-uploads": 7, "max-download-attempts": 1 };
+  const transfers = { downloads: 2, uploads: 7, attempts: 1 };
+  expect(ofFile(given).transfers).toEqual(transfers);
+  const flags = Object.entries(given).flatMap(([key, n]) => [`--${key}`, String(n)]);
+  expect(ofFile({}, flags).transfers).toEqual(transfers);
+  expect(ofFile({ "max-concurrent-downloads": 0, "max-download-attempts": 0 }).transfers).toEqual({});
+  expect(() => ofFile({ "max-concurrent-downloads": -1 })).toThrow("invalid max concurrent downloads: -1");
+  expect(() => ofFile({ "max-concurrent-uploads": -5 })).toThrow("invalid max concurrent uploads: -5");
+  expect(() => ofFile({ "max-download-attempts": "3" })).toThrow('invalid max download attempts: "3"');
+  expect(() => ofFile(given, flags)).toThrow("specified both as a flag and in the configuration file");
+});
+
 test("what is right is taken", () => {
   const config = ofFile({
     "log-driver": "local",

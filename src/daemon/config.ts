@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { type HostNamesWay, parseHostNames } from "../network/names/host-names.ts";
 import type { PublishPolicy } from "../network/publish-policy.ts";
-import type { Mirror } from "../registry/types.ts";
+import type { Mirror, TransferLimits } from "../registry/types.ts";
 import { BerthError, messageOf } from "../spec/errors.ts";
-import { defaultRegistryOf, mirrorsOf, shortNamesOf } from "./registries.ts";
+import { defaultRegistryOf, mirrorsOf, shortNamesOf, transfersOf } from "./registries.ts";
 import { type TlsPaths, tlsPaths } from "./tls.ts";
 import {
   addresses,
@@ -62,6 +62,7 @@ export interface DaemonConfig {
   defaultRegistry?: string;
   /** Names without a registry, and what they stand for. */
   shortNames: Record<string, string>;
+  transfers: TransferLimits;
   /** Where plugins are looked for; undefined: the usual folders. */
   pluginDirs?: string[];
   /** Seconds that a plugin has for an answer. */
@@ -123,6 +124,9 @@ const KEYS: Record<string, string> = {
   "insecure-registries": "insecureRegistry",
   "default-registry": "defaultRegistry",
   "short-names": "shortName",
+  "max-concurrent-downloads": "maxConcurrentDownloads",
+  "max-concurrent-uploads": "maxConcurrentUploads",
+  "max-download-attempts": "maxDownloadAttempts",
   "default-address-pools": "defaultAddressPool",
   "host-names": "hostNames",
   "publish-policy": "publishPolicy",
@@ -145,7 +149,6 @@ const WITHOUT_EFFECT = new Set([
   "containerd",
   "group",
   "builder",
-  "max-concurrent-downloads",
 ]);
 
 /** The flags of `berth daemon`: dockerd's where they apply. */
@@ -214,7 +217,14 @@ function registryFlags(command: Command): Command {
       collect,
     )
     .option("--default-registry <host[:port][/prefix]>", "Where names without a registry are fetched from")
-    .option("--short-name <name=reference>", "A short name for a repository of some registry", collect);
+    .option("--short-name <name=reference>", "A short name for a repository of some registry", collect)
+    .option("--max-concurrent-downloads <n>", "Layers of a pull that come at once (default 3)", integer)
+    .option("--max-concurrent-uploads <n>", "Layers of a push that go at once (default 5)", integer)
+    .option(
+      "--max-download-attempts <n>",
+      "Attempts at a download, while it does not come forward (default 6)",
+      integer,
+    );
 }
 
 function collect(value: string, before: string[] | undefined): string[] {
@@ -327,6 +337,7 @@ function toConfig(s: Settings): DaemonConfig {
     dnsOpts: list(s, "dnsOpt"),
     ...(defaultRegistry ? { defaultRegistry } : {}),
     shortNames: shortNamesOf(s["shortName"]),
+    transfers: transfersOf(s),
     registryMirrors: mirrorsOf(s["registryMirror"]),
     insecureRegistries: list(s, "insecureRegistry"),
     addressPools: addressPools(s),

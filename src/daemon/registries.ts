@@ -1,6 +1,7 @@
-import type { Mirror } from "../registry/types.ts";
+import type { Mirror, TransferLimits } from "../registry/types.ts";
 import { BerthError } from "../spec/errors.ts";
 import { familiarName, parseReference, type Reference } from "../spec/reference.ts";
+import type { Settings } from "./values.ts";
 
 const HUB = "docker.io";
 const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::\d+)?$/;
@@ -94,4 +95,19 @@ function parsed(name: string): Reference | undefined {
 function hasRegistry(name: string): boolean {
   const [head = "", ...rest] = name.split("/");
   return rest.length > 0 && (/[.:]/.test(head) || head === "localhost");
+}
+
+/** `max-concurrent-downloads`, `max-concurrent-uploads` and `max-download-attempts`, each left out where it is 0 or not set. Throws `invalid-argument` in dockerd's words. */
+export function transfersOf(s: Settings): TransferLimits {
+  const number = (key: string, words: string): number | undefined => {
+    const value = s[key] ?? 0;
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value === 0 ? undefined : value;
+    throw new BerthError("invalid-argument", `invalid max ${words}: ${JSON.stringify(value)}`, {
+      hint: "a whole number is wanted; 0 is the default",
+    });
+  };
+  const downloads = number("maxConcurrentDownloads", "concurrent downloads");
+  const uploads = number("maxConcurrentUploads", "concurrent uploads");
+  const attempts = number("maxDownloadAttempts", "download attempts");
+  return { ...(downloads ? { downloads } : {}), ...(uploads ? { uploads } : {}), ...(attempts ? { attempts } : {}) };
 }

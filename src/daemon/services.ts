@@ -87,6 +87,7 @@ function registryClient(config: DaemonConfig): ReturnType<typeof openRegistryCli
     insecure: config.insecureRegistries,
     defaultRegistry: config.defaultRegistry,
     shortNames: config.shortNames,
+    transfers: config.transfers,
     certsDirs: ["/etc/berth/certs.d", "/etc/docker/certs.d"],
     userAgent: `berth/${VERSION.version}`,
   });

@@ -10,7 +10,7 @@ import { rightBlob } from "./pull-manifest.ts";
 import type { Job } from "./shared-work.ts";
 import type { ImageProgress, LayerState } from "./types.ts";
 
-/** Downloads at the same time, as dockerd's `max-concurrent-downloads`. */
+/** Downloads at the same time, where `max-concurrent-downloads` says nothing. */
 const AT_ONCE = 3;
 const PROGRESS_STEP = 256 * 1024;
 
@@ -28,11 +28,13 @@ interface LayerPullDeps {
   intake: Intake;
   queue: MessageQueue<ImageProgress>;
   signal?: AbortSignal;
+  /** Downloads at the same time. */
+  atOnce?: number | undefined;
 }
 
-/** The layers of one pull: at most three come at once, each is unpacked as soon as it and the beginning of the one below are there. */
+/** The layers of one pull: at most `atOnce` come at once, each is unpacked as soon as it and the beginning of the one below are there. */
 export class LayerPull {
-  #free = AT_ONCE;
+  #free: number;
   readonly #waiting: (() => void)[] = [];
   readonly #stop = new AbortController();
   /** Resolved once a layer's unpacking has begun, or never will: the one above it may begin then, and waits for it in the store. */
@@ -40,6 +42,7 @@ export class LayerPull {
   readonly #signal: AbortSignal;
 
   constructor(private readonly deps: LayerPullDeps) {
+    this.#free = deps.atOnce ?? AT_ONCE;
     this.#signal = deps.signal ? AbortSignal.any([deps.signal, this.#stop.signal]) : this.#stop.signal;
   }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import type { RegistryClient, Repository } from "../registry/types.ts";
+import type { RegistryClient, Repository, TransferLimits } from "../registry/types.ts";
 import type { Digest } from "../spec/digest.ts";
 import { MediaType } from "../spec/oci.ts";
 import { parseReference } from "../spec/reference.ts";
@@ -23,6 +23,7 @@ afterEach(() => store.close());
 type Giving = (bytes: Buffer, signal?: AbortSignal) => AsyncGenerator<Uint8Array>;
 
 class Registry {
+  readonly options = { transfers: {} as TransferLimits };
   readonly asked: Digest[] = [];
   /** Where in each blob it was asked to begin. */
   readonly from = new Map<Digest, number[]>();
@@ -57,6 +58,7 @@ class Registry {
     });
     return {
       repository: () => ({ manifest, blob, wrongBlob: () => false }) as unknown as Repository,
+      options: this.options,
     } as unknown as RegistryClient;
   }
 }
@@ -228,6 +230,22 @@ describe("a pull that is cut off", () => {
     registry.giving.clear();
     expect(await pull()).toContain(`${short(one)} Already exists`);
   });
+});
+
+test.each([1, 2, 4])("of a pull's layers so many are fetched at once as the settings say: %d", async (downloads) => {
+  const digests = registry.image(...["1", "2", "3", "4", "5"].map(layer));
+  registry.options.transfers.downloads = downloads;
+  let now = 0;
+  let most = 0;
+  for (const digest of digests)
+    registry.giving.set(digest, async function* (bytes) {
+      most = Math.max(most, ++now);
+      for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+      yield bytes;
+      now--;
+    });
+  await pull();
+  expect(most).toBe(downloads);
 });
 
 describe("two pulls of the same at once", () => {

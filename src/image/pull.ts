@@ -25,7 +25,7 @@ export interface PullOptions {
 }
 
 /**
- * registry → store. At most three layers are downloaded at once, each verified while it comes; each is unpacked as soon as it is there, while others still
+ * registry → store. Some layers are downloaded at once, each verified while it comes; each is unpacked as soon as it is there, while others still
  * come. The image and its name are recorded at the end, in one transaction: a failure, a kill or a reader that leaves changes nothing that is seen, and the
  * layers that had come are there for the next pull, unless the registry sent what is wrong or there was no room. Yields Docker's messages.
  */
@@ -50,7 +50,14 @@ export async function* pullImage(
   yield { status: `Pulling from ${ref.path}`, id: ref.digest ? `${ref.domain}/${ref.path}@${ref.digest}` : target };
   const remote = yield* queue.until(resolveManifest(repository, intake, top, options));
   const chains = chainIds(remote.config.rootfs.diff_ids);
-  const layers = new LayerPull({ catalog, repository, intake, queue, ...(signal ? { signal } : {}) });
+  const layers = new LayerPull({
+    catalog,
+    repository,
+    intake,
+    queue,
+    atOnce: registry.options.transfers?.downloads,
+    ...(signal ? { signal } : {}),
+  });
   const wanted = layersOf(remote, chains);
   const content = contentOf(remote, chains);
   await sweepOf(catalog, catalog.unfinished.begin(content), keep);

@@ -16,7 +16,7 @@ import { refusePlatform } from "./platform.ts";
 import { waiting } from "./pull-layers.ts";
 import type { ImageProgress } from "./types.ts";
 
-/** Uploads at the same time, as dockerd's `max-concurrent-uploads`. */
+/** Uploads at the same time, where `max-concurrent-uploads` says nothing. */
 const AT_ONCE = 5;
 /** One layer keeps all processors busy; the second does while the first waits for the disk. The sooner one is done, the sooner its upload begins. */
 const COMPRESSING = new Slots(2);
@@ -67,7 +67,8 @@ export async function* pushImages(
   for (const { image, tag } of tagged) {
     await using intake = new Intake(catalog);
     const queue = new MessageQueue<PushProgress>();
-    const push = new LayerPush({ ref, catalog, repository, intake, queue, stop, signal });
+    const atOnce = registry.options.transfers?.uploads ?? AT_ONCE;
+    const push = new LayerPush({ ref, catalog, repository, intake, queue, stop, signal, atOnce });
     const layers = yield* queue.until(push.all(image));
     const manifest = await manifestOf(catalog, image, layers);
     await uploadSmall(repository, image.id, await catalog.deps.blobs.read(image.id));
@@ -168,6 +169,8 @@ interface LayerPushDeps {
   /** Ends all that is under way. */
   stop: AbortController;
   signal: AbortSignal;
+  /** Uploads at the same time. */
+  atOnce: number;
 }
 
 /** The layers of one push. */
@@ -199,7 +202,7 @@ class LayerPush {
       failure ??= error;
       stop.abort();
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, () => worker().catch(stopping)));
+    await Promise.all(Array.from({ length: this.deps.atOnce }, () => worker().catch(stopping)));
     if (failure !== undefined) throw failure;
     return done;
   }

@@ -17,7 +17,12 @@ export function openRegistryClient(options: RegistryOptions): RegistryClient {
       const { push = false, credentials = {}, signal } = how;
       const place = placeOf(ref, options);
       const own = place === ref || credentials.server === place.domain ? credentials : {};
-      const connection = new Connection(endpointsOf(place.domain, options), own, { ...options, signal });
+      const retry = push ? options.retry : pullRetry(options);
+      const connection = new Connection(endpointsOf(place.domain, options), own, {
+        ...options,
+        signal,
+        ...(retry ? { retry } : {}),
+      });
       const repository = openRepository(connection, place, { ...how, credentials: own });
       return push ? repository : mirrored(repository, place, { options, health, how });
     },
@@ -25,6 +30,10 @@ export function openRegistryClient(options: RegistryOptions): RegistryClient {
     search: (term, rest) => searchIndex(term, { ...rest, options }),
     mirrors: () => mirrorReports(options.mirrors, health),
   };
+}
+
+function pullRetry({ retry, transfers }: RegistryOptions): RegistryOptions["retry"] {
+  return transfers?.attempts === undefined ? retry : { ...retry, attempts: transfers.attempts - 1 };
 }
 
 /** A `GET /v2/` with the credentials: the registry, or its token server, says whether they are good. */

@@ -31,6 +31,16 @@ export interface MirrorReport {
   last?: { by: string; at: number };
 }
 
+/** How much is transferred at once, and how often it is tried, where it is not as without settings. */
+export interface TransferLimits {
+  /** Layers of one pull at once. */
+  downloads?: number;
+  /** Layers of one push at once. */
+  uploads?: number;
+  /** Of what is fetched, in a row without progress; the first one counts. */
+  attempts?: number;
+}
+
 /** Which registries are asked, and how. */
 export interface RegistryOptions extends NameResolution {
   /** `registry-mirrors`: asked before their registries, in this order. */
@@ -40,6 +50,7 @@ export interface RegistryOptions extends NameResolution {
   /** Folders with `<host>[:port]/{*.crt, *.cert, *.key}` as dockerd has them in /etc/docker/certs.d. */
   certsDirs: string[];
   userAgent: string;
+  transfers?: TransferLimits;
   /** Where failures are waited out in another way than `RETRY` says. */
   retry?: Partial<RetryOptions>;
   /** Where mirrors that fail are dealt with in another way than `HEALTH` says. */

@@ -57,7 +57,14 @@ describe("daemon.json", () => {
     await told("the settings stay as they are");
     expect(await shown()).toContain("[a=b] false");
     const mirrors = ["http://127.0.0.1:5999"];
-    const next = { labels: ["c=d"], debug: true, "registry-mirrors": mirrors, "insecure-registries": ["reg.example"] };
+    const transfers = { "max-concurrent-downloads": 1, "max-download-attempts": 2 };
+    const next = {
+      labels: ["c=d"],
+      debug: true,
+      "registry-mirrors": mirrors,
+      "insecure-registries": ["reg.example"],
+      ...transfers,
+    };
     writeFileSync(file, JSON.stringify(next));
     process.kill(daemon.pid, "SIGHUP");
     await told("are read again");
@@ -69,7 +76,16 @@ describe("daemon.json", () => {
     expect(JSON.parse(lines[0] ?? "")).toMatchObject({
       Type: "daemon",
       Action: "reload",
-      Actor: { Attributes: { labels: '["c=d"]', debug: "true", "registry-mirrors": JSON.stringify(mirrors) } },
+      Actor: {
+        Attributes: {
+          labels: '["c=d"]',
+          debug: "true",
+          "registry-mirrors": JSON.stringify(mirrors),
+          "max-concurrent-downloads": "1",
+          "max-concurrent-uploads": "5",
+          "max-download-attempts": "2",
+        },
+      },
     });
   });
 

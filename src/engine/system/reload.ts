@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { Mirror } from "../../registry/types.ts";
+import type { Mirror, TransferLimits } from "../../registry/types.ts";
 import type { EngineContext } from "../context.ts";
 import { installationId } from "./info.ts";
 
@@ -11,6 +11,7 @@ export interface Reloadable {
   insecureRegistries: string[];
   defaultRegistry?: string;
   shortNames: Record<string, string>;
+  transfers: TransferLimits;
 }
 
 /** Takes new settings over, for all that begins from now on, and announces them as dockerd does: the event `reload` of the daemon. */
@@ -21,6 +22,7 @@ export function reloadSettings(ctx: EngineContext, next: Reloadable): void {
   ctx.registry.options.insecure = next.insecureRegistries;
   ctx.registry.options.defaultRegistry = next.defaultRegistry;
   ctx.registry.options.shortNames = next.shortNames;
+  ctx.registry.options.transfers = next.transfers;
   ctx.events.emit("daemon", "reload", {
     id: installationId(ctx),
     attributes: {
@@ -28,6 +30,9 @@ export function reloadSettings(ctx: EngineContext, next: Reloadable): void {
       "insecure-registries": JSON.stringify(next.insecureRegistries),
       labels: JSON.stringify(next.labels),
       "live-restore": "true",
+      "max-concurrent-downloads": String(next.transfers.downloads ?? 3),
+      "max-concurrent-uploads": String(next.transfers.uploads ?? 5),
+      "max-download-attempts": String(next.transfers.attempts ?? 6),
       name: hostname(),
       "registry-mirrors": JSON.stringify(mirrorsShown(next.registryMirrors)),
     },
