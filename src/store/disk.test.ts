@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { setImmediate } from "node:timers/promises";
 import { type Disk, openDisk } from "./disk.ts";
 
 /** A disk whose syncs end as the test says. */
@@ -37,6 +38,8 @@ test("without anything to bring there is no sync, but one that is under way is w
   syncs[0]?.resolve();
   await first;
   expect(done).toEqual(["brought"]);
+  // The second sync begins once the first has ended.
+  while (syncs.length < 2) await setImmediate();
   syncs[1]?.resolve();
   await second;
   expect(done).toEqual(["brought", "second"]);
