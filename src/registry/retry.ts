@@ -103,7 +103,7 @@ export class Retries {
     const pause = PAUSES.get(error as object) ?? 0;
     if (pause > MAX_PAUSE_MS) throw hinted(error, `the registry asks for a pause of ${Math.ceil(pause / SECOND)} s`);
     if (this.#failed >= this.options.attempts)
-      throw hinted(error, `tried ${this.#failed + 1} times; ${this.how.advice ?? "try again later"}`);
+      throw hinted(error, `tried ${times(this.#failed + 1)}; ${this.how.advice ?? "try again later"}`);
     const growth = GROWTH[Math.min(this.#failed, GROWTH.length - 1)] ?? 1;
     this.#failed++;
     await this.#wait(Math.max(pause, growth * this.options.waitMs));
@@ -126,6 +126,10 @@ export class Retries {
       await pause(Math.min(left, SECOND), this.how.signal);
     }
   }
+}
+
+function times(n: number): string {
+  return n === 1 ? "once" : `${n} times`;
 }
 
 function hinted(error: unknown, hint: string): unknown {
