@@ -194,31 +194,27 @@ test("a hundred clients that send manifests of 100 MB: each is refused, memory s
 });
 
 /** An index of so many bytes. */
-function large(i: number, size: number): Buffer {
-  const manifest = { schemaVersion: 2, mediaType: INDEX, manifests: [], annotations: { i: String(i), large: "" } };
-  manifest.annotations.large = "x".repeat(size - JSON.stringify(manifest).length);
-  return Buffer.from(JSON.stringify(manifest));
-}
+const large = (i: number, size: number): Buffer =>
+  Buffer.from(
+    JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: [], annotations: { i: String(i) } }).padEnd(size),
+  );
 
-test.each(["told", "not told"])(
-  "a hundred manifests of 4 MiB at once, their length %s: memory stays small, small ones go past",
-  async (length) => {
-    await start([]);
-    const before = memory("VmRSS");
-    const put = (tag: string, body: Buffer | ReadableStream<Uint8Array>): Promise<Response> =>
-      ask("PUT", `a/manifests/${tag}`, body, { "Content-Type": INDEX });
-    const all = Array.from({ length: 100 }, (_, i) => {
-      const bytes = large(i, MANIFEST);
-      return put(`t${i}`, length === "told" ? bytes : new Blob([bytes]).stream());
-    });
-    await Promise.race(all);
-    expect((await put("small", large(0, 1000))).status).toBe(201);
-    const answers = (await Promise.all(all)).map(({ status }) => status);
-    expect(answers).toContain(201);
-    // Where the disk is slow some have waited for too long.
-    for (const status of answers) expect(status).toBeOneOf([201, 503]);
-    console.log(`memory of the registry: ${before} MB idle, ${memory("VmHWM")} MB at most`);
-    // What waits costs about a megabyte a connection, which the server reads ahead.
-    expect(memory("VmHWM")).toBeLessThan(350);
-  },
-);
+test("a hundred manifests of 4 MiB at once, half of them without their length: memory stays small, small ones go past", async () => {
+  await start([]);
+  const before = memory("VmRSS");
+  const put = (tag: string, body: Buffer | ReadableStream<Uint8Array>): Promise<Response> =>
+    ask("PUT", `a/manifests/${tag}`, body, { "Content-Type": INDEX });
+  const all = Array.from({ length: 100 }, (_, i) => {
+    const bytes = large(i, MANIFEST);
+    return put(`t${i}`, i % 2 ? bytes : new Blob([bytes]).stream());
+  });
+  await Promise.race(all);
+  expect((await put("small", large(0, 1000))).status).toBe(201);
+  const answers = (await Promise.all(all)).map(({ status }) => status);
+  expect(answers).toContain(201);
+  // Where the disk is slow some have waited for too long.
+  for (const status of answers) expect(status).toBeOneOf([201, 503]);
+  console.log(`memory of the registry: ${before} MB idle, ${memory("VmHWM")} MB at most`);
+  // What waits costs about a megabyte a connection, which the server reads ahead.
+  expect(memory("VmHWM")).toBeLessThan(350);
+});
