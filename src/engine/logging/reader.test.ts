@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -157,4 +166,20 @@ test("no log at all: nothing, until there is one", async () => {
   expect(await read(reader)).toBe("");
   writeFileSync(path, text(1, 2));
   expect(await read(reader)).toBe(text(1, 2));
+});
+
+test("a folder that is removed under who reads is the end, with what was read before", async () => {
+  const folder = fresh();
+  mkdirSync(folder);
+  const path = join(folder, "log");
+  writeFileSync(path, text(1, 3));
+  const [begun, late] = [new LogReader(path), new LogReader(path)];
+  expect(await read(begun)).toBe(text(1, 3));
+  appendFileSync(path, text(4, 5));
+  rmSync(folder, { recursive: true });
+  expect(await read(begun)).toBe(text(4, 5));
+  expect(await read(begun)).toBe("");
+  await late.seekTail(2);
+  expect(await read(late)).toBe("");
+  begun.close();
 });

@@ -149,9 +149,9 @@ export class LogReader {
     return true;
   }
 
-  /** The numbers of the rotated files, the oldest first. */
+  /** The numbers of the rotated files, the oldest first; none where the container was removed meanwhile, and its folder with it. */
   #numbers(): number[] {
-    const found = readdirSync(dirname(this.path)).map((name) => Number(this.#name.exec(name)?.[1] ?? 0));
+    const found = namesIn(dirname(this.path)).map((name) => Number(this.#name.exec(name)?.[1] ?? 0));
     return [...new Set(found)].filter((n) => n > 0).sort((a, b) => a - b);
   }
 
@@ -224,4 +224,13 @@ function openFile(path: string): number | undefined {
 
 function inodeOf(path: string): bigint | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
 }
