@@ -89,6 +89,8 @@ const plain = (text: string): string =>
 
 const BAD_LINES = [[], ["a"], ["a", "b", "c", "d"], ["--no-such-flag"]];
 const ABOUT_USAGE = / requires | accepts |^unknown |unknown command|^invalid argument|^flag needs/m;
+/** Two short-lived programs for each line: a third of them is enough each time, all with BERTH_LINES=all. */
+const EVERY = process.env["BERTH_LINES"] === "all" ? 1 : 3;
 const NOWHERE = "unix:///nonexistent/x.sock";
 
 test("a command line that cannot be understood is refused in docker's words, with its exit code", async () => {
@@ -105,7 +107,7 @@ test("a command line that cannot be understood is refused in docker's words, wit
       .filter((f) => c.flags[f]?.type)
       .map((f) => [...c.words, `--${f}`]),
   ]);
-  const lines = [...notThere, ...unfit];
+  const lines = [...notThere, ...unfit].filter((_, i) => i % EVERY === 0);
   const differ: unknown[] = [];
   let compared = 0;
   for (const argv of lines) {

@@ -5,7 +5,7 @@ import { TestDaemon } from "../../src/testing/daemon.ts";
 
 // Many containers on many networks, up and down twice, every name right throughout, nothing left. BERTH_CROWD=500x50 makes it as large as one likes.
 
-const [CONTAINERS = 24, NETWORKS = 6] = (process.env["BERTH_CROWD"] ?? "24x6").split("x").map(Number);
+const [CONTAINERS = 12, NETWORKS = 4] = (process.env["BERTH_CROWD"] ?? "12x4").split("x").map(Number);
 const EACH = Math.floor(CONTAINERS / NETWORKS);
 const AT_ONCE = 6;
 const SECONDS_EACH = 5;
