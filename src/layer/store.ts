@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { ensureDir, removeTree } from "../host/files.ts";
 import type { OverlayMount } from "../host/monitor-types.ts";
 import { type Digest, hexOf, shortId } from "../spec/digest.ts";
-import { BerthError, errnoOf, fromErrno } from "../spec/errors.ts";
+import { BerthError, errnoOf, fromErrno, isKind } from "../spec/errors.ts";
 import { type Disk, openDisk } from "../store/disk.ts";
 import type { Records, Table } from "../store/types.ts";
 import { chainIdOf } from "./chain.ts";
@@ -222,7 +222,9 @@ class Layers implements LayerStore {
         removeTree(join(this.#root, record.short));
         renameSync(tmp, join(this.#root, record.short));
       } else if ((await digestTree(this.#dir(record))).diffId !== diffId) return false;
-    } catch {
+    } catch (error) {
+      // A full disk says nothing of the layer.
+      if (isKind(fromErrno(error, "layer"), "no-space")) throw fromErrno(error, "layer");
       return false;
     } finally {
       await rm(tmp, { recursive: true, force: true });

@@ -134,8 +134,8 @@ class FileBlobs implements BlobStore {
     const lost: Digest[] = [];
     for (const digest of this.#unsynced.earlier()) {
       const path = this.path(digest);
-      if (!existsSync(path) || (await digestOf(path)) === digest) continue;
-      rmSync(path);
+      if (existsSync(path) && (await digestOf(path)) === digest) continue;
+      rmSync(path, { force: true });
       lost.push(digest);
     }
     this.#unsynced.forgetEarlier();

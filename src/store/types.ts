@@ -68,7 +68,7 @@ export interface BlobStore {
   /** The whole blob, at most `limit` bytes (default 4 MiB; more throws). */
   read(digest: Digest, limit?: number): Promise<Buffer>;
   list(): Digest[];
-  /** After a crash of the host: removes the blobs that had not reached the disk and are not whole, and answers which. To be called before the store is used. */
+  /** After a crash of the host: removes the blobs that had not reached the disk and are not whole, and answers which are not there. To be called before the store is used. */
   recover(): Promise<Digest[]>;
   /** The blob, and what has come of it where it is not whole. */
   remove(digest: Digest): void;

@@ -30,17 +30,15 @@ export async function commitContainer(
   const container = ctx.containers.find(reference);
   const name = nameOf(options);
   const run = runConfig(container.record.config, options);
-  const work = async (): Promise<{ Id: string }> => {
-    const id = await committed(ctx, container, { ...options, run, ...(name ? { name } : {}) });
-    // What a container has written may be nowhere else.
-    await ctx.images.settle();
-    emitImage(ctx, "create", { id, name: id });
-    if (name) emitImage(ctx, "tag", { id, name });
-    const { comment = "" } = options;
-    emitContainer(ctx.events, container, "commit", { comment, imageID: id, imageRef: name ?? "" });
-    return { Id: id };
-  };
-  return options.pause ? whileFrozen(ctx, container, work) : work();
+  const work = (): Promise<string> => committed(ctx, container, { ...options, run, ...(name ? { name } : {}) });
+  const id = await (options.pause ? whileFrozen(ctx, container, work) : work());
+  // What a container has written may be nowhere else. It goes on meanwhile.
+  await ctx.images.settle();
+  emitImage(ctx, "create", { id, name: id });
+  if (name) emitImage(ctx, "tag", { id, name });
+  const { comment = "" } = options;
+  emitContainer(ctx.events, container, "commit", { comment, imageID: id, imageRef: name ?? "" });
+  return { Id: id };
 }
 
 async function committed(
