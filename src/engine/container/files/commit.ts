@@ -30,14 +30,17 @@ export async function commitContainer(
   const container = ctx.containers.find(reference);
   const name = nameOf(options);
   const run = runConfig(container.record.config, options);
-  const work = (): Promise<string> => committed(ctx, container, { ...options, run, ...(name ? { name } : {}) });
+  const work = async (): Promise<string> => {
+    const id = await committed(ctx, container, { ...options, run, ...(name ? { name } : {}) });
+    emitImage(ctx, "create", { id, name: id });
+    if (name) emitImage(ctx, "tag", { id, name });
+    const { comment = "" } = options;
+    emitContainer(ctx.events, container, "commit", { comment, imageID: id, imageRef: name ?? "" });
+    return id;
+  };
   const id = await (options.pause ? whileFrozen(ctx, container, work) : work());
   // What a container has written may be nowhere else. It goes on meanwhile.
   await ctx.images.settle();
-  emitImage(ctx, "create", { id, name: id });
-  if (name) emitImage(ctx, "tag", { id, name });
-  const { comment = "" } = options;
-  emitContainer(ctx.events, container, "commit", { comment, imageID: id, imageRef: name ?? "" });
   return { Id: id };
 }
 
